@@ -1,0 +1,5 @@
+"""Settings, URLs, Celery: what wires the apps together. No app imports this package."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

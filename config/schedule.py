@@ -1,0 +1,42 @@
+"""What Celery beat starts, and how often. Each entry expires before the next one, so that a stopped worker never finds a heap of
+stale work."""
+
+from celery.schedules import crontab
+
+SCHEDULE = {
+    "pull-due-backends": {
+        "task": "metrics.pull_due_backends",
+        "schedule": 60.0,
+        "options": {"expires": 55},
+    },
+    "post-capacity": {
+        "task": "metrics.post_capacity",
+        "schedule": crontab(minute=7),
+        "options": {"expires": 3000},
+    },
+    "price-unpriced-usage": {
+        "task": "metrics.price_unpriced_usage",
+        "schedule": crontab(hour=3, minute=20),
+        "options": {"expires": 3600},
+    },
+    "drop-expired-keys": {
+        "task": "metrics.drop_expired_keys",
+        "schedule": crontab(hour=3, minute=50),
+        "options": {"expires": 3600},
+    },
+    "find-look-alikes": {
+        "task": "metrics.find_look_alikes",
+        "schedule": crontab(minute=40),
+        "options": {"expires": 3000},
+    },
+    "close-months": {
+        "task": "roadmap.close_due_months",
+        "schedule": crontab(hour="*/6", minute=30),
+        "options": {"expires": 3600},
+    },
+    "drain-outbox": {
+        "task": "roadmap.drain_outbox",
+        "schedule": 30.0,
+        "options": {"expires": 25},
+    },
+}

@@ -1,0 +1,16 @@
+"""Every address of the product. Each app lists its own pages and API."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+urlpatterns = [
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api_docs"),
+    path("api/v1/", include("metrics.api.urls")),
+    path("api/v1/", include("roadmap.api.urls")),
+    path("accounts/", include("allauth.account.urls")),
+    path("", include("web.urls")),
+    path("", include("accounts.urls")),
+    path("", include("metrics.urls")),
+    path("", include("roadmap.urls")),
+]
