@@ -34,9 +34,4 @@ SCHEDULE = {
         "schedule": crontab(hour="*/6", minute=30),
         "options": {"expires": 3600},
     },
-    "drain-outbox": {
-        "task": "roadmap.drain_outbox",
-        "schedule": 30.0,
-        "options": {"expires": 25},
-    },
 }

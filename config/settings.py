@@ -107,7 +107,6 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Longer than the longest task, so that a running one is never handed out a second time.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900, "unacked_restore_throttle": 5}
 CELERY_TIMEZONE = "UTC"
-from config.schedule import SCHEDULE as CELERY_BEAT_SCHEDULE  # noqa: E402
 
 # --- People ---------------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"

@@ -1,0 +1,80 @@
+"""The one place that decides who may see and do what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from accounts.models import Membership, Role, Token, User, Workload
+
+_RANK = {Role.VIEWER: 1, Role.CONTRIBUTOR: 2, Role.MANAGER: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: a person in the browser, or a person through one of their tokens (`token` set)."""
+
+    user: User
+    token: Token | None = None
+
+    @property
+    def name(self) -> str:
+        """Who it is in words, for the audit trail."""
+        if self.token is not None:
+            return f"{self.user.display_name} (token {self.token.name})"
+        return self.user.display_name
+
+
+def visible_workloads(asker: Asker) -> QuerySet[Workload]:
+    """The workloads whose roadmap, figures and reports the asker may read."""
+    workloads = Workload.objects.all()
+    if not asker.user.is_active:
+        return workloads.none()
+    if not asker.user.reads_all:
+        workloads = workloads.filter(memberships__user=asker.user)
+    if asker.token is not None and asker.token.workload_id is not None:
+        workloads = workloads.filter(pk=asker.token.workload_id)
+    return workloads
+
+
+def role_for(asker: Asker, workload: Workload) -> Role | None:
+    """The asker's role for this workload: admins are managers, executives viewers, others as their membership says."""
+    user = asker.user
+    if not user.is_active:
+        return None
+    if asker.token is not None and asker.token.workload_id not in (None, workload.pk):
+        return None
+    if user.is_admin:
+        return Role.MANAGER
+    held = Membership.objects.filter(user=user, workload=workload).values_list("role", flat=True).first()
+    if held is not None:
+        return Role(held)
+    return Role.VIEWER if user.reads_all else None
+
+
+def can(asker: Asker, role: Role, workload: Workload) -> bool:
+    """Whether the asker holds at least `role` for this workload."""
+    held = role_for(asker, workload)
+    return held is not None and _RANK[held] >= _RANK[role]
+
+
+def can_make_roadmaps(asker: Asker) -> bool:
+    """Admins, and members who already manage a roadmap, may make another; a token bound to a workload may not."""
+    if asker.token is not None and asker.token.workload_id is not None:
+        return False
+    if asker.user.is_admin:
+        return True
+    return asker.user.is_active and asker.user.memberships.filter(role=Role.MANAGER).exists()
+
+
+def can_see_backends(asker: Asker) -> bool:
+    """Admins and executives see every backend; managers and contributors see them too, since their spend comes from there."""
+    if asker.user.reads_all:
+        return True
+    return asker.user.is_active and asker.user.memberships.filter(role__in=[Role.MANAGER, Role.CONTRIBUTOR]).exists()
+
+
+def can_change_backends(asker: Asker) -> bool:
+    """Only admins set a backend's address (architecture.md, outbound HTTP)."""
+    return asker.user.is_admin and (asker.token is None or asker.token.workload_id is None)

@@ -1,0 +1,17 @@
+"""People, workloads, memberships, tokens and the audit trail."""
+
+from accounts.models.audit import AuditEvent
+from accounts.models.token import SetupLink, Token
+from accounts.models.user import OrganisationRole, User
+from accounts.models.workload import Membership, Role, Workload
+
+__all__ = [
+    "AuditEvent",
+    "Membership",
+    "OrganisationRole",
+    "Role",
+    "SetupLink",
+    "Token",
+    "User",
+    "Workload",
+]

@@ -1,0 +1,45 @@
+"""A person who signs in."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class OrganisationRole(models.TextChoices):
+    """What a person may do everywhere; what they may do for one workload is a membership."""
+
+    ADMIN = "admin", "Admin"
+    EXECUTIVE = "executive", "Executive"
+    MEMBER = "member", "Member"
+
+
+class User(AbstractUser):
+    """Admins change everything, executives read everything, members see the workloads they belong to."""
+
+    organisation_role = models.CharField(
+        max_length=16, choices=OrganisationRole.choices, default=OrganisationRole.MEMBER
+    )
+    is_demo = models.BooleanField(default=False)
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(organisation_role__in=OrganisationRole.values), name="user_organisation_role_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def display_name(self) -> str:
+        """The full name, else the user name."""
+        return self.get_full_name() or self.username
+
+    @property
+    def is_admin(self) -> bool:
+        return self.is_active and (self.organisation_role == OrganisationRole.ADMIN or self.is_superuser)
+
+    @property
+    def reads_all(self) -> bool:
+        """Admins and executives see every workload."""
+        return self.is_admin or (self.is_active and self.organisation_role == OrganisationRole.EXECUTIVE)

@@ -1,0 +1,87 @@
+"""Making, reading and revoking tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import SetupLink, Token, User, Workload
+
+TOKEN_PREFIX = "pl_"
+# `last_used_at` is written at most this often for a token, so that a push does not write a hot row each time.
+LAST_USED_GRAIN = timedelta(minutes=1)
+
+
+def digest_of(text: str) -> bytes:
+    """The SHA-256 under which a token's text is stored. The text has 256 bits of randomness, so that no salt is needed."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def make_token(
+    *,
+    name: str,
+    owner: User,
+    scopes: list[str],
+    workload: Workload | None = None,
+    expires_at: datetime | None = None,
+    measured_at: str = Token.MeasuredAt.APPLICATION,
+    through: str = "",
+    is_demo: bool = False,
+) -> tuple[Token, str]:
+    """A new token and its text, which is nowhere stored and can be shown this once only."""
+    text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = Token.objects.create(
+        name=name,
+        digest=digest_of(text),
+        prefix=text[:9],
+        owner=owner,
+        scopes=scopes,
+        workload=workload,
+        expires_at=expires_at,
+        measured_at=measured_at,
+        through=through,
+        is_demo=is_demo,
+    )
+    return token, text
+
+
+def find_token(text: str) -> Token | None:
+    """The valid token with this text: not revoked, not expired, its owner active. None otherwise."""
+    now = timezone.now()
+    token = Token.objects.select_related("owner", "workload").filter(digest=digest_of(text)).first()
+    if token is None or token.revoked_at is not None or not token.owner.is_active:
+        return None
+    if token.expires_at is not None and token.expires_at <= now:
+        return None
+    if token.last_used_at is None or now - token.last_used_at > LAST_USED_GRAIN:
+        Token.objects.filter(pk=token.pk).update(last_used_at=now)
+    return token
+
+
+def make_setup_link(*, valid_for: timedelta = timedelta(hours=1)) -> str:
+    """The text of a new one-time link with which the first admin can be made."""
+    text = secrets.token_urlsafe(32)
+    SetupLink.objects.create(digest=digest_of(text), expires_at=timezone.now() + valid_for)
+    return text
+
+
+@transaction.atomic
+def use_setup_link(text: str) -> bool:
+    """Uses the link up. False when it is unknown, expired or used."""
+    link = SetupLink.objects.select_for_update().filter(digest=digest_of(text)).first()
+    if link is None or link.used_at is not None or link.expires_at <= timezone.now():
+        return False
+    link.used_at = timezone.now()
+    link.save(update_fields=["used_at"])
+    return True
+
+
+def is_setup_link_valid(text: str) -> bool:
+    """Whether the link could be used now."""
+    return SetupLink.objects.filter(
+        digest=digest_of(text), used_at__isnull=True, expires_at__gt=timezone.now()
+    ).exists()

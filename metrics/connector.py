@@ -1,0 +1,337 @@
+"""The contract of everything that can be pulled from. Holds no Django, no vendor and no HTTP of its own.
+
+A connector knows one kind of backend. There are two kinds of connector:
+
+- `StatementConnector`: `fetch(window)` yields what the provider says of a window of closed hours. The pull compares it
+  with what its own feed holds and posts the difference, so fetching twice adds nothing and a restatement is visible.
+- `CounterConnector`: `sample()` reads counters that only grow. The pull keeps the last point of each stream and posts
+  `counter_differences` (metrics/counters.py) between the two.
+
+A connector
+- SHALL declare `kind`, `title`, `summary`, `needs`, `who_gives`, `shows`, `parameters`, `reports`, `not_offered`,
+  `measured_at`, `provider` and `finest_grain`; the form, the page 'What do you have?' and the docs test draw on them.
+- SHALL implement its one required method, and raise `ConnectorError` and nothing else for whatever the source does.
+- SHALL leave a measure out of `UsageCell.sums` where the source did not report it: absent is unknown, zero is zero.
+- SHALL report `input_tokens` with cached and cache-write tokens inside, in whole counts, and money as Decimal.
+- SHALL end `fetch` with an exception unless the window was read to its end. What was yielded before it is dropped.
+- SHALL yield at most one statement per period, model, project, category and description, and only cells whose hour
+  lies in the window. Several cells of one key and hour are added up by the caller.
+- SHALL talk to the network through `self.http` alone, which checks addresses and redacts what it was told is secret.
+- SHALL keep no state between calls that it cannot do without, and import no other connector.
+- SHALL give a stream of counters the same id for as long as it means the same thing, whatever the order of labels.
+- SHOULD say in `not_offered`, for each measure that it does not report, what to do instead.
+- SHOULD tell permanent errors (wrong key, wrong address) from transient ones (time-out, 429, 5xx), with a hint.
+- SHOULD make `test()` answer within 20 seconds in words for someone who has never seen the source.
+- MAY implement `discover()`, which finds servers, models or replicas that each become a backend.
+- MAY override `measured_at` and `provider` as properties where they depend on the parameters.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from metrics.errors import RuleViolation
+from metrics.usage import ForeignHistogram, MeasuredAt, SeriesKey, UsageCell
+from metrics.windows import Window
+
+if TYPE_CHECKING:
+    from metrics.http import HttpClient
+
+Clock = Callable[[], datetime]
+CounterValue = int | Decimal | ForeignHistogram
+
+
+class ParameterKind(StrEnum):
+    """How a parameter is asked for, and what `clean` makes of it.
+
+    URL, TEXT, SECRET, CHOICE -> str. URLS, LINES, SECRET_LINES -> list of str, one a line. INTEGER -> int.
+    SECRET and SECRET_LINES are stored encrypted, never shown again, and kept when the form leaves them empty.
+    """
+
+    URL = "url"
+    URLS = "urls"
+    TEXT = "text"
+    LINES = "lines"
+    SECRET = "secret"  # noqa: S105 - a kind of input
+    SECRET_LINES = "secret_lines"  # noqa: S105 - a kind of input
+    CHOICE = "choice"
+    INTEGER = "integer"
+
+
+SECRET_KINDS = frozenset({ParameterKind.SECRET, ParameterKind.SECRET_LINES})
+_LIST_KINDS = frozenset({ParameterKind.URLS, ParameterKind.LINES, ParameterKind.SECRET_LINES})
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One thing that a connector asks for. `choices` are (value, label); `minimum` and `maximum` bound integers."""
+
+    name: str
+    label: str
+    kind: ParameterKind
+    required: bool = True
+    help: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    default: str | int | None = None
+    placeholder: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind in SECRET_KINDS
+
+    @property
+    def is_list(self) -> bool:
+        return self.kind in _LIST_KINDS
+
+    def clean(self, value: Any) -> Any:
+        """Return the value in the type its kind says, None (or an empty list) where nothing was given.
+
+        Lists may come as text with one entry a line. Raises RuleViolation with this parameter as its field.
+        """
+        if self.is_list:
+            return self._clean_list(value)
+        text = "" if value is None else str(value).strip()
+        if not text and self.default is not None:
+            text = str(self.default)
+        if not text:
+            if self.required:
+                raise RuleViolation("required", f"{self.label} is needed.", self.name)
+            return None
+        if "\n" in text or "\r" in text:
+            raise RuleViolation("one_line", f"{self.label} is one line.", self.name)
+        if self.kind is ParameterKind.URL:
+            return self._clean_url(text)
+        if self.kind is ParameterKind.INTEGER:
+            return self._clean_integer(text)
+        if self.kind is ParameterKind.CHOICE and text not in {choice for choice, _ in self.choices}:
+            raise RuleViolation(
+                "unknown_choice", f"{self.label}: choose one of {', '.join(c for c, _ in self.choices)}.", self.name
+            )
+        return text
+
+    def _clean_list(self, value: Any) -> list[str]:
+        entries: Iterable[str] = str(value or "").splitlines() if not isinstance(value, list | tuple) else value
+        lines = [str(entry).strip() for entry in entries if str(entry).strip()]
+        if not lines and self.default is not None:
+            lines = str(self.default).splitlines()
+        if not lines and self.required:
+            raise RuleViolation("required", f"{self.label} is needed, one a line.", self.name)
+        if self.kind is ParameterKind.URLS:
+            lines = [self._clean_url(line) for line in lines]
+            if len(set(lines)) < len(lines):
+                raise RuleViolation("repeated", f"{self.label} names the same address twice.", self.name)
+        return lines
+
+    def _clean_url(self, text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            _ = parts.port
+        except ValueError:
+            parts = None
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise RuleViolation(
+                "not_an_address",
+                f"{self.label}: an address starts with http:// or https://, for example http://10.0.0.5:8000.",
+                self.name,
+            )
+        if parts.username or parts.password:
+            raise RuleViolation(
+                "secret_in_address", f"{self.label}: leave name and password out of the address.", self.name
+            )
+        return text
+
+    def _clean_integer(self, text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise RuleViolation("not_a_number", f"{self.label} is a whole number.", self.name) from None
+        if self.minimum is not None and number < self.minimum:
+            raise RuleViolation("too_small", f"{self.label} is at least {self.minimum}.", self.name)
+        if self.maximum is not None and number > self.maximum:
+            raise RuleViolation("too_large", f"{self.label} is at most {self.maximum}.", self.name)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class CostStatement:
+    """What a provider says that it charges for [start, end), aware UTC.
+
+    `amount` in major units of `currency` (ISO 4217, upper case); negative for a credit. `model` and `project` say
+    what it covers, None where it covers all of them. `charge_category` is FOCUS's: Usage, Purchase, Tax, Credit or
+    Adjustment.
+    """
+
+    start: datetime
+    end: datetime
+    amount: Decimal
+    currency: str
+    model: str | None = None
+    project: str | None = None
+    charge_category: str = "Usage"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterPoint:
+    """One reading of one counter.
+
+    `measure` is an additive measure or the name of a histogram; `value` counts since the counter's start, in the
+    measure's unit. `started_at`: when it started from zero, None where the source does not say. `process` names the
+    process behind it: where it does not say when counters started, one that restarts speaks for all. `at`: reading time.
+    """
+
+    stream: str
+    key: SeriesKey
+    measure: str
+    value: CounterValue
+    at: datetime
+    started_at: datetime | None = None
+    process: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All counters of a backend as read at `at`.
+
+    `problems` are sentences about parts that could not be read (one address of several); their streams are absent, and
+    count on from their last point when they come back.
+    """
+
+    at: datetime
+    points: tuple[CounterPoint, ...]
+    problems: tuple[str, ...] = ()
+
+
+TestTone = Literal["ok", "bad", "info"]
+
+
+@dataclass(slots=True)
+class TestResult:
+    """What Test connection found, in words. `ok`: a pull would bring figures. `lines`: (tone, sentence)."""
+
+    __test__ = False  # not a test class for pytest
+
+    ok: bool = True
+    lines: list[tuple[TestTone, str]] = field(default_factory=list)
+
+    def good(self, text: str) -> None:
+        self.lines.append(("ok", text))
+
+    def bad(self, text: str) -> None:
+        self.ok = False
+        self.lines.append(("bad", text))
+
+    def info(self, text: str) -> None:
+        self.lines.append(("info", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something found by `discover` that can become a backend of the same kind.
+
+    `parameters` are complete but for the secrets, which are taken from the form that asked. `detail` says what it is.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    detail: str = ""
+
+
+class Connector(ABC):
+    """What both kinds share. `parameters` have passed `clean_parameters`; `clock` returns the aware UTC time."""
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    needs: ClassVar[str]
+    who_gives: ClassVar[str]
+    shows: ClassVar[tuple[str, ...]]  # of: cost, tokens, requests, errors, latency
+    parameters: ClassVar[tuple[Parameter, ...]]
+    reports: ClassVar[frozenset[str]]
+    not_offered: ClassVar[Mapping[str, str]]
+    finest_grain: ClassVar[Literal["hour", "day"]] = "hour"
+    trailing_hours: ClassVar[int] = 0
+    settling_hours: ClassVar[int] = 24
+    can_discover: ClassVar[bool] = False
+    measured_at: MeasuredAt = MeasuredAt.SERVER
+    provider: str = ""
+
+    def __init__(self, parameters: Mapping[str, Any], http: HttpClient, clock: Clock) -> None:
+        self.values = dict(parameters)
+        self.http = http.with_secrets(self.secrets(self.values))
+        self.clock = clock
+
+    @classmethod
+    def parameter(cls, name: str) -> Parameter:
+        return next(parameter for parameter in cls.parameters if parameter.name == name)
+
+    @classmethod
+    def clean_parameters(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters in their types. Raises RuleViolation for the first that is wrong or unknown."""
+        unknown = sorted(set(values) - {parameter.name for parameter in cls.parameters})
+        if unknown:
+            raise RuleViolation("unknown_parameter", f"{cls.title} does not know {', '.join(unknown)}.", unknown[0])
+        cleaned = {parameter.name: parameter.clean(values.get(parameter.name)) for parameter in cls.parameters}
+        cls.check_parameters(cleaned)
+        return cleaned
+
+    @classmethod  # noqa: B027 - most connectors have no such rule
+    def check_parameters(cls, values: Mapping[str, Any]) -> None:
+        """Refuse combinations of values; a connector that has such rules overrides it. Raises RuleViolation."""
+
+    @classmethod
+    def secrets(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what must never be shown, from values of the secret kinds ('Name: value' lines give the value too)."""
+        found: list[str] = []
+        for parameter in cls.parameters:
+            value = values.get(parameter.name)
+            if not parameter.is_secret or not value:
+                continue
+            for line in [value] if isinstance(value, str) else value:
+                found.append(line)
+                _, colon, rest = line.partition(":")
+                if colon and rest.strip():
+                    found.append(rest.strip())
+                    found.extend(word for word in rest.split() if len(word) > 7)
+        return tuple(found)
+
+    @abstractmethod
+    def test(self) -> TestResult:
+        """Say in words what works and what does not; never raises for what the source does."""
+
+    def discover(self) -> Sequence[Candidate]:
+        """Return what else can be added from here. Raises ConnectorError."""
+        return ()
+
+
+class StatementConnector(Connector):
+    """A source that states what happened in a window, again and again.
+
+    `trailing_hours` are read again at each pull, since providers restate; `settling_hours` after a period's end its
+    statement counts as final. `fetch` may be asked for windows of any length.
+    """
+
+    trailing_hours: ClassVar[int] = 72
+
+    @abstractmethod
+    def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement]:
+        """Yield what the source says of the window, UTC hours; its end without an exception means: read to its end."""
+
+
+class CounterConnector(Connector):
+    """A source whose counters grow from the start of a process. `settling_hours` has no meaning for it."""
+
+    settling_hours: ClassVar[int] = 0
+
+    @abstractmethod
+    def sample(self) -> Sample:
+        """Read all counters now. Raises ConnectorError where none could be read."""

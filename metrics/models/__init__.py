@@ -1,0 +1,34 @@
+"""What inference did and cost: backends, series, the ledger and its sums, prices."""
+
+from metrics.models.backend import Backend, Pull
+from metrics.models.cache import HistogramDay, HistogramMonth, StaleDay, UsageDay
+from metrics.models.ledger import Feed, HistogramBounds, LedgerEntry, LedgerHistogram, Receipt
+from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
+from metrics.models.push import CounterState, IdempotencyKey, RecordId
+from metrics.models.series import Allocation, LookAlike, Series
+from metrics.models.sums import HistogramHour, UsageHour
+
+__all__ = [
+    "Allocation",
+    "Backend",
+    "CounterState",
+    "ExchangeRate",
+    "Feed",
+    "HistogramBounds",
+    "HistogramDay",
+    "HistogramHour",
+    "HistogramMonth",
+    "IdempotencyKey",
+    "LedgerEntry",
+    "LedgerHistogram",
+    "LookAlike",
+    "OwnPrice",
+    "Pull",
+    "RateCard",
+    "Receipt",
+    "RecordId",
+    "Series",
+    "StaleDay",
+    "UsageDay",
+    "UsageHour",
+]

@@ -1,0 +1,87 @@
+"""Backends and what their pulls found."""
+
+from django.db import models
+
+from accounts.models import Workload
+from accounts.models.workload import slug_validator
+from metrics.usage import MeasuredAt
+
+
+class Backend(models.Model):
+    """Something that serves inference and can be asked what it did, or whose usage is pushed (`connector` 'push_only')."""
+
+    slug = models.CharField(max_length=80, unique=True, validators=[slug_validator])
+    name = models.CharField(max_length=200)
+    connector = models.CharField(max_length=40)
+    provider = models.CharField(max_length=60, default="unknown")
+    parameters = models.JSONField(default=dict, blank=True)
+    # Secret parameters, encrypted (metrics.secrets); never shown again.
+    secrets = models.BinaryField(null=True, blank=True)
+    measured_at = models.CharField(
+        max_length=16, choices=[(m.value, m.value.capitalize()) for m in MeasuredAt], default=MeasuredAt.SERVER
+    )
+    behind = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="in_front_of")
+    # The first local day on which the gateway counts for this backend's traffic.
+    behind_from_on = models.DateField(null=True, blank=True)
+    hardware = models.CharField(max_length=100, blank=True, default="")
+    # New series of this backend are allocated to it; none: unallocated until somebody decides.
+    default_workload = models.ForeignKey(
+        Workload, on_delete=models.SET_NULL, null=True, blank=True, related_name="default_backends"
+    )
+    pull_every_minutes = models.PositiveIntegerField(default=60)
+    is_enabled = models.BooleanField(default=True)
+    next_pull_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    # End of the last window that was read to its end; figures are cut there.
+    data_until = models.DateTimeField(null=True, blank=True)
+    failures_in_a_row = models.PositiveIntegerField(default=0)
+    # The last failure, in words, secrets redacted; empty after a good pull.
+    problem = models.TextField(blank=True, default="")
+    is_problem_permanent = models.BooleanField(default=False)
+    # Backfill as a row with a cursor: the part from `backfill_from` to `backfill_cursor` is still to be read.
+    backfill_from = models.DateTimeField(null=True, blank=True)
+    backfill_cursor = models.DateTimeField(null=True, blank=True)
+    is_demo = models.BooleanField(default=False)
+    is_example = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(behind=models.F("id")), name="backend_not_behind_itself"),
+            models.CheckConstraint(
+                condition=models.Q(measured_at__in=[m.value for m in MeasuredAt]), name="backend_measured_at_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Pull(models.Model):
+    """One attempt to read a backend: the pull log of its page."""
+
+    class Outcome(models.TextChoices):
+        """How it ended."""
+
+        RUNNING = "running", "Running"
+        OK = "ok", "Read"
+        NOTHING_NEW = "nothing_new", "Nothing new"
+        TRANSIENT = "transient", "Failed, tried again"
+        PERMANENT = "permanent", "Failed, needs you"
+
+    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="pulls")
+    started_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    window_start = models.DateTimeField(null=True, blank=True)
+    window_end = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=16, choices=Outcome.choices, default=Outcome.RUNNING)
+    message = models.TextField(blank=True, default="")
+    receipt = models.ForeignKey("metrics.Receipt", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    cells = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        indexes = [models.Index(fields=["backend", "-started_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.started_at:%Y-%m-%d %H:%M}: {self.get_outcome_display()}"

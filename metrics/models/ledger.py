@@ -1,0 +1,111 @@
+"""The append-only ledger. Only `metrics.ledger` writes here."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from accounts.models import Token, Workload
+from metrics.models.backend import Backend
+from metrics.models.measures import AdditiveMeasures
+from metrics.models.series import Series
+from metrics.usage import FeedKind
+
+
+class Feed(models.Model):
+    """One source of one kind of fact. There is one push feed per backend; the feed's id is its advisory lock."""
+
+    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in FeedKind])
+    backend = models.ForeignKey(Backend, on_delete=models.PROTECT, null=True, blank=True, related_name="feeds")
+    name = models.CharField(max_length=100, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "backend", "name"], name="one_feed_per_source_and_kind", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.backend or self.name}"
+
+
+class Receipt(models.Model):
+    """One accepted push, pull window, import or posting: who, when, how much."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in FeedKind] + [("reversal", "reversal")])
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True, blank=True, related_name="receipts")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    backend = models.ForeignKey(Backend, on_delete=models.SET_NULL, null=True, blank=True, related_name="receipts")
+    workload = models.ForeignKey(Workload, on_delete=models.SET_NULL, null=True, blank=True, related_name="receipts")
+    # When the source said it; an hour stated with a later one is left alone.
+    as_of = models.DateTimeField(null=True, blank=True)
+    window_start = models.DateTimeField(null=True, blank=True)
+    window_end = models.DateTimeField(null=True, blank=True)
+    accepted = models.BigIntegerField(default=0)
+    duplicates = models.BigIntegerField(default=0)
+    not_priced = models.BigIntegerField(default=0)
+    # [{"index", "code", "detail"}], at most 100; `rejected_count` counts all.
+    rejected = models.JSONField(default=list, blank=True)
+    rejected_count = models.BigIntegerField(default=0)
+    warnings = models.JSONField(default=list, blank=True)
+    note = models.CharField(max_length=300, blank=True, default="")
+    reverses = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversed_by")
+    # True for a receipt that was taken back and for the one that took it back: their entries cancel out, and neither makes
+    # a measure known.
+    is_void = models.BooleanField(default=False)
+    is_demo = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["workload", "-created_at"]), models.Index(fields=["token", "-created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.uuid}"
+
+
+class LedgerEntry(AdditiveMeasures):
+    """Signed differences of one series in one UTC hour, from one feed, by one receipt."""
+
+    receipt = models.ForeignKey(Receipt, on_delete=models.PROTECT, related_name="entries")
+    feed = models.ForeignKey(Feed, on_delete=models.PROTECT, related_name="entries")
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="entries")
+    hour = models.DateTimeField()
+    currency = models.CharField(max_length=3, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["feed", "hour", "series"]),
+            models.Index(fields=["series", "hour"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.hour:%Y-%m-%d %H}:00 of receipt {self.receipt_id}"
+
+
+class HistogramBounds(models.Model):
+    """A set of foreign bucket bounds in milliseconds, kept so that a percentile can be printed as the bucket it fell in."""
+
+    bounds_ms = models.JSONField()
+    digest = models.BinaryField(max_length=16, unique=True)
+
+    def __str__(self) -> str:
+        return f"{len(self.bounds_ms)} bounds"
+
+
+class LedgerHistogram(models.Model):
+    """The signed bucket counts that came with an entry. `window`: first bucket, then counts (metrics.histogram)."""
+
+    entry = models.ForeignKey(LedgerEntry, on_delete=models.CASCADE, related_name="histograms")
+    measure = models.SmallIntegerField()
+    # None: native counts, in our own buckets from the start.
+    bounds = models.ForeignKey(HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    window = ArrayField(models.BigIntegerField())
+
+    def __str__(self) -> str:
+        return f"histogram of entry {self.entry_id}"

@@ -1,0 +1,68 @@
+"""What makes a repeat harmless: ids of records, idempotency keys, and the last sample of a counter."""
+
+import uuid
+
+from django.db import models
+
+from accounts.models import Token
+from metrics.models.backend import Backend
+from metrics.models.ledger import Receipt
+
+
+class RecordId(models.Model):
+    """A 16-byte hash of (workload, UTC day, id) of a pushed record, kept 35 days, so that an id counts once."""
+
+    day = models.DateField()
+    digest = models.BinaryField(max_length=16)
+    receipt = models.ForeignKey(Receipt, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "digest"], name="one_record_id_per_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {bytes(self.digest).hex()}"
+
+
+class IdempotencyKey(models.Model):
+    """An Idempotency-Key, or the digest of a body sent without one, per token and path, for 24 hours."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="+")
+    path = models.CharField(max_length=200)
+    key_digest = models.BinaryField(max_length=32)
+    body_digest = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    # The first answer; null while it is in flight.
+    status = models.SmallIntegerField(null=True)
+    answer = models.JSONField(null=True)
+    receipt = models.ForeignKey(Receipt, on_delete=models.CASCADE, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["token", "path", "key_digest"], name="one_idempotency_key_per_token_and_path"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class CounterState(models.Model):
+    """The last sample of one counter stream. It moves in the transaction that posts the difference."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, null=True, blank=True, related_name="counter_states")
+    stream_digest = models.BinaryField(max_length=16)
+    # Who the stream is, the series it feeds and the last value, as `metrics.connector` writes them.
+    state = models.JSONField()
+    sampled_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backend", "stream_digest"], name="one_state_per_stream", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.backend_id} {bytes(self.stream_digest).hex()}"

@@ -1,0 +1,91 @@
+"""Series of usage, to whom they are allocated, and which of them look like the same traffic."""
+
+from django.db import models
+
+from accounts.models import Workload
+from metrics.models.backend import Backend
+from metrics.usage import MeasuredAt, SeriesKind
+
+
+class Series(models.Model):
+    """One stream of usage. `digest` is the 16-byte key over all of its identifying columns (metrics.fold)."""
+
+    digest = models.BinaryField(max_length=16, unique=True)
+    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in SeriesKind], default=SeriesKind.USAGE)
+    provider = models.CharField(max_length=60)
+    backend = models.ForeignKey(Backend, on_delete=models.PROTECT, related_name="series")
+    model = models.CharField(max_length=200, blank=True)
+    operation = models.CharField(max_length=60, default="chat")
+    service_tier = models.CharField(max_length=40, default="standard")
+    labels = models.JSONField(default=dict, blank=True)
+    # For pushes only: the workload it was pushed for (null: unallocated), where it was measured and what it went through.
+    workload = models.ForeignKey(
+        Workload, on_delete=models.PROTECT, null=True, blank=True, related_name="pushed_series"
+    )
+    is_pushed = models.BooleanField(default=False)
+    measured_at = models.CharField(max_length=16, default=MeasuredAt.SERVER)
+    through = models.ForeignKey(
+        Backend, on_delete=models.SET_NULL, null=True, blank=True, related_name="passing_series"
+    )
+    # From this local day on another, linked source counts for this traffic; null: this one counts (metrics.counting).
+    uncounted_from_on = models.DateField(null=True, blank=True)
+    is_demo = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "series"
+        ordering = ["id"]
+        indexes = [models.Index(fields=["backend", "model"])]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model or self.kind} {self.operation}"
+
+
+class Allocation(models.Model):
+    """A share of a series for one workload, from a local day until the day before `valid_until_on`. Shares of a day sum to at most 1."""
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="allocations")
+    workload = models.ForeignKey(Workload, on_delete=models.PROTECT, related_name="allocations")
+    share_ratio = models.DecimalField(max_digits=12, decimal_places=10)
+    valid_from_on = models.DateField()
+    valid_until_on = models.DateField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["series_id", "valid_from_on", "workload_id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(share_ratio__gt=0, share_ratio__lte=1), name="allocation_share_in_range"
+            ),
+            models.UniqueConstraint(
+                fields=["series", "workload", "valid_from_on"], name="one_share_per_series_workload_and_day"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.share_ratio:f} of {self.series} to {self.workload}"
+
+
+class LookAlike(models.Model):
+    """Two unlinked sources that report the same model with nearly the same tokens for a day."""
+
+    class Decision(models.TextChoices):
+        """What a person said."""
+
+        OPEN = "open", "Needs a decision"
+        LINKED = "linked", "Linked"
+        DIFFERENT = "different", "Different traffic"
+
+    first = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    second = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    model = models.CharField(max_length=200)
+    on = models.DateField()
+    first_tokens = models.BigIntegerField()
+    second_tokens = models.BigIntegerField()
+    decision = models.CharField(max_length=16, choices=Decision.choices, default=Decision.OPEN)
+    found_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["first", "second"], name="one_look_alike_per_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.first} ~ {self.second}"

@@ -1,0 +1,49 @@
+"""Sums of the ledger per UTC hour, updated in the transaction that posts, rebuildable at any time."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from metrics.models.ledger import HistogramBounds
+from metrics.models.measures import AdditiveMeasures
+from metrics.models.series import Series
+
+
+class UsageHour(AdditiveMeasures):
+    """What a series did in one UTC hour: the sum of its ledger entries. One row per currency of its money ('' for none)."""
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="hours")
+    hour = models.DateTimeField()
+    currency = models.CharField(max_length=3, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["series", "hour", "currency"], name="one_usage_hour_per_series_and_currency"
+            )
+        ]
+        indexes = [models.Index(fields=["hour"])]
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.hour:%Y-%m-%d %H}:00"
+
+
+class HistogramHour(models.Model):
+    """Merged bucket counts of one latency measure of a series in one UTC hour, native and foreign apart."""
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    hour = models.DateTimeField()
+    measure = models.SmallIntegerField()
+    bounds = models.ForeignKey(HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    window = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["series", "hour", "measure", "bounds"],
+                name="one_histogram_per_series_hour_and_bounds",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.hour:%Y-%m-%d %H}:00 measure {self.measure}"

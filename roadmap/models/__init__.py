@@ -1,0 +1,28 @@
+"""What was planned, promised and decided."""
+
+from roadmap.models.cost_entry import CostEntry
+from roadmap.models.gate import Gate, GateCriterion, GateDecision
+from roadmap.models.kpi import Kpi, Reading
+from roadmap.models.milestone import ChecklistItem, Milestone
+from roadmap.models.phase import Annotation, Phase
+from roadmap.models.report import Report
+from roadmap.models.roadmap import Programme, Roadmap
+from roadmap.models.steering import Risk, Update
+
+__all__ = [
+    "Annotation",
+    "ChecklistItem",
+    "CostEntry",
+    "Gate",
+    "GateCriterion",
+    "GateDecision",
+    "Kpi",
+    "Milestone",
+    "Phase",
+    "Programme",
+    "Reading",
+    "Report",
+    "Risk",
+    "Roadmap",
+    "Update",
+]

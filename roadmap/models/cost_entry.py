@@ -1,0 +1,62 @@
+"""Money a backend cannot report."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from roadmap.models.phase import Phase
+from roadmap.models.roadmap import Roadmap
+
+
+class CostEntry(models.Model):
+    """Belongs to its roadmap, entered from a phase. One date (`end_on` empty), or spread by the day over a period, both days included."""
+
+    class Category(models.TextChoices):
+        """What it paid for."""
+
+        PEOPLE = "people", "People"
+        LICENCES = "licences", "Licences"
+        DATA = "data", "Data"
+        TRAINING = "training", "Training"
+        HARDWARE = "hardware", "Hardware that serves no backend"
+        OPENING_BALANCE = "opening_balance", "Opening balance"
+        OTHER = "other", "Other"
+
+    class Kind(models.TextChoices):
+        """How finance books it."""
+
+        OPEX = "opex", "Opex"
+        CAPEX = "capex", "Capex"
+
+    class Status(models.TextChoices):
+        """How sure it is."""
+
+        PLANNED = "planned", "Planned"
+        COMMITTED = "committed", "Committed"
+        ACTUAL = "actual", "Actual"
+
+    roadmap = models.ForeignKey(Roadmap, on_delete=models.CASCADE, related_name="cost_entries")
+    phase = models.ForeignKey(Phase, on_delete=models.SET_NULL, null=True, blank=True, related_name="cost_entries")
+    name = models.CharField(max_length=200)
+    category = models.CharField(max_length=16, choices=Category.choices)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.OPEX)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTUAL)
+    amount = models.DecimalField(max_digits=20, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    start_on = models.DateField()
+    end_on = models.DateField(null=True, blank=True)
+    outside_key = models.CharField(max_length=80, blank=True, default="")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "cost entries"
+        ordering = ["-start_on", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(end_on__isnull=True) | Q(end_on__gte=F("start_on")), name="cost_entry_end_after_start"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,87 @@
+"""The decision at the end of a phase."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from roadmap.models.kpi import Kpi
+from roadmap.models.milestone import ChecklistItem, Milestone
+from roadmap.models.phase import Phase
+
+
+class Gate(models.Model):
+    """One gate per phase; a hold moves its date and needs another decision."""
+
+    phase = models.OneToOneField(Phase, on_delete=models.CASCADE, related_name="gate")
+    due_on = models.DateField()
+    baseline_due_on = models.DateField()
+    gatekeeper = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    def __str__(self) -> str:
+        return f"Gate of {self.phase}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("gate", args=[self.pk])
+
+
+class GateCriterion(models.Model):
+    """What must or should hold: a KPI on target, a milestone done, a checklist item ticked. Exactly one of the three."""
+
+    gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="criteria")
+    kpi = models.ForeignKey(Kpi, on_delete=models.CASCADE, null=True, blank=True, related_name="criteria")
+    milestone = models.ForeignKey(Milestone, on_delete=models.CASCADE, null=True, blank=True, related_name="criteria")
+    checklist_item = models.ForeignKey(
+        ChecklistItem, on_delete=models.CASCADE, null=True, blank=True, related_name="criteria"
+    )
+    is_must = models.BooleanField(default=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kpi__isnull=False, milestone__isnull=True, checklist_item__isnull=True)
+                | models.Q(kpi__isnull=True, milestone__isnull=False, checklist_item__isnull=True)
+                | models.Q(kpi__isnull=True, milestone__isnull=True, checklist_item__isnull=False),
+                name="criterion_has_one_subject",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.kpi or self.milestone or self.checklist_item)
+
+
+class GateDecision(models.Model):
+    """A decision with its evidence as it stood then: canonical JSON and its SHA-256. Never changed; undoing is a new decision."""
+
+    class Outcome(models.TextChoices):
+        """See product.md, States."""
+
+        GO = "go", "Go"
+        CONDITIONAL = "conditional", "Conditional go"
+        HOLD = "hold", "Hold"
+        STOP = "stop", "Stop"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="decisions")
+    outcome = models.CharField(max_length=16, choices=Outcome.choices)
+    reason = models.TextField()
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    # For a gate passed before the roadmap was entered: who, as text; `evidence` is then empty ('recorded later').
+    decided_by_name = models.CharField(max_length=200, blank=True, default="")
+    decided_on = models.DateField()
+    recorded_at = models.DateTimeField(auto_now_add=True)
+    is_recorded_later = models.BooleanField(default=False)
+    link = models.URLField(blank=True, default="")
+    evidence = models.JSONField(null=True, blank=True)
+    evidence_sha256 = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        ordering = ["-recorded_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.gate}: {self.get_outcome_display()}"
