@@ -186,7 +186,7 @@ class CounterPoint:
 
     `measure` is an additive measure or the name of a histogram; `value` counts since the counter's start, in the
     measure's unit. `started_at`: when it started from zero, None where the source does not say. `process` names the
-    process behind it: where it does not say when counters started, one that restarts speaks for all. `at`: reading time.
+    process behind it: where it does not say when counters started, one that restarts speaks for all. `at`: when read.
     """
 
     stream: str
