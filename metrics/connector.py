@@ -23,7 +23,7 @@ A connector
 - SHOULD tell permanent errors (wrong key, wrong address) from transient ones (time-out, 429, 5xx), with a hint.
 - SHOULD make `test()` answer within 20 seconds in words for someone who has never seen the source.
 - MAY implement `discover()`, which finds servers, models or replicas that each become a backend.
-- MAY override `measured_at` and `provider` as properties where they depend on the parameters.
+- MAY narrow `reports`, `not_offered`, `measured_at` and `provider` in an instance, where they depend on its parameters.
 """
 
 from __future__ import annotations
@@ -256,8 +256,8 @@ class Connector(ABC):
     who_gives: ClassVar[str]
     shows: ClassVar[tuple[str, ...]]  # of: cost, tokens, requests, errors, latency
     parameters: ClassVar[tuple[Parameter, ...]]
-    reports: ClassVar[frozenset[str]]
-    not_offered: ClassVar[Mapping[str, str]]
+    reports: frozenset[str]
+    not_offered: Mapping[str, str]
     finest_grain: ClassVar[Literal["hour", "day"]] = "hour"
     trailing_hours: ClassVar[int] = 0
     settling_hours: ClassVar[int] = 24

@@ -56,7 +56,7 @@ def counter_differences(
                 continue
             if point.started_at is None and point.process in restarted:
                 yield _difference(point, start=since, value=point.value, is_reset=True)
-            elif point.started_at is not None and since < point.started_at:
+            elif point.started_at is not None and since < point.started_at <= point.at + START_TOLERANCE:
                 yield _difference(point, start=since, value=point.value, is_reset=False)
             continue
         if point.at <= last.at:
