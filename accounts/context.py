@@ -1,8 +1,47 @@
-"""What every page's template is given."""
+"""What every page's template is given: the menu of this person, the demo's label, currency and zone."""
 
+from typing import Any
+
+from django.conf import settings
 from django.http import HttpRequest
 
+from accounts.access import Asker, can_see_backends
+from accounts.demo import is_present
+from accounts.models import User
 
-def page(request: HttpRequest) -> dict[str, object]:
-    """See the look's base template."""
-    return {}
+
+def page(request: HttpRequest) -> dict[str, Any]:
+    """`menu`, `user_menu`, `demo_present`, `reporting_currency`, `reporting_time_zone`."""
+    context: dict[str, Any] = {
+        "reporting_currency": settings.REPORTING_CURRENCY,
+        "reporting_time_zone": settings.REPORTING_TIME_ZONE,
+        "menu": [],
+        "user_menu": [],
+        "demo_present": False,
+    }
+    user = getattr(request, "user", None)
+    if isinstance(user, User) and user.is_authenticated:
+        context |= {"menu": _menu(request, user), "user_menu": _user_menu(user), "demo_present": is_present(request)}
+    return context
+
+
+def _menu(request: HttpRequest, user: User) -> list[dict[str, Any]]:
+    """Portfolio and Reports for all; Backends and Send data for those whose work they are."""
+    entries = [("Portfolio", "/", ("/roadmaps/", "/gates/"))]
+    if can_see_backends(Asker(user)):
+        entries += [("Backends", "/backends/", ()), ("Send data", "/send/", ("/receipts/",))]
+    entries.append(("Reports", "/reports/", ()))
+    return [
+        {"text": text, "url": url, "is_current": _is_current(request.path, url, below)} for text, url, below in entries
+    ]
+
+
+def _is_current(path: str, url: str, below: tuple[str, ...]) -> bool:
+    return path == url or (url != "/" and path.startswith(url)) or path.startswith(below or ("\0",))
+
+
+def _user_menu(user: User) -> list[dict[str, str]]:
+    entries = [("Tokens", "/tokens/"), ("API docs", "/api/v1/docs/"), ("Password", "/accounts/password/change/")]
+    if user.is_admin:
+        entries.append(("People", "/settings/people/"))
+    return [{"text": text, "url": url} for text, url in entries]

@@ -1,0 +1,83 @@
+// Draws <figure data-spec-id="..."> from the JSON script of that id, in the page's theme, as SVG. The chart library is
+// loaded only where there is a chart to draw. `ast: true` interprets expressions, so that no eval is needed (CSP).
+const here = document.currentScript ?? document.querySelector("script[data-chart-bundle]");
+const bundle = here?.dataset.chartBundle;
+const configUrl = here?.dataset.chartConfig;
+const drawn = new Map();
+let parts = null;
+
+function load() {
+  parts ??= Promise.all([
+    fetch(configUrl).then((answer) => answer.json()),
+    window.vegaEmbed ?? new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = bundle;
+      script.onload = resolve;
+      script.onerror = () => reject(new Error("The chart library did not load."));
+      document.head.append(script);
+    }),
+  ]).then(([config]) => config);
+  return parts;
+}
+
+function theme() {
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen) return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+function withTokens(value, tokens) {
+  if (typeof value === "string") return value.startsWith("$") ? (tokens[value.slice(1)] ?? value) : value;
+  if (Array.isArray(value)) return value.map((item) => withTokens(item, tokens));
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withTokens(item, tokens)]));
+  }
+  return value;
+}
+
+async function draw(figure, look) {
+  const source = document.getElementById(figure.dataset.specId);
+  const config = await load();
+  if (!source || !figure.isConnected) return;
+  const spec = withTokens(JSON.parse(source.textContent), config.tokens[look]);
+  const canvas = figure.querySelector(".canvas");
+  drawn.get(figure)?.finalize();
+  const result = await window.vegaEmbed(canvas, spec, {
+    ast: true,
+    renderer: "svg",
+    actions: false,
+    defaultStyle: false,
+    tooltip: { disableDefaultStyle: true, theme: "look" },
+    config: config[look],
+  });
+  drawn.set(figure, result);
+  canvas.querySelector("svg")?.setAttribute("aria-hidden", "true");
+  figure.dataset.drawn = look;
+}
+
+async function drawAll(root = document) {
+  const look = matchMedia("print").matches ? "light" : theme();
+  for (const [figure, result] of drawn) {
+    if (!figure.isConnected) {
+      result.finalize();
+      drawn.delete(figure);
+    }
+  }
+  for (const figure of root.querySelectorAll("figure[data-spec-id]")) {
+    if (figure.dataset.drawn === look) continue;
+    try {
+      await draw(figure, look);
+    } catch (error) {
+      figure.dataset.drawn = look;
+      figure.querySelector(".canvas").textContent = "This chart could not be drawn. Its figures stand in the table.";
+      console.error(error);
+    }
+  }
+}
+
+if (bundle) {
+  drawAll();
+  document.addEventListener("phaseline:theme", () => drawAll());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
+  document.addEventListener("htmx:afterSettle", () => drawAll());
+}

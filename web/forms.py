@@ -1,0 +1,65 @@
+"""Forms as every page has them: native date fields, figures for phones, mistakes of an action beside their field."""
+
+from typing import Any, Protocol
+
+from django import forms
+
+
+class Violation(Protocol):
+    """A person's mistake that an action reports: a stable code, a sentence, and the field where there is one."""
+
+    code: str
+    message: str
+    field: str | None
+
+
+class DateInput(forms.DateInput):
+    """The browser's own date field; its value is ISO, whatever the reader's language shows."""
+
+    input_type = "date"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs=attrs, format="%Y-%m-%d")
+
+
+class MonthInput(forms.TextInput):
+    """The browser's own month field, '2026-10'."""
+
+    input_type = "month"
+
+
+class LookMixin:
+    """Put before forms.Form or forms.ModelForm: sets what the look needs on each widget."""
+
+    fields: dict[str, forms.Field]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.DateField) and type(field.widget) is forms.DateInput:
+                field.widget = DateInput(attrs=field.widget.attrs)
+                field.widget.is_required = field.required
+            if isinstance(field.widget, forms.Textarea):
+                # Django's own default is 10 rows of 40 columns.
+                if field.widget.attrs.get("rows") == "10":
+                    field.widget.attrs["rows"] = "3"
+                field.widget.attrs.pop("cols", None)
+            if isinstance(field, forms.DecimalField) and not field.widget.is_hidden:
+                # A number field would round in some browsers and scroll in others; text with a keypad does neither.
+                attrs = {key: value for key, value in field.widget.attrs.items() if key not in ("step", "min", "max")}
+                field.widget = forms.TextInput(attrs={**attrs, "inputmode": "decimal", "autocomplete": "off"})
+                field.widget.is_required = field.required
+
+    def add_violation(self, violation: Violation) -> None:
+        """Shows an action's refusal at its field, or above the form."""
+        name = violation.field if violation.field in self.fields else None
+        error = forms.ValidationError(violation.message, code=violation.code)
+        self.add_error(name, error)  # type: ignore[attr-defined]
+
+
+class Form(LookMixin, forms.Form):
+    """A form in the look."""
+
+
+class ModelForm(LookMixin, forms.ModelForm):
+    """A model's form in the look. It checks input only; an action of the app does the saving."""
