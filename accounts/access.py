@@ -69,7 +69,7 @@ def can_make_roadmaps(asker: Asker) -> bool:
 
 
 def can_see_backends(asker: Asker) -> bool:
-    """Admins and executives see every backend; managers and contributors see them too, since their spend comes from there."""
+    """Admins, executives, and those whose spend comes from there: managers and contributors."""
     if asker.user.reads_all:
         return True
     return asker.user.is_active and asker.user.memberships.filter(role__in=[Role.MANAGER, Role.CONTRIBUTOR]).exists()

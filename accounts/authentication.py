@@ -13,7 +13,7 @@ from accounts.tokens import find_token
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <token>`. Unknown, revoked and expired tokens are told apart from none, never from each other."""
+    """`Authorization: Bearer <token>`. An unknown token is not told apart from an expired one."""
 
     def authenticate(self, request: Request) -> tuple[User, Token] | None:
         parts = get_authorization_header(request).split()

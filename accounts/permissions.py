@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class HasScope(BasePermission):
-    """Signed in; a token holds the scope: `read` for safe methods, else what the view names in `scope` ('manage' if nothing).
+    """Signed in; a token holds `read` for safe methods, else what the view names in `scope` ('manage' if nothing).
 
     `manage` includes `read`.
     """
