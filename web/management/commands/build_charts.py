@@ -1,4 +1,4 @@
-"""`manage.py build_charts`: the chart library for the browser, from the installed vl-convert. Run before collectstatic."""
+"""`manage.py build_charts`: the chart library for the browser. Run before collectstatic."""
 
 from typing import Any
 
