@@ -1,0 +1,135 @@
+"""What `bin/up` does with Django: static files, migrations, demo data, the first roadmap and its token.
+
+One process for several commands, because loading Django takes longer than most of them. Prints one JSON object a line:
+`{"step", "seconds"}` as each step ends, `{"begin"}` before it, and last `{"result"}`.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import django
+
+# The printed curl keeps its time and its id, so that it counts once however often it is sent; ids are kept 35 days.
+SAME_CURL_FOR = timedelta(days=30)
+FIRST_OWNER = "first-push"
+
+
+def _tell(**line: Any) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    _tell(begin=name)
+    began = time.monotonic()
+    yield
+    _tell(step=name, seconds=round(time.monotonic() - began, 2))
+
+
+def _call(name: str, *arguments: str) -> str:
+    """Runs a management command and returns what it printed."""
+    from django.core.management import call_command
+
+    out = StringIO()
+    call_command(name, *arguments, stdout=out)
+    return out.getvalue()
+
+
+def prepare_static() -> None:
+    """Builds the chart bundle and collects the static files."""
+    with _step("Chart bundle"):
+        _call("build_charts")
+    with _step("Static files"):
+        _call("collectstatic", "--noinput", "--verbosity=0")
+
+
+def prepare_data(*, var: Path, demo: str) -> dict[str, Any]:
+    """Migrates and fills; `demo` is 'yes', 'no' or 'first': only where nobody real has an account yet, not even the owner
+    of the printed token, who is made after the demo: a start that was killed in between does it again.
+
+    Returns what `bin/up` prints: demo_present, slug, token, sent_at, setup_link.
+    """
+    from accounts import demo as demo_state
+    from accounts.models import OrganisationRole, User
+
+    with _step("Migrations"):
+        _call("migrate", "--noinput", "--verbosity=0")
+    if demo == "yes" or (demo == "first" and not User.objects.filter(is_demo=False).exists()):
+        with _step("Demo data"):
+            _call("seed_demo")
+    with _step("First roadmap"):
+        slug = _call("first_roadmap").split()[-1]
+        token, sent_at = _first_token(slug, file=var / "first-token.json")
+    result = {"demo_present": demo_state.is_present(), "slug": slug, "token": token, "sent_at": sent_at}
+    if not User.objects.filter(organisation_role=OrganisationRole.ADMIN, is_active=True).exists():
+        result["setup_link"] = _call("setup_link").split()[-1]
+    return result
+
+
+def _first_token(slug: str, *, file: Path) -> tuple[str, str]:
+    """The token and time of the printed curl, kept in `file`; new ones where they no longer serve."""
+    from accounts.tokens import find_token
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    kept = json.loads(file.read_text()) if file.is_file() else {}
+    token, sent_at = kept.get("token", ""), kept.get("sent_at", "")
+    if not token or find_token(token) is None:
+        _ensure_owner(slug)
+        arguments = ["--name=First push", f"--owner={FIRST_OWNER}", "--scope=push", f"--roadmap={slug}"]
+        token = _call("create_token", *arguments).split()[-1]
+    if not sent_at or now - datetime.fromisoformat(sent_at) > SAME_CURL_FOR:
+        sent_at = now.isoformat()
+    write_private(file, json.dumps({"token": token, "sent_at": sent_at}))
+    return token, sent_at
+
+
+def _ensure_owner(slug: str) -> None:
+    """The account that owns the printed token: nobody can sign in with it, and it outlives the demo."""
+    from accounts.models import Membership, Role, User, Workload
+
+    owner, is_new = User.objects.get_or_create(username=FIRST_OWNER, defaults={"first_name": "First push"})
+    if is_new:
+        owner.set_unusable_password()
+        owner.save(update_fields=["password"])
+    workload = Workload.objects.get(slug=slug)
+    Membership.objects.get_or_create(user=owner, workload=workload, defaults={"role": Role.CONTRIBUTOR})
+
+
+def write_private(file: Path, text: str) -> None:
+    """Replaces a file at once, readable by this user alone."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    draft.replace(file)
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["static", "data"])
+    parser.add_argument("--demo", choices=["yes", "no", "first"], default="no")
+    options = parser.parse_args(argv)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    from django.conf import settings
+
+    if options.what == "static":
+        prepare_static()
+    else:
+        _tell(result=prepare_data(var=settings.VAR_DIR, demo=options.demo))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
