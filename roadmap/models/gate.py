@@ -31,7 +31,14 @@ class Gate(models.Model):
 class GateCriterion(models.Model):
     """What must or should hold: a KPI on target, a milestone done, a checklist item ticked. Exactly one of the three."""
 
+    class Needs(models.TextChoices):
+        """What a KPI has to be; milestones and checklist items have to be done."""
+
+        ON_TARGET = "on_target", "On target"
+        MEASURED = "measured", "Measured on its minimum sample"
+
     gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="criteria")
+    needs = models.CharField(max_length=16, choices=Needs.choices, default=Needs.ON_TARGET)
     kpi = models.ForeignKey(Kpi, on_delete=models.CASCADE, null=True, blank=True, related_name="criteria")
     milestone = models.ForeignKey(Milestone, on_delete=models.CASCADE, null=True, blank=True, related_name="criteria")
     checklist_item = models.ForeignKey(
