@@ -44,14 +44,21 @@ class Steps:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        self._write(f"  {name} ... ")
+        """Names the step, runs it and says how long it took."""
+        self.begin(name)
         began = time.monotonic()
         try:
             yield
         except BaseException:
             self._write("stopped\n")
             raise
-        self._write(f"{time.monotonic() - began:.1f} s\n")
+        self.end(time.monotonic() - began)
+
+    def begin(self, name: str) -> None:
+        self._write(f"  {name} ... ")
+
+    def end(self, seconds: float) -> None:
+        self._write(f"{seconds:.1f} s\n")
 
     def done(self, name: str, seconds: float) -> None:
         self._write(f"  {name} ... {seconds:.1f} s\n")

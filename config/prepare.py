@@ -18,6 +18,8 @@ from typing import Any
 
 import django
 
+from config.keys import write_private
+
 # The printed curl keeps its time and its id, so that it counts once however often it is sent; ids are kept 35 days.
 SAME_CURL_FOR = timedelta(days=30)
 FIRST_OWNER = "first-push"
@@ -54,7 +56,7 @@ def prepare_static() -> None:
 
 
 def prepare_data(*, var: Path, demo: str) -> dict[str, Any]:
-    """Migrates and fills; `demo` is 'yes', 'no' or 'first': only where nobody real has an account yet, not even the owner
+    """Migrates and fills; `demo` is 'yes', 'no' or 'first': only where nobody real has an account, not even the owner
     of the printed token, who is made after the demo: a start that was killed in between does it again.
 
     Returns what `bin/up` prints: demo_present, slug, token, sent_at, setup_link.
@@ -103,16 +105,6 @@ def _ensure_owner(slug: str) -> None:
         owner.save(update_fields=["password"])
     workload = Workload.objects.get(slug=slug)
     Membership.objects.get_or_create(user=owner, workload=workload, defaults={"role": Role.CONTRIBUTOR})
-
-
-def write_private(file: Path, text: str) -> None:
-    """Replaces a file at once, readable by this user alone."""
-    draft = file.with_name(f"{file.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    draft.replace(file)
 
 
 def main(argv: Sequence[str]) -> int:

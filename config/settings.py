@@ -1,6 +1,5 @@
 """Settings, read from the environment (and `.env`) as docs/operations.md lists them. Wrong values are system checks (config.checks)."""
 
-from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -10,10 +9,15 @@ from csp.constants import NONE, SELF
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 env.smart_cast = False
-if (BASE_DIR / ".env").is_file():
-    env.read_env(BASE_DIR / ".env")
+ENV_FILE = Path(env.str("PHASELINE_ENV_FILE", default=str(BASE_DIR / ".env")))
+if ENV_FILE.is_file():
+    env.read_env(ENV_FILE)
 
 VAR_DIR = Path(env.str("PHASELINE_VAR", default=str(BASE_DIR / "var")))
+# What bin/up made and chose here, so that manage.py finds the same database; the environment and .env come first.
+for _file in (VAR_DIR / "secrets.env", VAR_DIR / "run" / "up.env"):
+    if _file.is_file():
+        env.read_env(_file)
 CHART_BUILD_DIR = VAR_DIR / "build" / "static"
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -206,7 +210,8 @@ REPORTING_CURRENCY = env.str("REPORTING_CURRENCY", default="USD").upper()
 FISCAL_YEAR_START_MONTH = env.int("FISCAL_YEAR_START_MONTH", default=1)
 REPORT_CLOSE_DAY = env.int("REPORT_CLOSE_DAY", default=5)
 USAGE_RETENTION_MONTHS = env.int("USAGE_RETENTION_MONTHS", default=60)
-OUTBOUND_ALLOW = [ip_network(text.strip()) for text in env.list("OUTBOUND_ALLOW", default=[]) if text.strip()]
+# Networks that may be called although private; a wrong entry is a system check.
+OUTBOUND_ALLOW = [text.strip() for text in env.list("OUTBOUND_ALLOW", default=[]) if text.strip()]
 EXAMPLE_SERVER_URL = env.str("EXAMPLE_SERVER_URL", default="")
 # Labels that a push or pull may keep; any other key is dropped at the door.
 KEPT_LABELS = env.list(
@@ -229,6 +234,8 @@ PUSH_MAX_RECORDS = 10_000
 PUSH_MAX_BYTES = 16 * 1024 * 1024
 # Weight of an input token against an output token where GPU hours are shared out by tokens (measures.md, Money).
 INPUT_TOKEN_WEIGHT = env.str("INPUT_TOKEN_WEIGHT", default="0.1")
+# Idle capacity goes to the workloads as the month's busy part did (as_busy), or stays unallocated.
+IDLE_ALLOCATION = env.str("IDLE_ALLOCATION", default="as_busy")
 
 # --- The rest -------------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
