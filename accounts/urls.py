@@ -1,5 +1,16 @@
 """Pages of people, access and tokens."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from accounts.views.people import new_password, people, person
+from accounts.views.setup import setup
+from accounts.views.tokens import revoke, tokens
+
+urlpatterns = [
+    path("setup/<str:link>/", setup, name="setup"),
+    path("tokens/", tokens, name="tokens"),
+    path("tokens/<int:pk>/revoke/", revoke, name="revoke_token"),
+    path("settings/people/", people, name="people"),
+    path("settings/people/<int:pk>/", person, name="person"),
+    path("settings/people/<int:pk>/password/", new_password, name="new_password"),
+]

@@ -1,0 +1,147 @@
+"""Forms of people, tokens and the first admin. They check input; accounts.actions does the rest."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.utils import timezone
+
+from accounts.access import Asker, visible_workloads
+from accounts.models import OrganisationRole, Role, Token, User, Workload
+from web.forms import Form
+
+SCOPE_WORDS = (
+    ("push", "Push usage"),
+    ("read", "Read roadmaps and figures"),
+    ("manage", "Change what its owner may change"),
+)
+
+
+class FirstAdminForm(Form):
+    """Who the first admin is."""
+
+    username = forms.CharField(
+        label="User name",
+        max_length=150,
+        validators=[UnicodeUsernameValidator()],
+        help_text="Letters, digits and @ . + - _",
+    )
+    first_name = forms.CharField(label="First name", max_length=150, required=False)
+    last_name = forms.CharField(label="Last name", max_length=150, required=False)
+    email = forms.EmailField(label="E-mail", required=False)
+    password = forms.CharField(
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), help_text="At least 10 characters."
+    )
+    password_again = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
+
+    def clean_username(self) -> str:
+        username = self.cleaned_data["username"]
+        if User.objects.filter(username__iexact=username).exists():
+            raise forms.ValidationError(f"There is a person '{username}' already.")
+        return username
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        password = data.get("password")
+        if password:
+            try:
+                validate_password(password, User(username=data.get("username", ""), email=data.get("email", "")))
+            except forms.ValidationError as error:
+                self.add_error("password", error)
+            if data.get("password_again") and data["password_again"] != password:
+                self.add_error("password_again", "The two passwords differ.")
+        return data
+
+
+class PersonForm(Form):
+    """A person to add."""
+
+    username = forms.CharField(label="User name", max_length=150, validators=[UnicodeUsernameValidator()])
+    first_name = forms.CharField(label="First name", max_length=150, required=False)
+    last_name = forms.CharField(label="Last name", max_length=150, required=False)
+    email = forms.EmailField(label="E-mail", required=False)
+    organisation_role = forms.ChoiceField(
+        label="In the whole organisation",
+        choices=OrganisationRole.choices,
+        initial=OrganisationRole.MEMBER,
+        help_text="Admins change everything, executives read everything, members see the roadmaps they belong to.",
+    )
+
+
+class PersonRolesForm(Form):
+    """A person's name, organisation role, and a role per roadmap, one field each."""
+
+    first_name = forms.CharField(label="First name", max_length=150, required=False)
+    last_name = forms.CharField(label="Last name", max_length=150, required=False)
+    email = forms.EmailField(label="E-mail", required=False)
+    organisation_role = forms.ChoiceField(label="In the whole organisation", choices=OrganisationRole.choices)
+    is_active = forms.BooleanField(label="May sign in", required=False)
+
+    def __init__(self, *args: Any, person: User, **kwargs: Any) -> None:
+        self.workloads = list(Workload.objects.all())
+        held = dict(person.memberships.values_list("workload_id", "role"))
+        initial: dict[str, Any] = {
+            name: getattr(person, name)
+            for name in ("first_name", "last_name", "email", "organisation_role", "is_active")
+        }
+        initial |= {f"role_{workload.pk}": held.get(workload.pk, "") for workload in self.workloads}
+        super().__init__(*args, initial=initial, **kwargs)
+        for workload in self.workloads:
+            self.fields[f"role_{workload.pk}"] = forms.ChoiceField(
+                label=workload.name,
+                choices=[("", "No role"), *Role.choices],
+                required=False,
+                initial=held.get(workload.pk, ""),
+            )
+
+    def role_fields(self) -> list[forms.BoundField]:
+        """The fields of roles, one per roadmap."""
+        return [self[f"role_{workload.pk}"] for workload in self.workloads]
+
+    def roles(self) -> dict[Workload, str]:
+        """The role chosen per workload, '' for none."""
+        return {workload: self.cleaned_data[f"role_{workload.pk}"] for workload in self.workloads}
+
+
+class TokenForm(Form):
+    """A token to make."""
+
+    name = forms.CharField(max_length=100, help_text="What uses it, such as 'claims bot, production'.")
+    scopes = forms.MultipleChoiceField(
+        label="It may", choices=SCOPE_WORDS, widget=forms.CheckboxSelectMultiple, initial=["push"]
+    )
+    workload = forms.ModelChoiceField(
+        label="Roadmap",
+        queryset=Workload.objects.none(),
+        required=False,
+        empty_label="Every roadmap of mine",
+        help_text="A token bound to one roadmap can neither push to nor read another.",
+    )
+    measured_at = forms.ChoiceField(
+        label="Where it measures",
+        choices=Token.MeasuredAt.choices,
+        help_text="The same request can be seen by the application, a gateway and the server; one of them counts.",
+    )
+    through = forms.SlugField(
+        label="Its traffic goes through",
+        max_length=80,
+        required=False,
+        help_text="Slug of the gateway or backend behind it, where there is one.",
+    )
+    expires_on = forms.DateField(label="Last day", required=False, help_text="Empty: it works until it is revoked.")
+
+    def __init__(self, *args: Any, asker: Asker, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["workload"].queryset = visible_workloads(asker)  # type: ignore[attr-defined]
+
+    def expires_at(self) -> datetime | None:
+        """The end of the last day, in the reporting zone."""
+        day = self.cleaned_data.get("expires_on")
+        if day is None:
+            return None
+        return timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min), settings.REPORTING_ZONE)

@@ -1,0 +1,1 @@
+"""Pages of people and access. Thin: a form, an action, a template."""

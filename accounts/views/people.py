@@ -1,0 +1,85 @@
+"""`/settings/people/`: who may sign in, and with which role. For admins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.actions import add_person, change_person, reset_password
+from accounts.authentication import asker_of
+from accounts.errors import AccessViolation
+from accounts.forms import PersonForm, PersonRolesForm
+from accounts.models import User
+from web.htmx import done, render
+
+
+def admins_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """403 in words for everybody else."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not asker_of(request).user.is_admin:
+            raise PermissionDenied("People and roles are set by admins.")
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+@never_cache
+@admins_only
+@require_http_methods(["GET", "POST"])
+def people(request: HttpRequest) -> HttpResponse:
+    """Everybody, and the form to add one. A new person's password is shown this once."""
+    form = PersonForm(request.POST or None)
+    added, password, status = None, "", 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                added, password = add_person(asker_of(request), **form.cleaned_data)
+            except AccessViolation as violation:
+                form.add_violation(violation)
+            else:
+                form, status = PersonForm(), 200
+    rows = User.objects.prefetch_related("memberships__workload").order_by("-is_active", "last_name", "username")
+    context = {"form": form, "people": rows, "added": added, "password": password}
+    return render(request, "accounts/people.html", context, status=status)
+
+
+@admins_only
+@require_http_methods(["GET", "POST"])
+def person(request: HttpRequest, pk: int) -> HttpResponse:
+    """One person: name, organisation role, role per roadmap."""
+    subject = get_object_or_404(User, pk=pk)
+    form = PersonRolesForm(request.POST or None, person=subject)
+    if request.method == "POST" and form.is_valid():
+        fields = ("first_name", "last_name", "email", "organisation_role", "is_active")
+        try:
+            change_person(
+                asker_of(request), subject, roles=form.roles(), **{name: form.cleaned_data[name] for name in fields}
+            )
+        except AccessViolation as violation:
+            form.add_violation(violation)
+        else:
+            return done(request, reverse("people"), f"{subject.display_name} is saved.")
+    context = {"form": form, "person": subject}
+    return render(request, "accounts/person.html", context, status=422 if request.method == "POST" else 200)
+
+
+@never_cache
+@admins_only
+@require_POST
+def new_password(request: HttpRequest, pk: int) -> HttpResponse:
+    """A new random password, shown in this answer only."""
+    subject = get_object_or_404(User, pk=pk)
+    password = reset_password(asker_of(request), subject)
+    context = {"form": PersonRolesForm(person=subject), "person": subject, "password": password}
+    return render(request, "accounts/person.html", context)

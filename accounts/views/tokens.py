@@ -1,0 +1,58 @@
+"""`/tokens/`: one's tokens; make one, revoke one."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.actions import issue_token, revoke_token
+from accounts.authentication import asker_of
+from accounts.errors import AccessViolation
+from accounts.forms import TokenForm
+from accounts.models import Token
+from web.htmx import done, render
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """The list and the form. The new token's text is in the answer to the POST and never again."""
+    asker = asker_of(request)
+    form = TokenForm(request.POST or None, asker=asker)
+    made, text, status = None, "", 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                made, text = issue_token(
+                    asker,
+                    name=form.cleaned_data["name"],
+                    scopes=form.cleaned_data["scopes"],
+                    workload=form.cleaned_data["workload"],
+                    measured_at=form.cleaned_data["measured_at"],
+                    through=form.cleaned_data["through"],
+                    expires_at=form.expires_at(),
+                )
+            except AccessViolation as violation:
+                form.add_violation(violation)
+            else:
+                form, status = TokenForm(asker=asker), 200
+    rows = Token.objects.select_related("owner", "workload").order_by("revoked_at", "-created_at")
+    if not asker.user.is_admin:
+        rows = rows.filter(owner=asker.user)
+    context = {"form": form, "made": made, "text": text, "tokens": rows, "is_admin": asker.user.is_admin}
+    return render(request, "accounts/tokens.html", context, status=status)
+
+
+@require_POST
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ends a token of one's own; an admin anybody's. Others' tokens are not there."""
+    token = get_object_or_404(Token, pk=pk)
+    try:
+        revoke_token(asker_of(request), token)
+    except AccessViolation as violation:
+        raise Http404 from violation
+    return done(request, reverse("tokens"), f"'{token.name}' is revoked. What it pushed stays.")
