@@ -1,0 +1,78 @@
+"""What it cost, and per what. Spend is billed where a statement says so, else estimated."""
+
+from decimal import Decimal
+
+from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, no_data, of_ratio
+
+
+def _spend(figures: PhaseFigures) -> KpiValue:
+    if figures.spend is None:
+        return no_data("", "")
+    return KpiValue(value=figures.spend, unit="", basis="usage and cost entries")
+
+
+def _per_million_tokens(figures: PhaseFigures) -> KpiValue:
+    return of_ratio(figures.usage.ratio("spend", "tokens"), times=10**6)
+
+
+def _per_1000_requests(figures: PhaseFigures) -> KpiValue:
+    return of_ratio(figures.usage.ratio("spend", "successful_requests"), times=1000)
+
+
+def _per_1000_units(figures: PhaseFigures) -> KpiValue:
+    return of_ratio(figures.usage.ratio("spend", "units"), times=1000)
+
+
+def _idle_share(figures: PhaseFigures) -> KpiValue:
+    usage_spend = figures.usage.spend
+    if not usage_spend:
+        return no_data("", "")
+    if figures.idle_spend is None:
+        return no_data("", "No capacity with a rate card is allocated here.")
+    return KpiValue(value=figures.idle_spend / usage_spend * 100, unit="", basis="idle of usage spend")
+
+
+def _provider_concentration(figures: PhaseFigures) -> KpiValue:
+    total = sum(figures.spend_by_provider.values(), Decimal(0))
+    if total <= 0:
+        return no_data("", "")
+    squares = sum(((amount / total) ** 2 for amount in figures.spend_by_provider.values()), Decimal(0))
+    return KpiValue(value=squares, unit="", basis=f"{len(figures.spend_by_provider)} providers")
+
+
+SPEND = ComputedKpi("spend", "Spend", "{currency}", "lower", _spend, source="Connect a backend or add a cost entry.")
+COST_PER_MILLION_TOKENS = ComputedKpi(
+    "cost_per_million_tokens",
+    "Cost per million tokens",
+    "{currency}",
+    "lower",
+    _per_million_tokens,
+    source="Needs input and output tokens, and a price, a rate card or a provider's statement.",
+)
+COST_PER_1000_REQUESTS = ComputedKpi(
+    "cost_per_1000_requests",
+    "Cost per 1,000 requests",
+    "{currency}",
+    "lower",
+    _per_1000_requests,
+    source="Needs requests, and a price, a rate card or a provider's statement.",
+)
+COST_PER_1000_UNITS = ComputedKpi(
+    "cost_per_1000_units",
+    "Cost per 1,000 units of work",
+    "{currency}",
+    "lower",
+    _per_1000_units,
+    source="Push `units` with each record, and its `cost` or connect the backend.",
+)
+IDLE_SHARE = ComputedKpi(
+    "idle_share",
+    "Idle share of usage spend",
+    "%",
+    "lower",
+    _idle_share,
+    source="Needs a GPU backend with a rate card.",
+)
+PROVIDER_CONCENTRATION = ComputedKpi(
+    "provider_concentration", "Provider concentration", "0-1", "lower", _provider_concentration
+)

@@ -1,0 +1,51 @@
+"""How fast it is: percentiles of merged histograms, never a mean of percentiles. At the source that counts."""
+
+from decimal import Decimal
+
+from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, no_data
+
+_PLACES = {"gateway": "at the gateway", "server": "at the server", "application": "in the application"}
+
+
+def percentile_of(figures: PhaseFigures, measure: str, percent: int, *, divisor: int) -> KpiValue:
+    """The percentile of a latency measure, milliseconds / `divisor`; an interval where it is in foreign buckets."""
+    found = figures.latency.get(measure)
+    if found is None:
+        return no_data("", "")
+    percentile = found.percentiles.get(percent)
+    if percentile is None:
+        return no_data("", "only a mean is reported")
+
+    def scaled(milliseconds: float | None) -> Decimal | None:
+        return None if milliseconds is None else Decimal(str(round(milliseconds, 4))) / divisor
+
+    high = scaled(percentile.high_ms)
+    point = scaled(percentile.ms)
+    return KpiValue(
+        value=high if high is not None else point,
+        unit="",
+        low=scaled(percentile.low_ms),
+        high=high,
+        sample=found.count,
+        basis=_PLACES.get(found.measured_at, found.measured_at),
+    )
+
+
+def _measure(name: str, title: str, unit: str, measure: str, percent: int, divisor: int) -> ComputedKpi:
+    return ComputedKpi(
+        name,
+        title,
+        unit,
+        "lower",
+        lambda figures: percentile_of(figures, measure, percent, divisor=divisor),
+        source="Needs a source of latency: a gateway, a server's /metrics with histograms, OpenTelemetry, or a push.",
+    )
+
+
+DURATION_P50 = _measure("duration_p50", "p50 latency", "s", "duration", 50, 1000)
+DURATION_P95 = _measure("duration_p95", "p95 latency", "s", "duration", 95, 1000)
+DURATION_P99 = _measure("duration_p99", "p99 latency", "s", "duration", 99, 1000)
+TIME_TO_FIRST_TOKEN_P95 = _measure(
+    "time_to_first_token_p95", "p95 time to first token", "s", "time_to_first_token", 95, 1000
+)
+INTER_TOKEN_P95 = _measure("inter_token_p95", "p95 inter-token latency", "ms", "inter_token", 95, 1)
