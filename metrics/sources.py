@@ -1,0 +1,69 @@
+"""From a stored backend to the connector that reads it: decrypted secrets, the outbound policy, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from metrics.connector import Connector
+from metrics.connectors import connector_for
+from metrics.errors import ConnectorError
+from metrics.http import HttpClient, OutboundPolicy, parse_networks
+from metrics.models import Backend
+from metrics.secrets import open_sealed
+
+PUSH_ONLY = "push_only"
+DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
+
+
+def now() -> datetime:
+    """The aware UTC time; the clock of connectors."""
+    return datetime.now(UTC)
+
+
+def outbound_policy() -> OutboundPolicy:
+    """Where this installation may connect to, from its settings; its own database and broker are always refused."""
+    return OutboundPolicy(
+        allow=parse_networks([str(entry) for entry in settings.OUTBOUND_ALLOW]),
+        forbidden_endpoints=tuple(_own_servers()),
+    )
+
+
+@contextmanager
+def connector_with(kind: str, parameters: Mapping[str, Any]) -> Iterator[Connector]:
+    """Yield a connector over cleaned parameters, secrets included; its connections are closed afterwards."""
+    with HttpClient(outbound_policy()) as http:
+        yield connector_for(kind)(parameters, http, now)
+
+
+@contextmanager
+def connector_of(backend: Backend) -> Iterator[Connector]:
+    """Yield the backend's connector. Raises ConnectorError where its kind is unknown or its secret cannot be read."""
+    if backend.connector == PUSH_ONLY:
+        raise ConnectorError("This backend is pushed to; there is nothing to pull.", permanent=True)
+    try:
+        connector_for(backend.connector)
+    except (LookupError, ValueError):
+        raise ConnectorError(
+            f"This installation knows no connector '{backend.connector}'.",
+            permanent=True,
+            hint="It was added by a version that has it; upgrade, or remove the backend.",
+        ) from None
+    with connector_with(backend.connector, {**backend.parameters, **open_sealed(backend.secrets)}) as connector:
+        yield connector
+
+
+def _own_servers() -> Iterator[tuple[str, int]]:
+    for database in settings.DATABASES.values():
+        host = str(database.get("HOST") or "")
+        # A host that begins with a slash, or none, is a Unix socket, which no address of http reaches.
+        if host and not host.startswith("/"):
+            yield host, int(database.get("PORT") or 5432)
+    broker = urlsplit(settings.CELERY_BROKER_URL)
+    if broker.hostname:
+        yield broker.hostname, broker.port or DEFAULT_PORTS.get(broker.scheme, 6379)
