@@ -1,0 +1,17 @@
+"""The kinds of backend to pull from, in the order of the offer. A new one is a file here and a line below."""
+
+from __future__ import annotations
+
+from metrics.connector import Connector
+from metrics.connectors.metrics_endpoint import MetricsEndpoint
+from metrics.errors import RuleViolation
+
+REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint,)
+
+
+def connector_for(kind: str) -> type[Connector]:
+    """Return the connector of this kind. Raises RuleViolation."""
+    for connector in REGISTRY:
+        if connector.kind == kind:
+            return connector
+    raise RuleViolation("unknown_connector", f"There is no connector of the kind {kind}.", "kind")

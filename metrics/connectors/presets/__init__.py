@@ -1,0 +1,161 @@
+"""Which counters of which server mean what: data tables, read by the connectors that see Prometheus metrics.
+
+A preset names metrics as the server spells them in text format 0.0.4. Some paths replace the colon with an underscore
+(a scraper that negotiates OpenMetrics without UTF-8 names does), so both spellings are looked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from metrics.errors import RuleViolation
+from metrics.usage import COUNT_MEASURES, DECIMAL_MEASURES, HISTOGRAM_MEASURES
+
+# What a metric is multiplied with to get the measure's unit, by the metric's own unit.
+MILLISECONDS = {"seconds": Decimal(1000), "milliseconds": Decimal(1), "microseconds": Decimal("0.001")}
+WATT_HOURS = {"joules": 1 / Decimal(3600), "millijoules": 1 / Decimal(3_600_000), "watt_hours": Decimal(1)}
+COUNT_AND_SUM = {
+    "duration": ("duration_count", "duration_sum_ms"),
+    "time_to_first_token": ("time_to_first_token_count", "time_to_first_token_sum_ms"),
+    "inter_token": ("inter_token_count", "inter_token_sum_ms"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMatch:
+    """One condition on a label, with the operators of Prometheus: = != =~ !~ (patterns match the whole value)."""
+
+    name: str
+    operator: str
+    value: str
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        there = labels.get(self.name, "")
+        if self.operator in {"=", "!="}:
+            return (there == self.value) is (self.operator == "=")
+        return (re.fullmatch(self.value, there) is not None) is (self.operator == "=~")
+
+    def __str__(self) -> str:
+        value = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'{self.name}{self.operator}"{value}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One measure and the metrics that give it.
+
+    `names`: the first of them that the server shows is taken. `scale` turns the metric's unit into the measure's. A
+    histogram gives its bucket counts, `<measure>_count` and `<measure>_sum_ms`.
+    """
+
+    measure: str
+    names: tuple[str, ...]
+    scale: Decimal = Decimal(1)
+    where: tuple[LabelMatch, ...] = ()
+
+    @property
+    def is_histogram(self) -> bool:
+        return self.measure in HISTOGRAM_MEASURES
+
+    def measures(self) -> tuple[str, ...]:
+        return (self.measure, *COUNT_AND_SUM[self.measure]) if self.is_histogram else (self.measure,)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How one kind of server reports. `model_label`: the label that names the model, empty where there is none."""
+
+    name: str
+    title: str
+    provider: str
+    readings: tuple[Reading, ...]
+    model_label: str = ""
+    not_offered: tuple[tuple[str, str], ...] = ()
+
+    def reports(self) -> frozenset[str]:
+        return frozenset(measure for reading in self.readings for measure in reading.measures())
+
+
+def spelling(name: str) -> str:
+    """Return the one spelling under which both forms of a name are found."""
+    return name.replace(":", "_")
+
+
+def own_preset(lines: Sequence[str], *, provider: str, model_label: str, field: str) -> Preset:
+    """Return a preset from lines 'measure = metric{label="value"}', the operator's own mapping.
+
+    The unit is read off the metric's name as Prometheus advises (_seconds, _milliseconds, _joules ...). Raises
+    RuleViolation on `field`.
+    """
+    if not lines:
+        raise RuleViolation("required", "Say which metric gives which measure, one a line.", field)
+    readings: dict[str, Reading] = {}
+    for line in lines:
+        reading = _own_reading(line, field)
+        if reading.measure in readings:
+            raise RuleViolation("repeated", f"{reading.measure} is named twice.", field)
+        readings[reading.measure] = reading
+    return Preset(
+        name="plain", title="own metrics", provider=provider, readings=tuple(readings.values()), model_label=model_label
+    )
+
+
+def parse_selector(text: str, field: str) -> tuple[LabelMatch, ...]:
+    """Return the conditions of 'label="value", other=~"pattern"', braces optional. Raises RuleViolation on `field`."""
+    inside = text.strip()
+    if inside.startswith("{") and inside.endswith("}"):
+        inside = inside[1:-1]
+    matches, position = [], 0
+    while inside[position:].strip(" ,"):
+        found = _CONDITION.match(inside, position)
+        if found is None:
+            raise RuleViolation(
+                "bad_selector", f'"{text[:80]}" is not a label selector such as namespace="ml",pod=~"vllm-.*".', field
+            )
+        name, operator, value = found.group(1, 2, 3)
+        value = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], value)
+        if operator in {"=~", "!~"}:
+            _check_pattern(value, field)
+        matches.append(LabelMatch(name, operator, value))
+        position = found.end()
+    return tuple(matches)
+
+
+_CONDITION = re.compile(r'[\s,]*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"')
+_LINE = re.compile(r"\s*([a-z_]+)\s*=\s*([a-zA-Z_:][a-zA-Z0-9_:.]*)\s*(\{.*\})?\s*")
+
+
+def _own_reading(line: str, field: str) -> Reading:
+    found = _LINE.fullmatch(line)
+    known = (*COUNT_MEASURES, *DECIMAL_MEASURES, *HISTOGRAM_MEASURES)
+    if found is None:
+        raise RuleViolation(
+            "bad_line", f'"{line[:80]}" is not of the form: requests = my_requests_total{{code="200"}}', field
+        )
+    measure, metric, selector = found.group(1, 2, 3)
+    if measure not in known:
+        raise RuleViolation("unknown_measure", f"{measure} is not a measure. Known: {', '.join(known)}.", field)
+    if measure in HISTOGRAM_MEASURES or measure.endswith("_ms"):
+        scale = _scale(metric, MILLISECONDS, default="seconds")
+    elif measure == "energy_wh":
+        scale = _scale(metric, WATT_HOURS, default="watt_hours")
+    else:
+        scale = Decimal(1)
+    return Reading(measure, (metric,), scale, parse_selector(selector or "", field))
+
+
+def _scale(metric: str, units: Mapping[str, Decimal], default: str) -> Decimal:
+    words = metric.lower().replace(":", "_").split("_")
+    if "ms" in words and "milliseconds" in units:
+        return units["milliseconds"]
+    return next((factor for unit, factor in units.items() if unit in words), units[default])
+
+
+def _check_pattern(pattern: str, field: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error:
+        raise RuleViolation("bad_pattern", f'"{pattern[:80]}" is not a regular expression.', field) from None
