@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name
+from django.core.exceptions import ImproperlyConfigured
 
 MAKE_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 INSECURE_PREFIX = "django-insecure"
@@ -24,8 +25,9 @@ def check_settings(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def _secret_key() -> list[CheckMessage]:
-    key = settings.SECRET_KEY
-    if not key:
+    try:
+        key = settings.SECRET_KEY
+    except ImproperlyConfigured:
         return [
             Error(
                 "SECRET_KEY is not set.", hint="bin/up makes one; else set 50 random characters.", id="phaseline.E001"
