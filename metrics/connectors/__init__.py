@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from metrics.connector import Connector
 from metrics.connectors.metrics_endpoint import MetricsEndpoint
+from metrics.connectors.prometheus_server import PrometheusServer
 from metrics.errors import RuleViolation
 
-REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint,)
+REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer)
 
 
 def connector_for(kind: str) -> type[Connector]:

@@ -9,9 +9,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from metrics.connector import CounterConnector, CounterPoint, Parameter, ParameterKind, Sample, TestResult
 from metrics.connectors.presets import Preset
-from metrics.connectors.presets.catalogue import CHOICES, PLAIN, PRESETS, chosen_preset
+from metrics.connectors.presets.catalogue import (
+    METRIC_PARAMETERS,
+    PRESET_PARAMETER,
+    PRESETS,
+    check_preset,
+    chosen_preset,
+)
 from metrics.connectors.presets.page import Page, points_of, read_page
-from metrics.errors import ConnectorError, RuleViolation
+from metrics.errors import ConnectorError
 from metrics.http import HttpClient
 from metrics.usage import HISTOGRAM_MEASURES
 
@@ -46,7 +52,7 @@ class MetricsEndpoint(CounterConnector):
             help="One a line, one for each replica; they are added up. /metrics is added where no path is given.",
             placeholder="http://10.0.0.5:8000",
         ),
-        Parameter("preset", "Kind of server", ParameterKind.CHOICE, choices=CHOICES, default="vllm"),
+        PRESET_PARAMETER,
         Parameter(
             "token",
             "Token",
@@ -54,36 +60,7 @@ class MetricsEndpoint(CounterConnector):
             required=False,
             help="Sent as 'Authorization: Bearer ...'. Leave empty where the page is open.",
         ),
-        Parameter(
-            "model",
-            "Model name",
-            ParameterKind.TEXT,
-            required=False,
-            help="For servers whose metrics do not name the model. Empty: the server is asked (/v1/models).",
-        ),
-        Parameter(
-            "mapping",
-            "Own metrics",
-            ParameterKind.LINES,
-            required=False,
-            help="Only for another server: which metric gives which measure, one a line.",
-            placeholder='requests = my_requests_total\nerrors = my_requests_total{status=~"5.."}\n'
-            "duration = my_latency_seconds",
-        ),
-        Parameter(
-            "model_label",
-            "Label with the model's name",
-            ParameterKind.TEXT,
-            required=False,
-            help="Only for another server. Empty: model_name.",
-        ),
-        Parameter(
-            "provider",
-            "Provider",
-            ParameterKind.TEXT,
-            required=False,
-            help="Only for another server: the software's name, for example sglang. Empty: self-hosted.",
-        ),
+        *METRIC_PARAMETERS,
     )
     reports = frozenset().union(*(preset.reports() for preset in PRESETS))
     not_offered: Mapping[str, str] = {
@@ -101,12 +78,7 @@ class MetricsEndpoint(CounterConnector):
 
     @classmethod
     def check_parameters(cls, values: Mapping[str, Any]) -> None:
-        if values["preset"] == PLAIN:
-            chosen_preset(values)
-        elif values.get("mapping"):
-            raise RuleViolation(
-                "mapping_unused", "Own metrics are only read for another server: choose that kind.", "mapping"
-            )
+        check_preset(values)
 
     def sample(self) -> Sample:
         points: list[CounterPoint] = []

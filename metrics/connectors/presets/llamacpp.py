@@ -11,7 +11,10 @@ LLAMACPP = Preset(
     title="llama.cpp server",
     provider="llamacpp",
     readings=(
+        # The first leaves out what was found in the cache, the second is that: together they are the input.
         Reading("input_tokens", ("llamacpp:prompt_tokens_total",)),
+        Reading("input_tokens", ("llamacpp:prompt_tokens_cached_total",)),
+        Reading("cached_input_tokens", ("llamacpp:prompt_tokens_cached_total",)),
         Reading("output_tokens", ("llamacpp:tokens_predicted_total",)),
         # Seconds of generation over tokens generated are its mean time per output token; there is no percentile.
         Reading("inter_token_count", ("llamacpp:tokens_predicted_total",)),
@@ -22,7 +25,6 @@ LLAMACPP = Preset(
         ("errors", "The server does not count errors: push them from the application."),
         ("duration", "Latency is not available from this server: push it from the application."),
         ("time_to_first_token", "Latency is not available from this server: push it from the application."),
-        ("cached_input_tokens", "Prompt tokens found in the cache are in none of the server's counters."),
         ("estimated_cost", "Add a rate card for the machine; its cost is then spread over what was served."),
     ),
 )

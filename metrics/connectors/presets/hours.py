@@ -1,0 +1,210 @@
+"""Raw samples of counters, hour by hour: exact increases that add up to the counter. Pure.
+
+An hour (a, b] counts from the last sample at or before a to the last one at or before b, so hours tile without gap or
+overlap; nothing is extrapolated, unlike PromQL's increase().
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from metrics.connectors.presets import COUNT_AND_SUM, Preset, Reading, spelling
+from metrics.errors import ConnectorError
+from metrics.usage import COUNT_MEASURES, ForeignHistogram, SeriesKey, UsageCell
+
+Labels = tuple[tuple[str, str], ...]
+TrackKey = tuple[str, Labels]
+# A scrape: values by bucket bound, or under VALUE, SUM and PROCESS_START.
+Scrape = dict[float | str, Decimal]
+VALUE, SUM, PROCESS_START = "value", "sum", "process_start"
+TARGET_LABELS = ("cluster", "job", "namespace", "pod", "instance")
+PROCESS_START_METRIC = "process_start_time_seconds"
+START_TOLERANCE_SECONDS = 2
+# A process that started this long before the hour and was first scraped in it counts from zero.
+FIRST_SCRAPE_SECONDS = 300
+
+
+@dataclass(slots=True)
+class Track:
+    """One counter or histogram: its scrapes by their time in Unix seconds."""
+
+    scrapes: dict[Decimal, Scrape] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Increase:
+    """What a track counted in an hour."""
+
+    total: Scrape
+    bounds: tuple[float, ...]
+
+
+def target_of(labels: Labels) -> Labels:
+    """Return the labels that tell one scraped process from another."""
+    return tuple(pair for pair in labels if pair[0] in TARGET_LABELS)
+
+
+class CounterHours:
+    """Walks through hours in order and remembers each counter's last scrape."""
+
+    def __init__(self, preset: Preset, *, model: str) -> None:
+        self.preset = preset
+        self.model = model
+        self._last: dict[TrackKey, Scrape] = {}
+        self._is_histogram = {
+            spelling(name): reading.is_histogram for reading in preset.readings for name in reading.names
+        }
+
+    def begin(self, tracks: Mapping[TrackKey, Track]) -> None:
+        """Take the last scrape before the first hour of each track that has one."""
+        _add_process_starts(tracks)
+        for key, track in tracks.items():
+            self._last[key] = track.scrapes[max(track.scrapes)]
+
+    def hour(self, hour: datetime, tracks: Mapping[TrackKey, Track]) -> Iterator[UsageCell]:
+        """Yield the cells of the hour from all scrapes in (hour, hour + 1 h]. Raises ConnectorError."""
+        _add_process_starts(tracks)
+        families: dict[tuple[str, Labels], list[TrackKey]] = {}
+        for key in tracks:
+            families.setdefault((key[0], target_of(key[1])), []).append(key)
+        increases: dict[TrackKey, _Increase] = {}
+        for key, track in tracks.items():
+            if key[0] in self._is_histogram:
+                siblings = [other for other in families[key[0], target_of(key[1])] if other != key]
+                is_late_label = self._joins(track, {other: tracks[other] for other in siblings})
+                increases[key] = self._increase(key, track, hour, is_late_label=is_late_label)
+        cells: dict[SeriesKey, list[UsageCell]] = {}
+        for reading in self.preset.readings:
+            for key, increase in increases.items():
+                if key[0] == self._name_for(reading, key, increases) and _meets(reading, key):
+                    self._add(cells, hour, reading, key, increase)
+        for stack in cells.values():
+            yield from stack
+
+    def _joins(self, track: Track, siblings: Mapping[TrackKey, Track]) -> bool:
+        """Tell a label value that appears later, and has counted from zero, from a counter that got other labels.
+
+        Beside the first, another counter of the metric and target is scraped at the same time and was before.
+        """
+        first = min(track.scrapes)
+        return any(
+            first in sibling.scrapes and (key in self._last or min(sibling.scrapes) < first)
+            for key, sibling in siblings.items()
+        )
+
+    def _increase(self, key: TrackKey, track: Track, hour: datetime, *, is_late_label: bool) -> _Increase:
+        last = self._last.get(key)
+        total: Scrape = {}
+        for at in sorted(track.scrapes):
+            scrape = track.scrapes[at]
+            if last is None:
+                started = scrape.get(PROCESS_START)
+                is_new = started is not None and started >= Decimal(int(hour.timestamp()) - FIRST_SCRAPE_SECONDS)
+                step = _minus(scrape, None) if is_new or is_late_label else _minus(scrape, scrape)
+            elif _is_restart(last, scrape):
+                step = _minus(scrape, None)
+            else:
+                step = _minus(scrape, last)
+            for part, value in step.items():
+                total[part] = total.get(part, Decimal(0)) + value
+            last = scrape
+        if last is not None:
+            self._last[key] = last
+        bounds = tuple(sorted(part for part in total if isinstance(part, float)))
+        return _Increase(total=total, bounds=bounds)
+
+    def _name_for(self, reading: Reading, key: TrackKey, increases: Mapping[TrackKey, _Increase]) -> str | None:
+        """Return the first of the reading's names that this target shows, so that old and new names are not added."""
+        target = target_of(key[1])
+        there = {name for name, labels in increases if target_of(labels) == target}
+        return next((spelling(name) for name in reading.names if spelling(name) in there), None)
+
+    def _add(
+        self, cells: dict[SeriesKey, list[UsageCell]], hour: datetime, reading: Reading, key: TrackKey, found: _Increase
+    ) -> None:
+        name, labels = key
+        series = SeriesKey(provider=self.preset.provider, model=dict(labels).get(self.preset.model_label) or self.model)
+        stack = cells.setdefault(series, [UsageCell(key=series, hour=hour)])
+        if not reading.is_histogram:
+            _add_sum(stack[0], reading.measure, found.total[VALUE] * reading.scale, name)
+            return
+        if math.inf not in found.total or len(found.bounds) < 2:
+            raise malformed(name, "lacks buckets or the +Inf bucket")
+        steps = [Decimal(0), *(found.total[bound] for bound in found.bounds)]
+        counts = tuple(_whole(b - a, name) for a, b in zip(steps, steps[1:], strict=False))
+        bounds_ms = tuple(float(Decimal(repr(bound)) * reading.scale) for bound in found.bounds[:-1])
+        _add_histogram(stack, reading.measure, ForeignHistogram(bounds_ms=bounds_ms, counts=counts))
+        count_measure, sum_measure = COUNT_AND_SUM[reading.measure]
+        _add_sum(stack[0], count_measure, Decimal(sum(counts)), name)
+        if SUM in found.total:
+            _add_sum(stack[0], sum_measure, found.total[SUM] * reading.scale, name)
+
+
+def malformed(name: str, what: str) -> ConnectorError:
+    return ConnectorError(
+        f"Prometheus holds values of {name} that cannot be counts: one {what}.",
+        permanent=False,
+        hint="Check that the metric is a counter or a histogram.",
+    )
+
+
+def _add_process_starts(tracks: Mapping[TrackKey, Track]) -> None:
+    """Write the process's start into the scrapes of its counters, where Prometheus has it for the same target."""
+    starts = {target_of(labels): track for (name, labels), track in tracks.items() if name == PROCESS_START_METRIC}
+    for (name, labels), track in tracks.items():
+        start = starts.get(target_of(labels))
+        if name == PROCESS_START_METRIC or start is None:
+            continue
+        for at, scrape in track.scrapes.items():
+            if at in start.scrapes:
+                scrape[PROCESS_START] = start.scrapes[at][VALUE]
+
+
+def _is_restart(last: Scrape, scrape: Scrape) -> bool:
+    started, before = scrape.get(PROCESS_START), last.get(PROCESS_START)
+    if started is not None and before is not None and started > before + START_TOLERANCE_SECONDS:
+        return True
+    parts = {part for part in scrape if part != PROCESS_START}
+    if parts != {part for part in last if part != PROCESS_START}:
+        return True
+    return any(scrape[part] < last[part] for part in parts)
+
+
+def _minus(scrape: Scrape, last: Scrape | None) -> Scrape:
+    return {
+        part: value - (last[part] if last is not None else Decimal(0))
+        for part, value in scrape.items()
+        if part != PROCESS_START
+    }
+
+
+def _meets(reading: Reading, key: TrackKey) -> bool:
+    return all(condition.matches(dict(key[1])) for condition in reading.where)
+
+
+def _add_sum(cell: UsageCell, measure: str, value: Decimal, name: str) -> None:
+    part = _whole(value, name) if measure in COUNT_MEASURES else value
+    cell.sums[measure] = cell.sums[measure] + part if measure in cell.sums else part
+
+
+def _whole(value: Decimal, name: str) -> int:
+    if value < 0:
+        raise malformed(name, "is negative or falls from bucket to bucket")
+    if value != value.to_integral_value():
+        raise malformed(name, "is not a whole number")
+    return int(value)
+
+
+def _add_histogram(stack: list[UsageCell], measure: str, histogram: ForeignHistogram) -> None:
+    """Add to the cell with the same bounds; other bounds (another replica) go to a cell of their own."""
+    for cell in stack:
+        there = cell.histograms.get(measure)
+        if there is None or there.bounds_ms == histogram.bounds_ms:
+            counts = tuple(a + b for a, b in zip(there.counts, histogram.counts, strict=True)) if there else None
+            cell.histograms[measure] = ForeignHistogram(histogram.bounds_ms, counts or histogram.counts)
+            return
+    stack.append(UsageCell(key=stack[0].key, hour=stack[0].hour, histograms={measure: histogram}))
