@@ -1,0 +1,80 @@
+"""The read door: every figure that a page, a report or the API shows is asked for here, and only here.
+
+Reads by local days of the reporting zone. A reading costs two to four queries, whatever the number of series or months.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from metrics.figures import (
+    Attention,
+    CrossCheck,
+    Dimension,
+    Grain,
+    LatencyRow,
+    Scope,
+    SourceFreshness,
+    Sums,
+    UsageRow,
+)
+from metrics.money import Rates
+
+
+def usage(scope: Scope, *, by: tuple[Dimension, ...] = (), grain: Grain | None = None) -> list[UsageRow]:
+    """Sums of the series that count, ordered by period and key. Without `by` and `grain` one row, or none.
+
+    `grain` 'week': ISO weeks from Monday. Periods at the edges hold only days of the scope. Ask once with every
+    dimension that a page needs and add up with `figures.roll_up`.
+    """
+    raise NotImplementedError
+
+
+def latency(
+    scope: Scope,
+    *,
+    measures: Sequence[str] = ("duration",),
+    by: tuple[Dimension, ...] = ("measured_at",),
+    grain: Grain | None = None,
+) -> list[LatencyRow]:
+    """Histograms and means of every source, those that do not count included.
+
+    Sources that see the same request at different places must not be merged: 'measured_at' is always added to `by`.
+    """
+    raise NotImplementedError
+
+
+def workloads_spend(workload_windows: Mapping[int, tuple[date, date]], *, include_demo: bool = True) -> dict[int, Sums]:
+    """The sums of each workload over its own half-open window of local days; empty sums where there is no usage."""
+    raise NotImplementedError
+
+
+def freshness(workload_ids: Sequence[int] | None = None) -> list[SourceFreshness]:
+    """How far the data of each backend goes that serves these workloads (None: all)."""
+    raise NotImplementedError
+
+
+def cross_checks(scope: Scope) -> list[CrossCheck]:
+    """Linked sources side by side: the one that counts, the other one and the gap."""
+    raise NotImplementedError
+
+
+def attention(workload_ids: Sequence[int] | None = None) -> list[Attention]:
+    """What needs a decision about usage. `workload_ids`: those that the asker may see, None for all."""
+    raise NotImplementedError
+
+
+def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] | None:
+    """The first and the last local day with usage, None where there is none."""
+    raise NotImplementedError
+
+
+def chart_marks(scope: Scope) -> list[tuple[date, str]]:
+    """Days on which a model was first used or an own price or rate card began, with a few words each."""
+    raise NotImplementedError
+
+
+def exchange_rates(start_on: date, end_on: date) -> Rates:
+    """The rates needed to convert amounts of local days [start_on, end_on) into the reporting currency. One query."""
+    raise NotImplementedError
