@@ -1,5 +1,7 @@
-"""What Celery beat starts, and how often. Each entry expires before the next one, so that a stopped worker never finds a heap of
-stale work."""
+"""What Celery beat starts, and how often.
+
+Each entry expires before the next one, so that a worker that was stopped never finds a heap of stale work.
+"""
 
 from celery.schedules import crontab
 
