@@ -1,0 +1,1 @@
+"""What `bin/bench NAME` runs: each module here but `stack` measures one thing in one run."""
