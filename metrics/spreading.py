@@ -71,7 +71,7 @@ def spread(statements: Iterable[CostStatement], used: Sequence[UsedHour]) -> lis
 
 
 def basis(rows: Sequence[UsedHour]) -> list[Decimal] | None:
-    """Return the weights of the rows: the first of estimate, tokens, requests that every row knows, else that any knows."""
+    """Return the weights: the first of estimate, tokens, requests that every row knows, else that any row knows."""
     ways: tuple[Callable[[UsedHour], Decimal | None], ...] = (
         lambda row: row.estimate,
         lambda row: row.tokens,
