@@ -230,18 +230,29 @@ class Start:
             "--worker-class",
             "gthread",
         ]
-        gunicorn += ["--threads", "8", "--timeout", "60", "--graceful-timeout", "10", "--access-logfile", "-"]
+        # Loaded once and then forked; connections are opened on the first request, after the fork.
+        gunicorn += [
+            "--preload",
+            "--threads",
+            "8",
+            "--timeout",
+            "60",
+            "--graceful-timeout",
+            "10",
+            "--access-logfile",
+            "-",
+        ]
         celery = ["celery", "--app", "config"]
         worker = [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         beat = [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule", str(self.run / "beat-schedule")]
-        with self.steps.step("Web server, worker, scheduler"):
+        with self.steps.step("Web server"):
             self._start_module("web", gunicorn, is_ready=lambda: _answers(host, port), stop_seconds=15)
-            self._start_module("worker", worker)
-            self._start_module("beat", beat, stop_seconds=5)
-            if demo:
-                address = os.environ["EXAMPLE_SERVER_URL"].rsplit(":", 1)[1]
-                self._start_program("example", [str(PYTHON), "manage.py", "example_server", "--port", address], None, 5)
             self.supervisor.wait_until_ready("web", seconds=60)
+        self._start_module("worker", worker)
+        self._start_module("beat", beat, stop_seconds=5)
+        if demo:
+            address = os.environ["EXAMPLE_SERVER_URL"].rsplit(":", 1)[1]
+            self._start_program("example", [str(PYTHON), "manage.py", "example_server", "--port", address], None, 5)
 
     def _start_module(
         self, name: str, command: list[str], *, is_ready: Callable[[], bool] | None = None, stop_seconds: float = 20
