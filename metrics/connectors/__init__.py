@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from metrics.connector import Connector
 from metrics.connectors.metrics_endpoint import MetricsEndpoint
+from metrics.connectors.openai import OpenAI
 from metrics.connectors.prometheus_server import PrometheusServer
 from metrics.errors import RuleViolation
 
-REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer)
+REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer, OpenAI)
 
 
 def connector_for(kind: str) -> type[Connector]:

@@ -1,4 +1,4 @@
-"""The Prometheus connector against a real Prometheus: history with known contents, and a page that it really scrapes."""
+"""The Prometheus connector against a real Prometheus: known history, a page that it scrapes, a llama.cpp server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class History:
         self.truth = Tally()
 
     def replica(self, instance, model, *, seconds=15, hours=3, restart_at=None, start=0):
-        """One token each 3 s, or so; scraped each `seconds`; it loses what it counted since the last scrape at a restart."""
+        """Some tokens in each of its scrapes; a restart sets its counters to zero."""
         labels = f'instance="{instance}",job="vllm",engine="0",model_name="{model}"'
         value = scraped = 0
         for second in range(start, hours * 3600 + 1, seconds):
