@@ -1,0 +1,450 @@
+"""From records to cells: what each series did in each UTC hour, priced, before anything is stored.
+
+Speed matters here: whatever is done per record is a comprehension over one attribute, and only over attributes that
+some record gives. Sums are whole numbers (millionths where a measure has decimals), so that any order and any batching
+of the same records gives the same cells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, localcontext
+from functools import lru_cache
+
+from django.conf import settings
+
+from metrics.format import Batch, Record, label_values
+from metrics.histogram import add, window_of_values
+from metrics.identity import SeriesIdentity
+from metrics.ledger import PostedCell
+from metrics.pricing import INPUT_ONLY_OPERATIONS, Price, has_reserved_capacity, price_for, rounded
+from metrics.usage import ForeignHistogram, MeasuredAt, SeriesKey
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DEFAULTS = {"provider": "unknown", "operation": "chat", "service_tier": "standard"}
+
+# Fields that tell series apart; `labels`, the currency of a cost and the hour come on top.
+_KEY_FIELDS = ("roadmap", "provider", "backend", "model", "operation", "service_tier")
+_COUNTS = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_input_tokens",
+    "output_tokens",
+    "blocked",
+    "overridden",
+    "false_alarms",
+)
+_AMOUNTS = ("units", "gpu_busy_seconds", "energy_wh")
+_LATENCIES = {
+    "duration": "duration_ms",
+    "time_to_first_token": "time_to_first_token_ms",
+    "inter_token": "inter_token_ms",
+}
+# Ten decimals of money, six of everything else.
+_MONEY_UNIT = 10**10
+_MICRO = 1_000_000
+
+# What names a person, a place on the net or a session is dropped, whatever the operator's list says (architecture.md).
+_PERSONAL_NAME = re.compile(
+    r"(^|[._-])(end)?(user|users|username|userid|e?mail|mail|ip|ipaddr|addr|address|session|sessionid|conversation|thread"
+    r"|customer|client|person|phone|device|cookie)([._-]?(id|name|ip|address|addr|key|agent))?($|[._-])",
+    re.IGNORECASE,
+)
+_PERSONAL_VALUE = re.compile(
+    r"[^@\s]+@[^@\s]+\.[^@\s]+|^\d{1,3}(\.\d{1,3}){3}$|^[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}$", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where records of one (roadmap, provider, backend) belong. `workload_id` None: unallocated."""
+
+    backend_id: int
+    workload_id: int | None
+
+
+PlaceKey = tuple[str | None, str, str | None]
+
+
+@dataclass(slots=True)
+class FoldedCell:
+    """Sums of one series, hour and currency. `micro`: millionths. `money` in the currency, not yet rounded."""
+
+    identity: SeriesIdentity
+    hour: datetime
+    currency: str
+    counts: dict[str, int] = field(default_factory=dict)
+    micro: dict[str, int] = field(default_factory=dict)
+    money: Decimal | None = None
+    windows: dict[str, list[int]] = field(default_factory=dict)
+    foreign: dict[tuple[str, tuple[float, ...]], list[int]] = field(default_factory=dict)
+
+    def count(self, name: str, amount: int) -> None:
+        self.counts[name] = self.counts.get(name, 0) + amount
+
+    def sums(self) -> dict[str, int | Decimal]:
+        """By names of ADDITIVE_MEASURES; what no record gave is absent."""
+        sums: dict[str, int | Decimal] = dict(self.counts)
+        sums.update((name, Decimal(amount).scaleb(-6)) for name, amount in self.micro.items())
+        if self.money is not None:
+            sums["estimated_cost"] = rounded(self.money)
+        return sums
+
+
+@dataclass(slots=True)
+class Folded:
+    """The cells of a batch. `not_priced`: records with work that no price is known for. `price_refs`: those used."""
+
+    cells: dict[tuple[SeriesIdentity, datetime, str], FoldedCell] = field(default_factory=dict)
+    not_priced: int = 0
+    price_refs: set[str] = field(default_factory=set)
+
+    @property
+    def identities(self) -> set[SeriesIdentity]:
+        return {identity for identity, _, _ in self.cells}
+
+    def without_labels(self, identities: set[SeriesIdentity]) -> None:
+        """Moves these series' cells onto the same series without labels."""
+        for key in [key for key in self.cells if key[0] in identities]:
+            cell = self.cells.pop(key)
+            plain = unlabelled(cell.identity)
+            _merge(
+                self.cells.setdefault((plain, cell.hour, cell.currency), FoldedCell(plain, cell.hour, cell.currency)),
+                cell,
+            )
+
+    def posted(self, series: Mapping[SeriesIdentity, int]) -> Iterator[tuple[int, PostedCell]]:
+        """(backend id, cell) for the ledger, in (series, hour) order."""
+        for cell in sorted(self.cells.values(), key=lambda cell: (series[cell.identity], cell.hour, cell.currency)):
+            backend_id, series_id = cell.identity.backend_id, series[cell.identity]
+            yield backend_id, PostedCell(series_id, cell.hour, cell.sums(), dict(cell.windows), cell.currency)
+            for (measure, bounds), counts in sorted(cell.foreign.items()):
+                histogram = ForeignHistogram(bounds, tuple(counts))
+                yield backend_id, PostedCell(series_id, cell.hour, {}, {measure: histogram}, cell.currency)
+
+
+def fold(
+    batch: Batch,
+    places: Mapping[PlaceKey, Place],
+    *,
+    measured_at: MeasuredAt = MeasuredAt.APPLICATION,
+    through_id: int | None = None,
+) -> Folded:
+    """The batch as cells. `places` has each (roadmap, provider, backend) that a record of the batch names."""
+    folded = Folded()
+    for key, records in group(batch.records, batch.fields).items():
+        provider = key.provider or DEFAULTS["provider"]
+        place = places[key.roadmap, provider, key.backend]
+        identity = SeriesIdentity(
+            key=SeriesKey(
+                provider=provider,
+                model=key.model,
+                operation=key.operation or DEFAULTS["operation"],
+                service_tier=key.service_tier or DEFAULTS["service_tier"],
+                labels=_kept_labels(key.labels, batch, len(records)) if key.labels else (),
+            ),
+            backend_id=place.backend_id,
+            is_pushed=True,
+            workload_id=place.workload_id,
+            measured_at=measured_at,
+            through_id=through_id,
+        )
+        hour = EPOCH + key.hour * HOUR
+        currency, money = key.currency or "", None
+        if key.currency:
+            money = _stated(records)
+        else:
+            currency, money = _estimated(identity, hour.date(), records, batch, folded)
+        cell = FoldedCell(identity, hour, currency, money=money)
+        _add_up(cell, records, batch.fields)
+        there = folded.cells.get((identity, hour, currency))
+        if there is None:
+            folded.cells[identity, hour, currency] = cell
+        else:
+            _merge(there, cell)
+    return folded
+
+
+def unlabelled(identity: SeriesIdentity) -> SeriesIdentity:
+    """The same series without labels."""
+    key = identity.key
+    plain = SeriesKey(key.provider, key.model, key.operation, key.service_tier)
+    return replace(identity, key=plain)
+
+
+def place_keys(batch: Batch) -> set[PlaceKey]:
+    """Each (roadmap, provider, backend) that a record names."""
+    if batch.fields.isdisjoint(("roadmap", "provider", "backend")):
+        return {(None, DEFAULTS["provider"], None)} if batch.records else set()
+    found = {(record.roadmap, record.provider, record.backend) for record in batch.records}
+    return {(roadmap, provider or DEFAULTS["provider"], backend) for roadmap, provider, backend in found}
+
+
+# --- Groups
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """What the records of a group have in common. `hour`: since 1970. `currency` None: no cost given."""
+
+    roadmap: str | None
+    provider: str | None
+    backend: str | None
+    model: str
+    operation: str | None
+    service_tier: str | None
+    labels: bytes
+    currency: str | None
+    hour: int
+
+
+def group(records: list[Record], fields: frozenset[str]) -> dict[GroupKey, list[Record]]:
+    """Records by what tells cells apart. Columns with one value throughout cost no more than finding that out."""
+    if not records:
+        return {}
+    constant: dict[str, object] = {"labels": b"", "currency": None, **dict.fromkeys(_KEY_FIELDS)}
+    columns: dict[str, list[object]] = {}
+    for name, column in _columns(records, fields):
+        if len(set(column)) == 1:
+            constant[name] = column[0]
+        else:
+            columns[name] = column
+    if not columns:
+        return {GroupKey(**constant): records}  # type: ignore[arg-type]
+    grouped: dict[tuple[object, ...], list[Record]] = {}
+    for key, record in zip(zip(*columns.values(), strict=True), records, strict=True):
+        there = grouped.get(key)
+        if there is None:
+            grouped[key] = [record]
+        else:
+            there.append(record)
+    return {
+        GroupKey(**{**constant, **dict(zip(columns, key, strict=True))}): members  # type: ignore[arg-type]
+        for key, members in grouped.items()
+    }
+
+
+def _columns(records: list[Record], fields: frozenset[str]) -> Iterator[tuple[str, list[object]]]:
+    for name in _KEY_FIELDS:
+        if name in fields:
+            yield name, [getattr(record, name) for record in records]
+    if "labels" in fields:
+        yield "labels", [bytes(record.labels) for record in records]
+    if "cost" in fields:
+        yield "currency", [None if record.cost is None else record.currency for record in records]
+    times = [record.timestamp for record in records]
+    first, last = (min(times) - EPOCH) // HOUR, (max(times) - EPOCH) // HOUR
+    if first == last:
+        yield "hour", [first]
+    else:
+        yield "hour", [(at - EPOCH) // HOUR for at in times]
+
+
+# --- Sums
+
+
+def _add_up(cell: FoldedCell, records: list[Record], fields: frozenset[str]) -> None:
+    """Fills the cell with what the records give; `fields` says which attributes are worth a look."""
+    count = len(records)
+    cell.counts["requests"] = sum([record.requests or 1 for record in records]) if "requests" in fields else count
+    has_errors = "errors" in fields or "error_type" in fields
+    cell.counts["errors"] = sum([record.errors or 0 for record in records]) if has_errors else 0
+    for name in _COUNTS:
+        if name in fields:
+            values = [value for record in records if (value := getattr(record, name)) is not None]
+            if values:
+                cell.counts[name] = sum(values)
+    for name in _AMOUNTS:
+        if name in fields:
+            amounts = [round(value * _MICRO) for record in records if (value := getattr(record, name)) is not None]
+            if amounts:
+                cell.micro[name] = sum(amounts)
+    if not fields.isdisjoint(("quality", "quality_sum")):
+        _add_quality(cell, records)
+    for measure, name in _LATENCIES.items():
+        if name in fields or measure == "inter_token":
+            _add_latency(cell, measure, _latencies(records, measure, name, fields))
+        if f"{measure}_histogram" in fields:
+            _add_foreign(cell, measure, records)
+
+
+def _add_quality(cell: FoldedCell, records: list[Record]) -> None:
+    single = [round(record.quality * _MICRO) for record in records if record.quality is not None]
+    summed = [record for record in records if record.quality_sum is not None]
+    if not single and not summed:
+        return
+    cell.micro["quality_sum"] = sum(single) + sum(round((record.quality_sum or 0) * _MICRO) for record in summed)
+    cell.counts["quality_count"] = len(single) + sum(record.quality_count or 0 for record in summed)
+
+
+def _latencies(records: list[Record], measure: str, name: str, fields: frozenset[str]) -> list[float]:
+    values = [value for record in records if (value := getattr(record, name)) is not None] if name in fields else []
+    if measure != "inter_token" or not fields.issuperset(("duration_ms", "time_to_first_token_ms", "output_tokens")):
+        return values
+    # measures.md, Latency: (duration - time to first token) / (output tokens - 1), where it is not given.
+    derived = [
+        (record.duration_ms - record.time_to_first_token_ms) / (record.output_tokens - 1)
+        for record in records
+        if record.inter_token_ms is None
+        and record.duration_ms is not None
+        and record.time_to_first_token_ms is not None
+        and record.output_tokens is not None
+        and record.output_tokens > 1
+    ]
+    return values + [value for value in derived if value > 0]
+
+
+def _add_latency(cell: FoldedCell, measure: str, values: list[float]) -> None:
+    if not values:
+        return
+    cell.counts[f"{measure}_count"] = len(values)
+    cell.micro[f"{measure}_sum_ms"] = sum([round(value * _MICRO) for value in values])
+    cell.windows[measure] = window_of_values(values)
+
+
+def _add_foreign(cell: FoldedCell, measure: str, records: list[Record]) -> None:
+    """Foreign buckets have counts and no sum of times: they join the histogram, not count and sum of the mean."""
+    for record in records:
+        histogram = getattr(record, f"{measure}_histogram")
+        if histogram is not None:
+            _add_counts(cell.foreign, (measure, tuple(histogram.bounds_ms)), histogram.counts)
+
+
+def _add_counts(
+    into: dict[tuple[str, tuple[float, ...]], list[int]], key: tuple[str, tuple[float, ...]], counts: Iterable[int]
+) -> None:
+    there = into.get(key)
+    into[key] = list(counts) if there is None else [one + two for one, two in zip(there, counts, strict=True)]
+
+
+def _merge(into: FoldedCell, cell: FoldedCell) -> None:
+    for name, amount in cell.counts.items():
+        into.counts[name] = into.counts.get(name, 0) + amount
+    for name, amount in cell.micro.items():
+        into.micro[name] = into.micro.get(name, 0) + amount
+    if cell.money is not None:
+        into.money = cell.money if into.money is None else into.money + cell.money
+    for measure, window in cell.windows.items():
+        into.windows[measure] = add(into.windows[measure], window) if measure in into.windows else window
+    for key, counts in cell.foreign.items():
+        _add_counts(into.foreign, key, counts)
+
+
+# --- Money
+
+
+def money_units(text: str) -> int:
+    """Decimal text (checked by the format) as whole 10^-10 parts of a unit; never through a float."""
+    whole, _, decimals = text.partition(".")
+    return int(whole) * _MONEY_UNIT + (int(decimals.ljust(10, "0")) if decimals else 0)
+
+
+def _stated(records: list[Record]) -> Decimal:
+    return Decimal(sum([money_units(record.cost) for record in records if record.cost is not None])).scaleb(-10)
+
+
+def _estimated(
+    identity: SeriesIdentity, on: date, records: list[Record], batch: Batch, folded: Folded
+) -> tuple[str, Decimal | None]:
+    """Currency and cost of the group's tokens; ('', None) where nothing could be priced."""
+    if has_reserved_capacity(identity.backend_id, on):
+        return "", None
+    key = identity.key
+    price = price_for(key.provider, key.model, key.service_tier, on, backend_id=identity.backend_id)
+    priced = [] if price is None else _priceable(records, key.operation)
+    if len(priced) < len(records):
+        known = {id(record) for record in priced}
+        folded.not_priced += sum(1 for record in records if id(record) not in known and _has_work(record))
+    if price is None or not priced:
+        return "", None
+    with localcontext() as context:
+        context.prec = 60
+        amount = _stepped_cost(price, priced, batch) if price.has_steps else _flat_cost(price, priced, batch.fields)
+    if amount is None:
+        folded.not_priced += len(priced)
+        return "", None
+    folded.price_refs.add(price.ref)
+    return price.currency, amount
+
+
+def _priceable(records: list[Record], operation: str) -> list[Record]:
+    if operation in INPUT_ONLY_OPERATIONS:
+        priceable = [record for record in records if record.input_tokens is not None]
+    else:
+        priceable = [
+            record for record in records if record.input_tokens is not None and record.output_tokens is not None
+        ]
+    return records if len(priceable) == len(records) else priceable
+
+
+def _has_work(record: Record) -> bool:
+    """Whether there is something to pay for: an error without tokens costs nothing that anybody knows of."""
+    return bool(record.input_tokens or record.output_tokens) or (record.errors or 0) < (record.requests or 1)
+
+
+def _flat_cost(price: Price, records: list[Record], fields: frozenset[str]) -> Decimal | None:
+    """The price is the same for each token, so that the sums are priced at once, exactly."""
+    return price.cost(
+        input_tokens=sum([record.input_tokens or 0 for record in records]),
+        cached=_sum_of("cached_input_tokens", records, fields),
+        cache_write=_sum_of("cache_write_input_tokens", records, fields),
+        output_tokens=_sum_of("output_tokens", records, fields),
+    )
+
+
+def _sum_of(name: str, records: list[Record], fields: frozenset[str]) -> int:
+    return sum([getattr(record, name) or 0 for record in records]) if name in fields else 0
+
+
+def _stepped_cost(price: Price, records: list[Record], batch: Batch) -> Decimal | None:
+    """The price depends on the size of each request; a record that is a sum takes the first step."""
+    total = Decimal(0)
+    sums = 0
+    for record in records:
+        is_sum = (record.requests or 1) > 1
+        sums += is_sum
+        amount = price.cost(
+            input_tokens=record.input_tokens or 0,
+            cached=record.cached_input_tokens or 0,
+            cache_write=record.cache_write_input_tokens or 0,
+            output_tokens=record.output_tokens or 0,
+            request_input=0 if is_sum else record.input_tokens or 0,
+        )
+        if amount is None:
+            return None
+        total += amount
+    if sums:
+        batch.warn(
+            "first_price_step", f"{price.ref}: the price depends on the size of a request; sums took the first.", sums
+        )
+    return total
+
+
+# --- Labels
+
+
+def _kept_labels(text: bytes, batch: Batch, records: int) -> tuple[tuple[str, str], ...]:
+    kept, dropped = _sift_labels(text, tuple(settings.KEPT_LABELS))
+    for code, detail in dropped:
+        batch.warn(code, detail, records)
+    return kept
+
+
+@lru_cache(maxsize=10_000)
+def _sift_labels(
+    text: bytes, allowed: tuple[str, ...]
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """The labels that are kept, sorted by name, and a warning for each of the others."""
+    kept, dropped = [], []
+    for name, value in sorted(label_values(text).items()):
+        if _PERSONAL_NAME.search(name) or _PERSONAL_VALUE.search(value):
+            dropped.append(("personal_label", f"Label '{name[:60]}' names a person, an address or a session; dropped."))
+        elif name not in allowed:
+            dropped.append(("label_not_kept", f"Label '{name[:60]}' is not on this server's list; dropped."))
+        else:
+            kept.append((name, value))
+    return tuple(kept), tuple(dropped)
