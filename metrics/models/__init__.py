@@ -1,8 +1,8 @@
 """What inference did and cost: backends, series, the ledger and its sums, prices."""
 
 from metrics.models.backend import Backend, Pull
-from metrics.models.cache import HistogramDay, HistogramMonth, StaleDay, UsageDay
-from metrics.models.ledger import Feed, HistogramBounds, LedgerEntry, LedgerHistogram, Receipt
+from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, StaleDay, UsageDay
+from metrics.models.ledger import Feed, HistogramBounds, LedgerEntry, LedgerHistogram, Receipt, StatedWindow
 from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
 from metrics.models.push import CounterState, IdempotencyKey, RecordId
 from metrics.models.series import Allocation, LookAlike, Series
@@ -12,6 +12,7 @@ __all__ = [
     "Allocation",
     "Backend",
     "CounterState",
+    "DayZone",
     "ExchangeRate",
     "Feed",
     "HistogramBounds",
@@ -29,6 +30,7 @@ __all__ = [
     "RecordId",
     "Series",
     "StaleDay",
+    "StatedWindow",
     "UsageDay",
     "UsageHour",
 ]

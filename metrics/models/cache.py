@@ -92,3 +92,16 @@ class StaleDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.series_id} {self.day}"
+
+
+class DayZone(models.Model):
+    """The one row that says in which reporting zone the caches were built. Another zone in the settings drops them."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    zone = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_day_zone")]
+
+    def __str__(self) -> str:
+        return self.zone

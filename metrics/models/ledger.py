@@ -109,3 +109,24 @@ class LedgerHistogram(models.Model):
 
     def __str__(self) -> str:
         return f"histogram of entry {self.entry_id}"
+
+
+class StatedWindow(models.Model):
+    """Up to when a feed's hours [start, end) are stated, so that an older answer that arrives late changes nothing.
+
+    Kept for a week of statements: no answer is under way for longer.
+    """
+
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="+")
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    as_of = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["feed", "end"])]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(end__gt=models.F("start")), name="stated_window_not_empty")
+        ]
+
+    def __str__(self) -> str:
+        return f"feed {self.feed_id} as of {self.as_of:%Y-%m-%d %H:%M}"
