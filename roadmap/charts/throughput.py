@@ -1,0 +1,107 @@
+"""Output tokens (or requests, or units of work) per second over time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from roadmap.charts import frame
+from roadmap.charts.frame import Event, Grain, plain, stamp
+from web import wording
+from web.pieces import Chart, Head, Table
+
+DOUBLED = Decimal(2)
+HELD = Decimal("0.05")
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputData:
+    """`points`: (start of period, amount a second or None where unknown, its total). `what`: 'Output tokens'."""
+
+    start_on: date
+    end_on: date
+    grain: Grain
+    what: str
+    points: Sequence[tuple[date, Decimal | None, Decimal | None]]
+    events: Sequence[Event]
+    # The last period is not over: it is drawn, and not what the title speaks of.
+    is_last_running: bool = False
+
+
+def title_of(data: ThroughputData) -> str:
+    """How the rate has changed, in words."""
+    points = data.points[:-1] if data.is_last_running and len(data.points) > 2 else data.points
+    known = [(on, value) for on, value, _ in points if value is not None]
+    if not known:
+        return "Throughput is not measured"
+    (first_on, first), (_, last) = known[0], known[-1]
+    if len(known) < 2 or not first:
+        return f"{wording.number(last)} {data.what.lower()} a second"
+    ratio = last / first
+    since = f"since {wording.day(first_on)}"
+    if ratio >= DOUBLED:
+        return f"Throughput has grown {wording.decimals(ratio, 0 if ratio >= 10 else 1)}-fold {since}"
+    if abs(ratio - 1) < HELD:
+        return f"Throughput has held {since}"
+    word = "grown" if ratio > 1 else "fallen"
+    return f"Throughput has {word} by {wording.percent(abs(ratio - 1))} {since}"
+
+
+def throughput_chart(data: ThroughputData) -> Chart:
+    """The chart with its table."""
+    known = [(on, value) for on, value, _ in data.points if value is not None]
+    spans = dict(frame.periods(data.start_on, data.end_on, data.grain))
+    marks = frame.lettered(data.events, data.start_on, data.end_on)
+    spec = None
+    if known:
+        values = [
+            {
+                "t": stamp(on),
+                "v": plain(value),
+                "period": frame.period_text(on, spans.get(on, data.end_on), data.grain),
+                "text": wording.number(value),
+                "total": wording.short(total),
+            }
+            for on, value, total in data.points
+        ]
+        mark = {"color": "$c1", "point": {"size": 26} if len(known) < 3 else False}
+        tooltip = [("period", "When"), ("text", f"{data.what} a second"), ("total", data.what)]
+        line = frame.line_layer(values, tooltip=tooltip, mark=mark)
+        line["encoding"]["x"] = frame.time_axis(data.start_on, data.end_on, most=7)
+        line["encoding"]["y"] = frame.amount_axis()
+        last_on, last = known[-1]
+        label = frame.label_layer(stamp(last_on), plain(last) or 0.0, wording.number(last))
+        spec = frame.figure([line, label, *frame.mark_layers(marks)], right=52, height=230)
+    return Chart(
+        id="throughput",
+        title=title_of(data),
+        subtitle=f"{data.what} per second, mean of each {data.grain}",
+        spec=spec,
+        table=_table(data, spans) if known else None,
+        label=f"{data.what} per second over time.",
+        missing=f"No source reports {data.what.lower()}.",
+        marks=frame.mark_list(marks) if known else (),
+        width="w6",
+    )
+
+
+def _table(data: ThroughputData, spans: dict[date, date]) -> Table:
+    rows = [
+        [
+            frame.period_text(on, spans.get(on, data.end_on), data.grain),
+            wording.number(value, missing=wording.DASH),
+            wording.count(total, missing=wording.DASH),
+        ]
+        for on, value, total in data.points
+    ]
+    return Table(
+        caption=f"{data.what} by {data.grain}",
+        heads=[
+            frame.figures_head(data.grain.capitalize()),
+            Head(f"{data.what} a second"),
+            frame.figures_head(data.what),
+        ],
+        rows=rows,
+    )
