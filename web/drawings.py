@@ -269,7 +269,9 @@ def draw_timeline(lanes: Sequence[Lane], axis: Axis, today: date, label: str) ->
 
 def _draw_lane(lane: Lane, axis: Axis, today: date, y: float) -> LaneDrawing:
     start, end = axis.at(lane.phase.start), axis.at(lane.phase.end)
-    if end <= 72:
+    if lane.phase.state == "planned" and start <= 80:
+        x, dx, anchor, on_bar = start, 8, "start", False
+    elif end <= 72:
         x, dx, anchor, on_bar = end, 12, "start", False
     elif start >= 28:
         x, dx, anchor, on_bar = start, -10, "end", False

@@ -42,13 +42,15 @@ async function draw(figure, look) {
   const spec = withTokens(JSON.parse(source.textContent), config.tokens[look]);
   const canvas = figure.querySelector(".canvas");
   drawn.get(figure)?.finalize();
+  // Entries of a legend stand in one line until told otherwise, and run out of a narrow figure.
+  const legend = { ...config[look].legend, columns: Math.max(1, Math.floor(canvas.clientWidth / 150)) };
   const result = await window.vegaEmbed(canvas, spec, {
     ast: true,
     renderer: "svg",
     actions: false,
     defaultStyle: false,
     tooltip: { disableDefaultStyle: true, theme: "look" },
-    config: config[look],
+    config: { ...config[look], legend },
   });
   drawn.set(figure, result);
   canvas.querySelector("svg")?.setAttribute("aria-hidden", "true");

@@ -1,0 +1,82 @@
+"""What every page has: the policy, the menu of the person, errors in words, no inline style or script."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.template import Context, Template
+
+from accounts.models import Workload
+from web.views import server_error
+
+TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(settings.BASE_DIR)))
+def test_no_template_has_what_the_policy_forbids(path: Path):
+    text = path.read_text()
+    assert not re.search(r"""\sstyle\s*=\s*["']""", text)
+    assert not re.search(r"\son[a-z]+\s*=", text)
+    assert "<style" not in text
+    assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", text)
+    assert "http://" not in text.replace("http://www.w3.org", "") or "copy_block" in text or "{{" in text
+
+
+def test_every_page_carries_the_policy(client, db):
+    policy = client.get("/accounts/login/").headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+def test_a_viewer_sees_portfolio_and_reports_only(sign_in, vera):
+    assert [item["text"] for item in sign_in(vera).get("/tokens/").context["menu"]] == ["Portfolio", "Reports"]
+
+
+def test_a_contributor_sees_backends_and_send_data(sign_in, bob):
+    menu = [item["text"] for item in sign_in(bob).get("/tokens/").context["menu"]]
+    assert menu == ["Portfolio", "Backends", "Send data", "Reports"]
+
+
+def test_every_page_says_that_demo_data_is_here(sign_in, adam, claims):
+    client = sign_in(adam)
+    assert "Demo data" not in client.get("/tokens/").content.decode()
+    Workload.objects.create(slug="demo", name="Demo", is_demo=True)
+    assert '<a class="tag demo" href="/settings/demo/">Demo data</a>' in client.get("/tokens/").content.decode()
+
+
+def test_a_missing_page_says_what_to_do(sign_in, vera):
+    answer = sign_in(vera).get("/nothing-here/")
+    assert answer.status_code == 404
+    assert "ask them or an admin to make you a member" in answer.content.decode()
+
+
+def test_a_forbidden_page_gives_the_reason(sign_in, vera):
+    answer = sign_in(vera).get("/settings/people/")
+    assert answer.status_code == 403
+    assert "People and roles are set by admins." in answer.content.decode()
+
+
+def test_an_old_form_is_answered_in_words(vera):
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(vera)
+    answer = client.post("/tokens/", {})
+    assert answer.status_code == 403
+    assert "This form is too old" in answer.content.decode()
+
+
+def test_the_page_of_a_failure_needs_no_database(rf):
+    # Without the db mark a query would raise here.
+    answer = server_error(rf.get("/"))
+    assert answer.status_code == 500
+    assert "Something went wrong here" in answer.content.decode()
+
+
+def test_text_of_people_is_escaped():
+    html = Template('{% load ui %}{% status "amber" word %}{% empty %}{{ word }}{% endempty %}').render(
+        Context({"word": "<b>&"})
+    )
+    assert "<b>" not in html
+    assert html.count("&lt;b&gt;&amp;") == 2

@@ -1,0 +1,119 @@
+"""How figures and days are written; each line was worked out by hand."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from web import wording
+
+NBSP = "\u00a0"
+
+
+def plain(text: str) -> str:
+    return text.replace(NBSP, " ")
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "no data"),
+        (Decimal(0), "0 EUR"),
+        (Decimal("12.4"), "12.40 EUR"),
+        (Decimal("0.0031"), "0.0031 EUR"),
+        (Decimal("498300"), "498.3 k EUR"),
+        (Decimal("-212"), "−212.00 EUR"),
+        (Decimal("4012000"), "4.01 M EUR"),
+        (Decimal("999999"), "1.00 M EUR"),
+        (Decimal("1000"), "1.00 k EUR"),
+        (Decimal("999.99"), "999.99 EUR"),
+    ],
+)
+def test_it_writes_money_as_a_reader_says_it(amount, text):
+    assert plain(wording.money(amount, "EUR")) == text
+
+
+def test_it_writes_every_digit_where_the_cent_matters():
+    assert plain(wording.money_exact(Decimal("498312.4"), "EUR")) == "498,312.40 EUR"
+    assert plain(wording.money_exact(Decimal("0.00012"), "EUR")) == "0.00012 EUR"
+    assert plain(wording.money_exact(Decimal(0), "EUR")) == "0.00 EUR"
+
+
+def test_zero_no_data_not_priced_and_not_due_are_four_texts():
+    texts = {wording.number(0), wording.number(None), wording.number(None, missing=wording.NOT_PRICED), wording.NOT_DUE}
+    assert texts == {"0", "no data", "not priced", "not due"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (4012, "4,012"),
+        (318.4, "318.4"),
+        (14, "14"),
+        (14.04, "14.0"),
+        (3.184, "3.18"),
+        (0.0031, "0.0031"),
+        (-2.1, "−2.10"),
+    ],
+)
+def test_it_keeps_three_or_four_digits(value, text):
+    assert wording.number(value) == text
+
+
+def test_it_keeps_infinity_and_nan_off_the_page():
+    assert wording.decimals(float("nan")) == "no data"
+    assert wording.decimals(float("inf")) == "no data"
+
+
+def test_it_scales_counts():
+    assert plain(wording.short(41_200_000)) == "41.2 M"
+    assert plain(wording.short(812)) == "812"
+    assert wording.short(None) == "no data"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (Decimal("0.031"), "3.1%"),
+        (Decimal("0.61"), "61%"),
+        (0, "0%"),
+        (Decimal("0.0001"), "under 0.1%"),
+        (None, "no data"),
+    ],
+)
+def test_it_writes_ratios_as_percent(ratio, text):
+    assert wording.percent(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"), [(320, "320 ms"), (1840, "1.84 s"), (144_000, "2.40 min"), (12_600_000, "3.50 h")]
+)
+def test_it_chooses_the_unit_of_a_duration(ms, text):
+    assert plain(wording.duration_ms(ms)) == text
+
+
+def test_it_signs_changes():
+    assert [wording.signed(value) for value in (4.6, -2.1, 0)] == ["+4.60", "−2.10", "0"]
+
+
+def test_it_writes_days():
+    assert plain(wording.day(date(2026, 11, 22))) == "22 Nov 2026"
+    assert plain(wording.days(date(2026, 4, 1), date(2026, 11, 21))) == "1 Apr to 21 Nov 2026"
+    assert plain(wording.days(date(2026, 12, 25), date(2027, 1, 3))) == "25 Dec 2026 to 3 Jan 2027"
+    assert wording.month(date(2026, 10, 1)) == "October 2026"
+
+
+def test_it_names_the_zone_of_a_moment():
+    at = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
+    assert plain(wording.moment(at)) == "22 Nov 2026, 13:00 UTC"
+    assert plain(wording.moment(at, ZoneInfo("Europe/Amsterdam"))) == "22 Nov 2026, 14:00 CET"
+    assert plain(wording.moment(at, ZoneInfo("America/Sao_Paulo"))) == "22 Nov 2026, 10:00 UTC-03"
+
+
+def test_it_says_how_long_ago():
+    now = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
+    assert wording.ago(now - timedelta(seconds=4), now) == "4 seconds ago"
+    assert wording.ago(now - timedelta(hours=31), now) == "31 hours ago"
+    assert wording.ago(now - timedelta(days=7), now) == "7 days ago"
+    assert wording.ago(now + timedelta(days=3), now) == "in 3 days"
