@@ -1,0 +1,355 @@
+"""Preparing a gate and deciding it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from accounts.access import Asker, can
+from accounts.models import Role, User
+from metrics.errors import RuleViolation
+from roadmap.actions.changes import change, check, record, require, text_required, today
+from roadmap.actions.phases import locked_phases, move_planned, open_phase
+from roadmap.kpi import KpiValue
+from roadmap.models import (
+    ChecklistItem,
+    CostEntry,
+    Gate,
+    GateCriterion,
+    GateDecision,
+    Kpi,
+    Milestone,
+    Phase,
+    Roadmap,
+)
+from roadmap.queries.gate_state import CriterionState, criteria_of, evidence_document, standings_of
+from roadmap.rules.costs import CostSpan, cut_after
+from roadmap.rules.gates import Outcome, check_outcome, plain, sha256_of
+from roadmap.rules.phases import DAY, check_day
+
+CHANGEABLE = frozenset({"due_on", "gatekeeper"})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a conditional go asks for; it becomes a milestone."""
+
+    name: str
+    due_on: date
+    owner: User | None
+
+
+# What happens to a cost entry with days after a stop: keep it, end it on the day of the stop, or remove it.
+LATE_COST_CHOICES = ("keep", "end", "remove")
+ValuesOf = Callable[[Phase], Mapping[int, KpiValue]]
+
+
+def may_decide(asker: Asker, gate: Gate) -> bool:
+    """The gatekeeper, any admin, and where no gatekeeper is named any manager; never the phase's owner."""
+    if asker.user.pk == gate.phase.owner_id:
+        return False
+    workload = gate.phase.roadmap.workload
+    if gate.gatekeeper_id is not None and asker.user.pk == gate.gatekeeper_id:
+        return can(asker, Role.VIEWER, workload)
+    if asker.user.is_admin or gate.gatekeeper_id is None:
+        return can(asker, Role.MANAGER, workload)
+    return False
+
+
+@transaction.atomic
+def change_gate(asker: Asker, gate: Gate, **changes: Any) -> Gate:
+    """Changes due date and gatekeeper (a person or None)."""
+    roadmap = gate.phase.roadmap
+    require(asker, Role.MANAGER, roadmap)
+    unknown = set(changes) - CHANGEABLE
+    if unknown:
+        raise TypeError(f"unknown fields: {sorted(unknown)}")
+    gate = _locked(gate)
+    if "due_on" in changes:
+        check_day(changes["due_on"], field="due_on")
+    keeper = changes.get("gatekeeper")
+    if keeper is not None and keeper.pk == gate.phase.owner_id:
+        raise RuleViolation("gatekeeper_is_owner", "The gatekeeper is not the phase's owner.", "gatekeeper")
+    before, after = change(gate, changes)
+    gate.save()
+    record(asker, "change_gate", gate, roadmap, before, after)
+    return gate
+
+
+@transaction.atomic
+def add_criterion(
+    asker: Asker,
+    gate: Gate,
+    *,
+    subject: Kpi | Milestone | ChecklistItem,
+    is_must: bool = True,
+    needs: str = GateCriterion.Needs.ON_TARGET,
+) -> GateCriterion:
+    """Makes a KPI, milestone or checklist item of the phase a criterion of its gate."""
+    roadmap = gate.phase.roadmap
+    require(asker, Role.MANAGER, roadmap)
+    gate = _locked(gate)
+    if subject.phase_id != gate.phase_id:
+        raise RuleViolation("other_phase", "A gate asks for what belongs to its own phase.", "subject")
+    name = {Kpi: "kpi", Milestone: "milestone", ChecklistItem: "checklist_item"}[type(subject)]
+    if gate.criteria.filter(**{name: subject}).exists():
+        raise RuleViolation("already_criterion", f"The gate asks for '{subject}' already.", "subject")
+    last = gate.criteria.order_by("-position").values_list("position", flat=True).first()
+    criterion = GateCriterion(
+        gate=gate, is_must=is_must, needs=needs, position=0 if last is None else last + 1, **{name: subject}
+    )
+    check(criterion)
+    criterion.save()
+    record(asker, "add_criterion", criterion, roadmap, None, {"subject": subject, "is_must": is_must})
+    return criterion
+
+
+@transaction.atomic
+def remove_criterion(asker: Asker, criterion: GateCriterion) -> None:
+    """The gate no longer asks for it; what was decided on it stays in the evidence."""
+    roadmap = criterion.gate.phase.roadmap
+    require(asker, Role.MANAGER, roadmap)
+    record(asker, "remove_criterion", criterion, roadmap, {"subject": criterion}, None)
+    criterion.delete()
+
+
+@transaction.atomic
+def decide_gate(
+    asker: Asker,
+    gate: Gate,
+    *,
+    outcome: str,
+    reason: str,
+    values_of: ValuesOf,
+    conditions: Sequence[Condition] = (),
+    new_due_on: date | None = None,
+    late_costs: Mapping[int, str] | None = None,
+    link: str = "",
+) -> GateDecision:
+    """Decides on the evidence as it stands now, freezes it, and does what the outcome says.
+
+    `values_of` gives the phase's KPI values inside this transaction. `new_due_on`: for a hold. `late_costs`: for a
+    stop, one of LATE_COST_CHOICES for each cost entry with days after today. Refused when the phase is not running.
+    """
+    roadmap = Roadmap.objects.select_for_update(of=("self",)).select_related("workload").get(pk=gate.phase.roadmap_id)
+    phases = locked_phases(roadmap)
+    gate = _locked(gate)
+    phase = next(item for item in phases if item.pk == gate.phase_id)
+    phase.roadmap = roadmap
+    gate.phase = phase
+    _check_may_decide(asker, gate)
+    if phase.state != Phase.State.ACTIVE:
+        word = "is decided already" if phase.state == Phase.State.CLOSED else "has not started"
+        raise RuleViolation("already_decided", f"{phase.get_kind_display()} {word}.", "outcome")
+    if outcome not in [item.value for item in Outcome]:
+        raise RuleViolation("unknown_outcome", "Choose go, conditional go, hold or stop.", "outcome")
+    chosen, day = Outcome(outcome), today()
+    reason = text_required(reason, field="reason", what="a reason")
+    criteria = criteria_of([gate], values={phase.pk: values_of(phase)}, today=day)[gate.pk]
+    check_outcome(chosen, standings_of(criteria), condition_count=len(conditions), new_due_on=new_due_on, today=day)
+    late = _late_entries(roadmap, day) if chosen == Outcome.STOP else []
+    _check_late(late, late_costs or {})
+    decision = _freeze(asker, gate, chosen, reason, criteria, conditions, new_due_on, day, link)
+    if chosen == Outcome.HOLD:
+        _hold(gate, phase, phases, new_due_on or day)
+    else:
+        _close(phase, day)
+    if chosen in (Outcome.GO, Outcome.CONDITIONAL):
+        _go_on(roadmap, phase, phases, conditions, day)
+    if chosen == Outcome.STOP:
+        roadmap.state = Roadmap.State.STOPPED
+        roadmap.save(update_fields=["state"])
+        _settle_late(late, late_costs or {}, day)
+    record(
+        asker,
+        "decide_gate",
+        decision,
+        roadmap,
+        {"phase": phase.kind, "state": "active"},
+        {
+            "outcome": chosen.value,
+            "reason": reason,
+            "evidence_sha256": decision.evidence_sha256,
+            "conditions": "; ".join(item.name for item in conditions),
+            "new_due_on": new_due_on,
+            "late_costs": dict(late_costs or {}) if late else None,
+        },
+    )
+    return decision
+
+
+def _check_may_decide(asker: Asker, gate: Gate) -> None:
+    if asker.user.pk == gate.phase.owner_id:
+        raise PermissionDenied("The phase's owner does not decide its gate. Name another gatekeeper.")
+    if not may_decide(asker, gate):
+        raise PermissionDenied("Only the gatekeeper or an admin decides this gate.")
+
+
+def _freeze(
+    asker: Asker,
+    gate: Gate,
+    outcome: Outcome,
+    reason: str,
+    criteria: Sequence[CriterionState],
+    conditions: Sequence[Condition],
+    new_due_on: date | None,
+    day: date,
+    link: str,
+) -> GateDecision:
+    evidence = plain(
+        evidence_document(
+            gate,
+            criteria,
+            outcome=outcome.value,
+            reason=reason,
+            decided_by=asker.user.display_name,
+            decided_on=day,
+            conditions=[
+                {
+                    "name": item.name,
+                    "due_on": item.due_on,
+                    "owner": item.owner.display_name if item.owner else None,
+                }
+                for item in conditions
+            ],
+            new_due_on=new_due_on,
+        )
+    )
+    decision = GateDecision(
+        gate=gate,
+        outcome=outcome.value,
+        reason=reason,
+        decided_by=asker.user,
+        decided_by_name=asker.user.display_name,
+        decided_on=day,
+        link=link,
+        evidence=evidence,
+        evidence_sha256=sha256_of(evidence),
+    )
+    check(decision)
+    decision.save()
+    return decision
+
+
+def _hold(gate: Gate, phase: Phase, phases: list[Phase], new_due_on: date) -> None:
+    """The phase goes on until the new gate date; what is planned after it moves along."""
+    gate.due_on = new_due_on
+    gate.save(update_fields=["due_on"])
+    late_by = (new_due_on - phase.planned_end_on).days
+    if late_by > 0:
+        phase.planned_end_on = new_due_on
+        phase.save(update_fields=["planned_end_on"])
+        move_planned(phases, after=phase, by_days=late_by)
+
+
+def _close(phase: Phase, day: date) -> None:
+    phase.state = Phase.State.CLOSED
+    phase.ended_on = max(day, phase.started_on or day)
+    phase.save(update_fields=["state", "ended_on"])
+
+
+def _go_on(roadmap: Roadmap, phase: Phase, phases: list[Phase], conditions: Sequence[Condition], day: date) -> None:
+    """Opens the next phase the day after and carries KPIs and conditions over; after the last the roadmap is live."""
+    following = next((item for item in phases if item.position == phase.position + 1), None)
+    if following is None:
+        roadmap.state = Roadmap.State.LIVE
+        roadmap.save(update_fields=["state"])
+    else:
+        planned_start = following.planned_start_on
+        open_phase(following, on=(phase.ended_on or day) + DAY)
+        delta = ((phase.ended_on or day) + DAY - planned_start).days
+        move_planned(phases, after=following, by_days=delta)
+        _carry_over(phase, following)
+    for item in conditions:
+        check_day(item.due_on, field="conditions")
+        milestone = Milestone(
+            phase=following or phase,
+            name=text_required(item.name, field="conditions", what="each condition a name"),
+            due_on=item.due_on,
+            baseline_due_on=item.due_on,
+            owner=item.owner,
+            is_condition=True,
+        )
+        check(milestone)
+        milestone.save()
+
+
+def _carry_over(phase: Phase, following: Phase) -> None:
+    """Each KPI goes on with its history: into the next phase's KPI of the same measure or name, else anew."""
+    there = list(following.kpis.all())
+    has_value = any(kpi.is_value for kpi in there)
+    position = max((kpi.position for kpi in there), default=-1)
+    for kpi in phase.kpis.all():
+        same = next(
+            (item for item in there if (kpi.measure and item.measure == kpi.measure) or item.name == kpi.name), None
+        )
+        if same is None:
+            position += 1
+            same = Kpi(
+                phase=following,
+                name=kpi.name,
+                unit=kpi.unit,
+                direction=kpi.direction,
+                source=kpi.source,
+                measure=kpi.measure,
+                window_days=kpi.window_days,
+                combine=kpi.combine,
+                minimum_sample=kpi.minimum_sample,
+                is_value=kpi.is_value and not has_value,
+                position=position,
+            )
+        same.carried_from = kpi
+        if same.target is None:
+            same.target = kpi.target
+        if same.baseline is None:
+            same.baseline = kpi.baseline
+        if same.is_value and same.rate_amount is None:
+            same.rate_amount, same.rate_currency = kpi.rate_amount, kpi.rate_currency
+            same.rate_source, same.rate_owner = kpi.rate_source, kpi.rate_owner
+        same.save()
+
+
+def late_entries(roadmap: Roadmap) -> list[CostEntry]:
+    """Cost entries with days after today: a stop asks about each of them."""
+    return _late_entries(roadmap, today())
+
+
+def _late_entries(roadmap: Roadmap, day: date) -> list[CostEntry]:
+    return [entry for entry in roadmap.cost_entries.all() if (entry.end_on or entry.start_on) > day]
+
+
+def _check_late(late: Sequence[CostEntry], choices: Mapping[int, str]) -> None:
+    for entry in late:
+        if choices.get(entry.pk) not in LATE_COST_CHOICES:
+            raise RuleViolation(
+                "late_cost_undecided",
+                f"After the stop '{entry.name}' still costs. Say: keep it, end it today, or remove it.",
+                "late_costs",
+            )
+
+
+def _settle_late(late: Sequence[CostEntry], choices: Mapping[int, str], day: date) -> None:
+    for entry in late:
+        choice = choices[entry.pk]
+        if choice == "keep":
+            continue
+        left = cut_after(CostSpan(entry.amount, entry.start_on, entry.end_on), day) if choice == "end" else None
+        if left is None or left.amount == 0:
+            entry.delete()
+            continue
+        entry.amount = left.amount
+        entry.end_on = left.end_on if left.end_on != entry.start_on else None
+        entry.save(update_fields=["amount", "end_on"])
+
+
+def _locked(gate: Gate) -> Gate:
+    return (
+        Gate.objects.select_for_update(of=("self",))
+        .select_related("phase__roadmap__workload", "gatekeeper")
+        .get(pk=gate.pk)
+    )

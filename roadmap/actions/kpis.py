@@ -1,0 +1,238 @@
+"""Measures with a target: adding, changing, deleting, and recording what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.access import Asker
+from accounts.models import Role
+from metrics.errors import RuleViolation
+from roadmap.actions.changes import change, check, check_currency, record, require, text_required
+from roadmap.kpis import BY_NAME
+from roadmap.models import Kpi, Phase, Reading
+from roadmap.rules.phases import FIRST_DAY
+
+CHANGEABLE = frozenset(
+    {
+        "name",
+        "unit",
+        "direction",
+        "source",
+        "measure",
+        "window_days",
+        "combine",
+        "minimum_sample",
+        "baseline",
+        "target",
+        "target_on",
+        "is_value",
+        "rate_amount",
+        "rate_currency",
+        "rate_source",
+        "rate_owner",
+    }
+)
+# A clock may be a little ahead of ours, as with pushed usage.
+CLOCK_LEEWAY = timedelta(minutes=5)
+MAX_READINGS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewReading:
+    """One value at one time (aware)."""
+
+    at: datetime
+    value: Decimal
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How many readings were new, and how many took the place of one at the same time."""
+
+    added: int
+    replaced: int
+
+
+@transaction.atomic
+def add_kpi(asker: Asker, phase: Phase, **fields: Any) -> Kpi:
+    """A new KPI; `fields` are those of CHANGEABLE, at least name, and direction where it is not computed."""
+    require(asker, Role.MANAGER, phase.roadmap)
+    _check_known(fields)
+    last = phase.kpis.order_by("-position").values_list("position", flat=True).first()
+    kpi = Kpi(phase=phase, position=0 if last is None else last + 1, **_completed(fields))
+    _check_kpi(kpi)
+    _take_value_mark(kpi)
+    kpi.save()
+    record(asker, "add_kpi", kpi, phase.roadmap, None, fields)
+    return kpi
+
+
+@transaction.atomic
+def change_kpi(asker: Asker, kpi: Kpi, **changes: Any) -> Kpi:
+    """Changes the fields of CHANGEABLE."""
+    require(asker, Role.MANAGER, kpi.phase.roadmap)
+    _check_known(changes)
+    kpi = _locked(kpi)
+    becomes_computed = changes.get("source") == Kpi.Source.COMPUTED and kpi.source == Kpi.Source.READ
+    if becomes_computed and kpi.readings.exists():
+        raise RuleViolation("has_readings", "A KPI with readings cannot become a computed one. Add another.", "source")
+    completed = _completed({"source": kpi.source, "measure": kpi.measure, **changes})
+    before, after = change(kpi, {name: completed[name] for name in completed if name in CHANGEABLE})
+    _check_kpi(kpi)
+    _take_value_mark(kpi)
+    kpi.save()
+    record(asker, "change_kpi", kpi, kpi.phase.roadmap, before, after)
+    return kpi
+
+
+@transaction.atomic
+def delete_kpi(asker: Asker, kpi: Kpi) -> None:
+    """Gone with its readings. A KPI that a gate asks for leaves the gate first."""
+    roadmap = kpi.phase.roadmap
+    require(asker, Role.MANAGER, roadmap)
+    kpi = _locked(kpi)
+    if kpi.criteria.exists():
+        raise RuleViolation("in_use", f"The gate asks for '{kpi.name}'. Take it out of the gate first.")
+    record(asker, "delete_kpi", kpi, roadmap, {"name": kpi.name, "readings": kpi.readings.count()}, None)
+    kpi.delete()
+
+
+@transaction.atomic
+def record_readings(asker: Asker, kpi: Kpi, readings: Sequence[NewReading]) -> Recorded:
+    """Records one or many readings; the same time again replaces, with the value before on the audit trail."""
+    require(asker, Role.CONTRIBUTOR, kpi.phase.roadmap)
+    kpi = _locked(kpi)
+    if kpi.source == Kpi.Source.COMPUTED:
+        raise RuleViolation("computed", f"'{kpi.name}' is computed from usage and takes no readings.", "kpi")
+    _check_readings(readings)
+    held = {row.at: row for row in kpi.readings.filter(at__in=[item.at for item in readings])}
+    before = {row.at.isoformat(): row.value for row in held.values()}
+    rows = [_reading(kpi, item, asker) for item in readings]
+    Reading.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["kpi", "at"],
+        update_fields=["value", "note", "author", "token", "recorded_at"],
+    )
+    after = {item.at.isoformat(): item.value for item in readings}
+    record(asker, "record_readings", kpi, kpi.phase.roadmap, before, after)
+    return Recorded(added=len(rows) - len(held), replaced=len(held))
+
+
+def record_reading(asker: Asker, kpi: Kpi, *, at: datetime, value: Decimal, note: str = "") -> Recorded:
+    """One reading; see record_readings."""
+    return record_readings(asker, kpi, [NewReading(at, value, note)])
+
+
+@transaction.atomic
+def delete_reading(asker: Asker, reading: Reading) -> None:
+    """Takes a wrong reading away; the value stays on the audit trail."""
+    roadmap = reading.kpi.phase.roadmap
+    require(asker, Role.CONTRIBUTOR, roadmap)
+    record(asker, "delete_reading", reading.kpi, roadmap, {"at": reading.at.isoformat(), "value": reading.value}, None)
+    reading.delete()
+
+
+def _reading(kpi: Kpi, item: NewReading, asker: Asker) -> Reading:
+    row = Reading(
+        kpi=kpi,
+        at=item.at,
+        value=item.value,
+        note=item.note,
+        author=asker.user,
+        token=asker.token,
+        recorded_at=timezone.now(),
+    )
+    check(row, only={"value", "note"})
+    return row
+
+
+def _check_readings(readings: Sequence[NewReading]) -> None:
+    if not readings:
+        raise RuleViolation("missing", "Give at least one reading.", "readings")
+    if len(readings) > MAX_READINGS:
+        raise RuleViolation("too_many", f"At most {MAX_READINGS:,} readings at a time.", "readings")
+    latest = timezone.now() + CLOCK_LEEWAY
+    seen: set[datetime] = set()
+    for item in readings:
+        if item.at > latest:
+            raise RuleViolation("in_future", "A reading is of now or of the past.", "at")
+        if item.at.date() < FIRST_DAY:
+            raise RuleViolation("date_out_of_range", "Give a time after 1 Jan 2000.", "at")
+        if not item.value.is_finite():
+            raise RuleViolation("not_a_number", "Give a number.", "value")
+        if item.at in seen:
+            raise RuleViolation("time_twice", f"{item.at.isoformat()} stands twice.", "at")
+        seen.add(item.at)
+
+
+def _check_known(fields: dict[str, Any]) -> None:
+    unknown = set(fields) - CHANGEABLE
+    if unknown:
+        raise TypeError(f"unknown fields: {sorted(unknown)}")
+
+
+def _completed(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with what follows from them: a computed KPI takes unit and direction from its measure."""
+    fields = dict(fields)
+    if "name" in fields:
+        fields["name"] = text_required(fields["name"], field="name", what="the KPI a name")
+    measure = fields.get("measure") or ""
+    if fields.get("source") == Kpi.Source.COMPUTED or (measure and "source" not in fields):
+        computed = BY_NAME.get(measure)
+        if computed is None:
+            raise RuleViolation("unknown_measure", "Choose what it is computed from.", "measure")
+        fields |= {
+            "source": Kpi.Source.COMPUTED,
+            "measure": measure,
+            "unit": computed.unit_in(settings.REPORTING_CURRENCY),
+        }
+        fields["direction"] = fields.get("direction") or computed.direction
+    elif "source" in fields:
+        fields["measure"] = ""
+    if fields.get("rate_currency"):
+        fields["rate_currency"] = check_currency(fields["rate_currency"], field="rate_currency")
+    return fields
+
+
+def _check_kpi(kpi: Kpi) -> None:
+    check(kpi)
+    if not kpi.direction:
+        raise RuleViolation("missing", "Say which way is better.", "direction")
+    if kpi.window_days is not None and not 1 <= kpi.window_days <= 366:
+        raise RuleViolation("window", "A window is 1 to 366 days, or the phase to date.", "window_days")
+    if kpi.rate_amount is not None and not (kpi.rate_source and kpi.rate_owner_id and kpi.rate_currency):
+        raise RuleViolation(
+            "rate_unsourced",
+            "A rate needs a currency, an owner and a source: who says what one is worth?",
+            "rate_amount",
+        )
+    if kpi.rate_amount is not None and not kpi.is_value:
+        raise RuleViolation("rate_without_value", "Only the value KPI has a rate.", "rate_amount")
+    if Kpi.objects.filter(phase_id=kpi.phase_id, name=kpi.name).exclude(pk=kpi.pk).exists():
+        raise RuleViolation("already_name_taken", f"This phase has a KPI '{kpi.name}' already.", "name")
+
+
+def _take_value_mark(kpi: Kpi) -> None:
+    """A phase has one value KPI: making this one it takes the mark from the other, with its rate."""
+    if kpi.is_value:
+        Kpi.objects.filter(phase_id=kpi.phase_id, is_value=True).exclude(pk=kpi.pk).update(
+            is_value=False, rate_amount=None, rate_currency="", rate_source="", rate_owner=None
+        )
+
+
+def _locked(kpi: Kpi) -> Kpi:
+    return (
+        Kpi.objects.select_for_update(of=("self",))
+        .select_related("phase__roadmap__workload", "rate_owner")
+        .get(pk=kpi.pk)
+    )
