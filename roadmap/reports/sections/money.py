@@ -1,0 +1,50 @@
+"""What the month's spend is made of."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from roadmap.models import CostEntry
+from roadmap.queries.month import MonthFacts
+from roadmap.reports.section import Json, text_of
+
+_CATEGORIES = dict(CostEntry.Category.choices)
+
+
+class Money:
+    """Spend by source and category beside the month before, and its parts by basis."""
+
+    name = "money"
+    title = "Spend"
+
+    def build(self, facts: MonthFacts) -> Json:
+        """`rows` sum to `total`; `billed`, `estimated`, `entered` do as well. Unknown is null."""
+        rows = [
+            {
+                "name": source.name + (", idle" if source.is_idle else ""),
+                "kind": "idle" if source.is_idle else "usage",
+                "spend": text_of(source.spend),
+                "before": text_of(source.spend_before),
+            }
+            for source in facts.sources
+        ]
+        for category in sorted({*facts.entered, *facts.entered_before}):
+            rows.append(
+                {
+                    "name": _CATEGORIES.get(category, category),
+                    "kind": "entered",
+                    "spend": text_of(facts.entered.get(category, Decimal(0))),
+                    "before": text_of(facts.entered_before.get(category, Decimal(0))),
+                }
+            )
+        usage = facts.figures.usage
+        return {
+            "rows": rows,
+            "total": text_of(facts.figures.spend),
+            "total_before": text_of(facts.figures_before.spend),
+            "billed": text_of(usage.billed),
+            "estimated": text_of(usage.unsettled),
+            "entered": text_of(sum(facts.entered.values(), Decimal(0))),
+            "not_priced_requests": text_of(usage.requests_without_cost),
+            "not_priced_tokens": text_of(usage.tokens_without_cost),
+        }
