@@ -1,0 +1,1 @@
+"""The set-up: environment, embedded servers, supervisor, bin/up, bin/test, deployment files."""
