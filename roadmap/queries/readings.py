@@ -1,0 +1,201 @@
+"""What a roadmap did in a window, read through metrics.series and added up here: each window is asked for once.
+
+A reading costs a few queries whatever it holds, so a page loads the days and the periods that it needs first, and takes
+every other window of local days out of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from metrics import series
+from metrics.figures import Dimension, LatencyRow, MergedHistogram, Scope, Sums, UsageRow, whole
+from metrics.usage import HISTOGRAM_MEASURES, SeriesKind
+from metrics.windows import Window
+from roadmap.charts.frame import Grain
+from roadmap.kpi import LatencyFigures, PhaseFigures
+
+PERCENTS = (50, 95, 99)
+# Of the places that time the same request, the one that counts is shown first (measures.md, Counted once).
+PLACES = ("gateway", "server", "application")
+DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "operation", "kind", "hardware")
+DAY_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "kind")
+TOTAL_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "kind")
+
+
+def window_seconds(start_on: date, end_on: date, now: datetime) -> int:
+    """Seconds of the local days [start_on, end_on), cut at `now`: 23, 24 or 25 hours a day."""
+    zone: ZoneInfo = settings.REPORTING_ZONE
+    window = Window.of_days(start_on, end_on, zone)
+    return max(0, int((min(window.end, now) - window.start).total_seconds()))
+
+
+def pick_latency(rows: Iterable[LatencyRow], *, place: str | None = None) -> dict[str, LatencyFigures]:
+    """Per measure the percentiles of the place that counts (or of `place`), periods merged, places never."""
+    merged: dict[tuple[str, str], tuple[MergedHistogram, list[LatencyRow]]] = {}
+    for row in rows:
+        key = (row.measure, row.key["measured_at"])
+        histogram, members = merged.get(key, (MergedHistogram(), []))
+        merged[key] = (histogram + row.histogram if members else row.histogram, [*members, row])
+    found: dict[str, LatencyFigures] = {}
+    for measure in HISTOGRAM_MEASURES:
+        for at in (place,) if place else PLACES:
+            histogram, members = merged.get((measure, at), (MergedHistogram(), []))
+            if not members:
+                continue
+            figures = latency_figures(at, histogram, members)
+            # A place that only has a mean does not hide one that has percentiles.
+            if measure not in found or (not found[measure].percentiles and figures.percentiles):
+                found[measure] = figures
+    return found
+
+
+def latency_figures(place: str, histogram: MergedHistogram, rows: Sequence[LatencyRow]) -> LatencyFigures:
+    """Percentiles of a merged histogram; the mean only of a single row, since means are not added up."""
+    percentiles = {percent: value for percent in PERCENTS if (value := histogram.percentile(percent)) is not None}
+    mean = rows[0].mean_ms if len(rows) == 1 else None
+    return LatencyFigures(
+        measured_at=place,
+        count=int(histogram.count),
+        percentiles=percentiles,
+        mean_ms=None if mean is None else float(mean),
+    )
+
+
+@dataclass(slots=True)
+class Readings:
+    """The usage of some workloads, read once per window.
+
+    `workload_ids` None reads the whole organisation, unallocated usage included. `now` cuts running windows.
+    """
+
+    workload_ids: tuple[int, ...] | None
+    now: datetime
+    include_demo: bool = True
+    _usage: dict[tuple[date, date, Grain | None], list[UsageRow]] = field(default_factory=dict)
+    _latency: dict[tuple[object, ...], list[LatencyRow]] = field(default_factory=dict)
+
+    def scope(self, start_on: date, end_on: date, *, backend_id: int | None = None, model: str | None = None) -> Scope:
+        """The local days [start_on, end_on) of these workloads."""
+        return Scope(start_on, end_on, self.workload_ids, backend_id, model, self.include_demo)
+
+    def periods(self, start_on: date, end_on: date, grain: Grain) -> list[UsageRow]:
+        """Usage by period and by everything that a page shows apart."""
+        return self._read(start_on, end_on, grain, DIMENSIONS)
+
+    def days(self, start_on: date, end_on: date) -> list[UsageRow]:
+        """Usage by day; asked for before `rows`, it spares every reading within it."""
+        return self._read(start_on, end_on, "day", DAY_DIMENSIONS)
+
+    def rows(self, start_on: date, end_on: date) -> list[UsageRow]:
+        """The rows of a window, out of what was read already where that holds it whole."""
+        if end_on <= start_on:
+            return []
+        for (first, last, grain), rows in self._usage.items():
+            if (first, last) == (start_on, end_on):
+                return rows
+            if grain == "day" and first <= start_on and end_on <= last:
+                return [row for row in rows if row.period is not None and start_on <= row.period < end_on]
+        return self._read(start_on, end_on, None, TOTAL_DIMENSIONS)
+
+    def latency(
+        self,
+        start_on: date,
+        end_on: date,
+        *,
+        grain: Grain | None = None,
+        backend_id: int | None = None,
+        model: str | None = None,
+    ) -> list[LatencyRow]:
+        """Histograms of all three measures by place of measurement."""
+        if end_on <= start_on:
+            return []
+        for key, rows in self._latency.items():
+            if key[:2] == (start_on, end_on) and key[3:] == (backend_id, model) and grain in (None, key[2]):
+                return rows
+        rows = series.latency(
+            self.scope(start_on, end_on, backend_id=backend_id, model=model),
+            measures=HISTOGRAM_MEASURES,
+            by=("measured_at",),
+            grain=grain,
+        )
+        self._latency[start_on, end_on, grain, backend_id, model] = rows
+        return rows
+
+    def figures(
+        self,
+        start_on: date,
+        end_on: date,
+        *,
+        entered: Decimal | None = None,
+        value_sum: Decimal | None = None,
+        keep: Callable[[UsageRow], bool] = lambda _: True,
+        with_latency: bool = True,
+        backend_id: int | None = None,
+        model: str | None = None,
+    ) -> PhaseFigures:
+        """Everything that computed KPIs are made of, over the local days [start_on, end_on).
+
+        `entered`: cost entries of the window in the reporting currency. `keep` narrows the usage, `backend_id` and
+        `model` the latency; a page that filters gives both.
+        """
+        rows = [row for row in self.rows(start_on, end_on) if keep(row)]
+        latency = self.latency(start_on, end_on, backend_id=backend_id, model=model) if with_latency else []
+        return figures_of(
+            rows,
+            latency,
+            start_on=start_on,
+            end_on=end_on,
+            now=self.now,
+            entered=entered,
+            value_sum=value_sum,
+        )
+
+    def _read(self, start_on: date, end_on: date, grain: Grain | None, by: tuple[Dimension, ...]) -> list[UsageRow]:
+        key = (start_on, end_on, grain)
+        if key not in self._usage:
+            self._usage[key] = (
+                [] if end_on <= start_on else series.usage(self.scope(start_on, end_on), by=by, grain=grain)
+            )
+        return self._usage[key]
+
+
+def figures_of(
+    rows: Sequence[UsageRow],
+    latency: Sequence[LatencyRow],
+    *,
+    start_on: date,
+    end_on: date,
+    now: datetime,
+    entered: Decimal | None = None,
+    value_sum: Decimal | None = None,
+) -> PhaseFigures:
+    """The figures of rows that were read; the rows need the dimensions 'provider' and 'kind'."""
+    usage = whole(rows)
+    idle = whole(rows, lambda row: row.key["kind"] == SeriesKind.IDLE)
+    known = [amount for amount in (usage.spend, entered) if amount is not None]
+    return PhaseFigures(
+        start_on=start_on,
+        end_on=end_on,
+        seconds=window_seconds(start_on, end_on, now),
+        currency=settings.REPORTING_CURRENCY,
+        usage=usage,
+        spend=sum(known, Decimal(0)) if known else None,
+        idle_spend=idle.spend,
+        spend_by_provider=_spend_by_provider(rows),
+        latency=pick_latency(latency),
+        value_sum=value_sum,
+    )
+
+
+def _spend_by_provider(rows: Sequence[UsageRow]) -> Mapping[str, Decimal]:
+    sums: dict[str, Sums] = {}
+    for row in rows:
+        sums[row.key["provider"]] = sums.get(row.key["provider"], Sums()) + row.sums
+    return {name: spend for name, found in sums.items() if (spend := found.spend)}
