@@ -47,6 +47,20 @@ class IdempotencyKey(models.Model):
         return f"{self.path} {self.created_at:%Y-%m-%d %H:%M}"
 
 
+class SeriesAllowance(models.Model):
+    """How many series a token's pushes made on a UTC day; past a number, labels make no more of them."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+    made = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token", "day"], name="one_series_allowance_per_token_and_day")]
+
+    def __str__(self) -> str:
+        return f"{self.token_id} {self.day}: {self.made}"
+
+
 class CounterState(models.Model):
     """The last sample of one counter stream. It moves in the transaction that posts the difference."""
 
