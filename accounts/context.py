@@ -18,6 +18,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "menu": [],
         "user_menu": [],
         "demo_present": False,
+        "demo_url": "/settings/demo/",
     }
     user = getattr(request, "user", None)
     if isinstance(user, User) and user.is_authenticated:
@@ -27,7 +28,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
 
 def _menu(request: HttpRequest, user: User) -> list[dict[str, Any]]:
     """Portfolio and Reports for all; Backends and Send data for those whose work they are."""
-    entries = [("Portfolio", "/", ("/roadmaps/", "/gates/"))]
+    entries: list[tuple[str, str, tuple[str, ...]]] = [("Portfolio", "/", ("/roadmaps/", "/gates/"))]
     if can_see_backends(Asker(user)):
         entries += [("Backends", "/backends/", ()), ("Send data", "/send/", ("/receipts/",))]
     entries.append(("Reports", "/reports/", ()))

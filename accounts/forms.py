@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from allauth.account.forms import ChangePasswordForm, LoginForm
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from accounts.access import Asker, visible_workloads
 from accounts.models import OrganisationRole, Role, Token, User, Workload
-from web.forms import Form
+from web.forms import Form, LookMixin
 
 SCOPE_WORDS = (
     ("push", "Push usage"),
@@ -56,6 +57,33 @@ class FirstAdminForm(Form):
             if data.get("password_again") and data["password_again"] != password:
                 self.add_error("password_again", "The two passwords differ.")
         return data
+
+
+class SignInForm(LookMixin, LoginForm):
+    """User name or e-mail, and the password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _name_fields(self, {"login": "User name or e-mail", "password": "Password", "remember": "Stay signed in here"})
+        self.fields["password"].help_text = ""
+
+
+class NewPasswordForm(LookMixin, ChangePasswordForm):
+    """The present password, and the new one twice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = {"oldpassword": "Present password", "password1": "New password", "password2": "New password again"}
+        _name_fields(self, names)
+        self.fields["oldpassword"].help_text = ""
+        self.fields["password1"].help_text = "At least 10 characters, not a common one, and not like your name."
+
+
+def _name_fields(form: Any, names: dict[str, str]) -> None:
+    for name, label in names.items():
+        if name in form.fields:
+            form.fields[name].label = label
+            form.fields[name].widget.attrs.pop("placeholder", None)
 
 
 class PersonForm(Form):

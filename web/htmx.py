@@ -22,7 +22,7 @@ MESSAGE_EVENT = "phaseline:message"
 def is_partial(request: HttpRequest) -> bool:
     """Whether only a part of the page is asked for. A boosted link and htmx's history want the whole page."""
     details = getattr(request, "htmx", None)
-    return bool(details) and not details.boosted and not details.history_restore_request
+    return bool(details and not details.boosted and not details.history_restore_request)
 
 
 def render(

@@ -66,7 +66,9 @@ def number(value: Number | None, *, missing: str = NO_DATA) -> str:
     """The value with as many digits as a reader needs: three or four significant ones; zero is '0'."""
     if value is None:
         return missing
-    return decimals(value, 0 if exact(value) == exact(value).to_integral() and abs(value) >= 10 else places_for(value))
+    amount = exact(value)
+    is_whole = amount.is_finite() and amount == amount.to_integral() and abs(amount) >= 10
+    return decimals(amount, 0 if is_whole or not amount.is_finite() else places_for(amount), missing=missing)
 
 
 def count(value: Number | None, *, missing: str = NO_DATA) -> str:

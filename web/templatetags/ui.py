@@ -143,6 +143,8 @@ def field(bound: forms.BoundField, label: str = "") -> dict[str, Any]:
         "label": label or bound.label,
         "is_box": isinstance(widget, forms.CheckboxInput),
         "is_group": is_group,
+        # A list always has a value, and its empty one says what it means.
+        "says_optional": not bound.field.required and not isinstance(widget, forms.Select),
     }
 
 
