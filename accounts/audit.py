@@ -21,10 +21,9 @@ def record(
     origin: str = "",
 ) -> AuditEvent:
     """One audit row. `asker` is who did it, or the name of a command. Secrets must not be in `before` or `after`."""
-    by_person = isinstance(asker, Asker)
     return AuditEvent.objects.create(
-        actor=asker.user if by_person else None,
-        actor_name=asker.name if by_person else asker,
+        actor=asker.user if isinstance(asker, Asker) else None,
+        actor_name=asker.name if isinstance(asker, Asker) else asker,
         origin=origin,
         action=action,
         subject_type=subject._meta.label_lower,

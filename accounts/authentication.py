@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
@@ -43,4 +45,4 @@ class BrowserSessionAuthentication(SessionAuthentication):
 def asker_of(request: HttpRequest | Request) -> Asker:
     """Who asks, from a Django or DRF request whose user is signed in."""
     token = getattr(request, "auth", None)
-    return Asker(user=request.user, token=token if isinstance(token, Token) else None)
+    return Asker(user=cast(User, request.user), token=token if isinstance(token, Token) else None)

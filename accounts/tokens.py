@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from accounts.models import SetupLink, Token, User, Workload
 
-TOKEN_PREFIX = "pl_"
+TOKEN_PREFIX = "pl_"  # noqa: S105 - how a token is recognised, not one
 # `last_used_at` is written at most this often for a token, so that a push does not write a hot row each time.
 LAST_USED_GRAIN = timedelta(minutes=1)
 
 
 def digest_of(text: str) -> bytes:
-    """The SHA-256 under which a token's text is stored. The text has 256 bits of randomness, so that no salt is needed."""
+    """The SHA-256 under which a token's text is stored. The text has 256 random bits, so that no salt is needed."""
     return hashlib.sha256(text.encode()).digest()
 
 
