@@ -22,7 +22,7 @@ from config.keys import write_private
 
 # The printed curl keeps its time and its id, so that it counts once however often it is sent; ids are kept 35 days.
 SAME_CURL_FOR = timedelta(days=30)
-FIRST_OWNER = "first-push"
+FIRST_OWNER = "setup"
 
 
 def _tell(**line: Any) -> None:
@@ -70,7 +70,8 @@ def prepare_data(*, var: Path, demo: str) -> dict[str, Any]:
         with _step("Demo data"):
             _call("seed_demo")
     with _step("First roadmap"):
-        slug = _call("first_roadmap").split()[-1]
+        _ensure_owner()
+        slug = _call("first_roadmap", f"--owner={FIRST_OWNER}").split()[-1]
         token, sent_at = _first_token(slug, file=var / "first-token.json")
     result = {"demo_present": demo_state.is_present(), "slug": slug, "token": token, "sent_at": sent_at}
     if not User.objects.filter(organisation_role=OrganisationRole.ADMIN, is_active=True).exists():
@@ -86,7 +87,6 @@ def _first_token(slug: str, *, file: Path) -> tuple[str, str]:
     kept = json.loads(file.read_text()) if file.is_file() else {}
     token, sent_at = kept.get("token", ""), kept.get("sent_at", "")
     if not token or find_token(token) is None:
-        _ensure_owner(slug)
         arguments = ["--name=First push", f"--owner={FIRST_OWNER}", "--scope=push", f"--roadmap={slug}"]
         token = _call("create_token", *arguments).split()[-1]
     if not sent_at or now - datetime.fromisoformat(sent_at) > SAME_CURL_FOR:
@@ -95,16 +95,14 @@ def _first_token(slug: str, *, file: Path) -> tuple[str, str]:
     return token, sent_at
 
 
-def _ensure_owner(slug: str) -> None:
-    """The account that owns the printed token: nobody can sign in with it, and it outlives the demo."""
-    from accounts.models import Membership, Role, User, Workload
+def _ensure_owner() -> None:
+    """The account that owns the first roadmap and its token: nobody can sign in with it, and it outlives the demo."""
+    from accounts.models import User
 
-    owner, is_new = User.objects.get_or_create(username=FIRST_OWNER, defaults={"first_name": "First push"})
+    owner, is_new = User.objects.get_or_create(username=FIRST_OWNER, defaults={"first_name": "Set-up"})
     if is_new:
         owner.set_unusable_password()
         owner.save(update_fields=["password"])
-    workload = Workload.objects.get(slug=slug)
-    Membership.objects.get_or_create(user=owner, workload=workload, defaults={"role": Role.CONTRIBUTOR})
 
 
 def main(argv: Sequence[str]) -> int:
