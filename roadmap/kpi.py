@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from metrics.figures import Percentile, Ratio, Sums
+from metrics.figures import Percentile, Ratio, Sums
+from web import wording
 
 Direction = Literal["higher", "lower"]
 Combine = Literal["last", "mean", "sum"]
@@ -117,6 +117,19 @@ class KpiValue:
             )
             return replace(blank, judgement=Judgement(KpiStatus.NO_DATA))
         return replace(self, judgement=judge(self.value, baseline=baseline, target=target, direction=direction))
+
+
+def text_of(value: KpiValue) -> str:
+    """The figure without its unit: '3.18'; '2 to 2.5', 'under 0.3', 'over 10' where only an interval is known."""
+    if value.value is None:
+        return wording.NO_DATA
+    if value.low is None and value.high is None:
+        return wording.number(value.value)
+    if value.low is None:
+        return f"under {wording.number(value.high)}"
+    if value.high is None:
+        return f"over {wording.number(value.low)}"
+    return f"{wording.number(value.low)} to {wording.number(value.high)}"
 
 
 def no_data(unit: str, reason: str) -> KpiValue:

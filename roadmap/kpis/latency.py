@@ -19,12 +19,12 @@ def percentile_of(figures: PhaseFigures, measure: str, percent: int, *, divisor:
     def scaled(milliseconds: float | None) -> Decimal | None:
         return None if milliseconds is None else Decimal(str(round(milliseconds, 4))) / divisor
 
-    high = scaled(percentile.high_ms)
-    point = scaled(percentile.ms)
+    low, high = scaled(percentile.low_ms), scaled(percentile.high_ms)
+    ends = [scaled(percentile.ms), high, low]
     return KpiValue(
-        value=high if high is not None else point,
+        value=next((end for end in ends if end is not None), None),
         unit="",
-        low=scaled(percentile.low_ms),
+        low=low,
         high=high,
         sample=found.count,
         basis=_PLACES.get(found.measured_at, found.measured_at),
