@@ -4,11 +4,13 @@ Settings read the file; a key that is set in the environment or in `.env` comes 
 where nothing else does (docker-compose.yml).
 """
 
+import argparse
 import base64
 import json
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 DEMO_PEOPLE = ("sanne", "femke", "joris", "admin")
@@ -52,6 +54,34 @@ def _password() -> str:
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(5)) for _ in range(3))
 
 
+def ensure_database_password(var: Path, *, file: Path, host: str) -> None:
+    """Makes the password of a database in a container of its own: in `file`, and as DATABASE_URL in `secrets.env`.
+
+    The file is readable by all who see its volume, because PostgreSQL reads it as another user than this one.
+    """
+    if not file.is_file():
+        write_private(file, secrets.token_urlsafe(32))
+        file.chmod(0o444)
+    password = file.read_text()
+    secrets_file = ensure_secrets(var)
+    kept = [line for line in secrets_file.read_text().splitlines() if not line.startswith("DATABASE_URL=")]
+    kept.append(f"DATABASE_URL='postgres://phaseline:{password}@{host}:5432/phaseline'")
+    write_private(secrets_file, "\n".join(kept) + "\n")
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m config.keys", description="Make the secrets that are not there yet."
+    )
+    parser.add_argument("--database-password", type=Path, metavar="FILE")
+    parser.add_argument("--database-host", default="postgres")
+    options = parser.parse_args(argv)
+    var = Path(os.environ.get("PHASELINE_VAR", "var"))
+    ensure_secrets(var)
+    if options.database_password:
+        ensure_database_password(var, file=options.database_password, host=options.database_host)
+    return 0
+
+
 if __name__ == "__main__":
-    ensure_secrets(Path(os.environ.get("PHASELINE_VAR", "var")))
-    sys.exit(0)
+    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,8 @@
 """What `bin/up` does with Django: static files, migrations, demo data, the first roadmap and its token.
 
 One process for several commands, because loading Django takes longer than most of them. Prints one JSON object a line:
-`{"step", "seconds"}` as each step ends, `{"begin"}` before it, and last `{"result"}`.
+`{"step", "seconds"}` as each step ends, `{"begin"}` before it, and last `{"result"}`; with `--words` it prints, for the
+log of a container, what a person does next.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from typing import Any
 
 import django
 
-from config.keys import write_private
+from config.keys import ensure_demo_passwords, write_private
+from config.next_steps import next_steps
 
 # The printed curl keeps its time and its id, so that it counts once however often it is sent; ids are kept 35 days.
 SAME_CURL_FOR = timedelta(days=30)
@@ -108,16 +110,26 @@ def _ensure_owner() -> None:
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["static", "data"])
+    parser.add_argument("--words", action="store_true")
     parser.add_argument("--demo", choices=["yes", "no", "first"], default="no")
     options = parser.parse_args(argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     from django.conf import settings
 
+    passwords = ensure_demo_passwords(settings.VAR_DIR)
     if options.what == "static":
         prepare_static()
     else:
-        _tell(result=prepare_data(var=settings.VAR_DIR, demo=options.demo))
+        result = prepare_data(var=settings.VAR_DIR, demo=options.demo)
+        if options.words:
+            file = settings.VAR_DIR / "demo-sign-ins.json"
+            lines = next_steps(
+                result, url=settings.BASE_URL, passwords=passwords, passwords_file=file, manage="python manage.py"
+            )
+            sys.stdout.write("\n".join(["", *lines, ""]))
+        else:
+            _tell(result=result)
     return 0
 
 

@@ -36,6 +36,7 @@ from config.install import (
     var_folder,
 )
 from config.keys import ensure_demo_passwords, ensure_secrets, write_private
+from config.next_steps import next_steps
 from config.supervisor import Program, Supervisor, stop_left_over
 
 # What may be pulled from by default on one's own machine: this machine and private networks.
@@ -295,48 +296,27 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def next_steps(found: dict[str, Any], *, var: Path, options: Namespace, seconds: float) -> str:
-    """The text that bin/up ends with: where to go, how to sign in, a first push, a first backend, how to stop."""
+def ending(found: dict[str, Any], *, var: Path, options: Namespace, seconds: float) -> str:
+    """The text that bin/up ends with."""
     url = os.environ["BASE_URL"]
     lines = ["", f"Phaseline is ready after {seconds:.0f} s:  {url}/", ""]
-    if found["demo_present"]:
-        roles = {"admin": "admin", "sanne": "manager", "joris": "contributor", "femke": "executive"}
-        passwords = ensure_demo_passwords(var)
-        lines += ["Sign in to the demo as"]
-        lines += [f"  {name:<6} {passwords[name]}   {role}" for name, role in roles.items() if name in passwords]
-        lines += [
-            f"  (made on this machine, kept in {var / 'demo-sign-ins.json'}; remove the demo: {url}/settings/demo/)",
-            "",
-        ]
-    if found.get("setup_link"):
-        lines += ["Make the first admin, within the hour (.venv/bin/python manage.py setup_link makes another link):"]
-        lines += [f"  {found['setup_link']}", ""]
     if not is_loopback(options.host) and not found["demo_present"] and not options.no_demo:
         lines += ["Other machines can reach this address, so no demo accounts were made; bin/up --demo makes them.", ""]
-    record = {
-        "id": "first-push",
-        "timestamp": found["sent_at"],
-        "provider": "openai",
-        "model": "gpt-4o-mini",
-        "input_tokens": 1200,
-        "output_tokens": 350,
-        "duration_ms": 1840,
-    }
-    lines += [
-        "Send a first figure to 'My first roadmap' (paste it; sent twice, it counts once):",
-        f"  curl -sS {url}/api/v1/usage \\",
-        f"    -H 'Authorization: Bearer {found['token']}' \\",
-        "    -H 'Content-Type: application/json' \\",
-        f"    -d '{json.dumps({'records': [record]})}'",
-        f"  and see it at {url}/roadmaps/{found['slug']}/",
-        "",
-        f"Add a backend:   {url}/backends/add/",
-        "Stop:            Ctrl-C here.  Start again: bin/up.  All data stays in "
-        f"{var if var != ROOT / 'var' else 'var/'}.",
-        f"Logs:            {var / 'logs'}/",
-        "",
-    ]
-    return "\n".join(lines)
+    lines += next_steps(
+        found,
+        url=url,
+        passwords=ensure_demo_passwords(var),
+        passwords_file=var / "demo-sign-ins.json",
+        manage=".venv/bin/python manage.py",
+    )
+    data = "var/" if var == ROOT / "var" else f"{var}/"
+    return "\n".join(
+        [
+            *lines,
+            f"Stop:            Ctrl-C here. Start again: bin/up. Data stays in {data}, logs are in {data}logs/.",
+            "",
+        ]
+    )
 
 
 def _stop_on(number: int, frame: object) -> None:
@@ -362,7 +342,7 @@ def main(argv: Sequence[str]) -> int:
         else:
             take_lock(var)
         found = start.everything()
-        steps.say(next_steps(found, var=var, options=options, seconds=steps.total()))
+        steps.say(ending(found, var=var, options=options, seconds=steps.total()))
         start.supervisor.run()
     except SetupError as error:
         steps.say(str(error))
