@@ -11,6 +11,7 @@ handler500 = "web.views.server_error"
 urlpatterns = [
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api_docs"),
+    path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("metrics.api.urls")),
     path("api/v1/", include("roadmap.api.urls")),
     path("accounts/", include("allauth.account.urls")),

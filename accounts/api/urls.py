@@ -1,0 +1,10 @@
+"""REST addresses under /api/v1/."""
+
+from django.urls import path
+
+from accounts.api.tokens import TokenListView, TokenView
+
+urlpatterns = [
+    path("tokens/", TokenListView.as_view(), name="api_tokens"),
+    path("tokens/<int:pk>/", TokenView.as_view(), name="api_token"),
+]

@@ -1,0 +1,249 @@
+"""Accepting pushed usage, and taking it back: the doors through which figures come in from teams."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.access import Asker, can, visible_workloads
+from accounts.audit import record
+from accounts.models import Role, Token
+from metrics import counting, ledger
+from metrics.errors import RuleViolation
+from metrics.fold import DEFAULTS, Folded, PlaceKey, fold, place_keys
+from metrics.format import Batch, Limits, Rejection
+from metrics.formats import DECODERS
+from metrics.identity import SeriesGone
+from metrics.models import Backend, Receipt
+from metrics.new_series import within_allowance
+from metrics.push_keys import PushKey, drop_repeats, release
+from metrics.push_places import Places, find_places
+from metrics.usage import FeedKind, MeasuredAt
+
+# A receipt lists so many rejections and counts them all.
+MAX_LISTED = 100
+MONTHS_A_YEAR = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PushAnswer:
+    """What a push is answered: HTTP status, the document, and whether it is the first answer once more."""
+
+    status: int
+    document: dict[str, Any]
+    is_replay: bool = False
+
+
+class NothingAccepted(RuleViolation):
+    """Every record was rejected; nothing of the push is remembered. `rejections` says why, by record."""
+
+    def __init__(self, rejections: list[Rejection]) -> None:
+        super().__init__("all_rejected", f"None of {len(rejections)} records can count. First: {rejections[0].detail}")
+        self.rejections = rejections
+
+
+def accept_usage(
+    asker: Asker,
+    *,
+    token: Token,
+    body: bytes,
+    content_type: str,
+    path: str,
+    idempotency_key: str | None,
+    see: Callable[[str | None], str],
+    now: datetime | None = None,
+) -> PushAnswer:
+    """Counts a push in one transaction, or answers a repeat as the first time.
+
+    `see(slug)` is the address where the figures of that roadmap (None: of none, or of several) show. Raises Unreadable,
+    KeyViolation, and NothingAccepted where no record can count.
+    """
+    now = now or timezone.now()
+    key = PushKey.of(token, path, body, idempotency_key)
+    try:
+        return _accept(asker, key, body=body, content_type=content_type, see=see, now=now)
+    except SeriesGone:
+        # A series was deleted between finding and posting it; the second time it is made anew.
+        return _accept(asker, key, body=body, content_type=content_type, see=see, now=now)
+
+
+def _accept(
+    asker: Asker, key: PushKey, *, body: bytes, content_type: str, see: Callable[[str | None], str], now: datetime
+) -> PushAnswer:
+    with transaction.atomic():
+        key.lock()
+        first = key.first_answer(now)
+        if first is not None:
+            return PushAnswer(first.status or 201, first.answer or {}, is_replay=True)
+        limits = Limits(now=now, oldest=_oldest(now), max_records=settings.PUSH_MAX_RECORDS)
+        batch = DECODERS[content_type](body, limits)
+        receipt = _count(asker, key.token, batch, now)
+        document = answer_document(receipt, batch, see)
+        key.remember(receipt, 201, document)
+        return PushAnswer(201, document)
+
+
+def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
+    """The receipt of the batch, posted. Raises NothingAccepted."""
+    places = find_places(asker, place_keys(batch))
+    if places.refused:
+        batch.reject(_refusals(batch, places))
+    if not batch.records:
+        raise NothingAccepted(sorted(batch.rejections))
+    receipt_id = _next_receipt_id()
+    repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id)
+    # `through` names a backend or gateway; one that is gone links nothing.
+    through = Backend.objects.filter(slug=token.through).first() if token.through else None
+    folded = fold(
+        batch,
+        places.found,
+        measured_at=MeasuredAt(token.measured_at),
+        through_id=through.pk if through is not None else None,
+    )
+    is_new = within_allowance(token, folded, batch, now=now)
+    series = ledger.series_ids(folded.identities)
+    receipt = _receipt(asker, token, batch, folded, places, repeats)
+    receipt.pk = receipt_id
+    _post(receipt, folded.posted(series), places)
+    if is_new:
+        counting.recount({identity.backend_id for identity in folded.identities})
+    return receipt
+
+
+def _refusals(batch: Batch, places: Places) -> list[Rejection]:
+    refusals = []
+    for one, index in zip(batch.records, batch.indexes, strict=True):
+        problem = places.refused.get((one.roadmap, one.provider or DEFAULTS["provider"], one.backend))
+        if problem is not None:
+            refusals.append(Rejection(index, *problem))
+    return refusals
+
+
+def _workload_ids(batch: Batch, places: Places) -> list[int | None]:
+    if "id" not in batch.fields:
+        return []
+    by_key: dict[PlaceKey, int | None] = {key: place.workload_id for key, place in places.found.items()}
+    return [by_key[one.roadmap, one.provider or DEFAULTS["provider"], one.backend] for one in batch.records]
+
+
+def _next_receipt_id() -> int:
+    """The id that the receipt will have: ids of records are kept with it before it is known what it counts."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('metrics_receipt', 'id'))")
+        return int(cursor.fetchone()[0])
+
+
+def _receipt(asker: Asker, token: Token, batch: Batch, folded: Folded, places: Places, repeats: int) -> Receipt:
+    rejections = sorted(batch.rejections)
+    backend_ids, workload_ids = set(places.backends), {place.workload_id for place in places.found.values()}
+    times = [one.timestamp for one in batch.records]
+    return Receipt(
+        kind=FeedKind.PUSH,
+        token=token,
+        user=asker.user,
+        backend_id=backend_ids.pop() if len(backend_ids) == 1 else None,
+        workload_id=workload_ids.pop() if len(workload_ids) == 1 else None,
+        window_start=min(times).astimezone(UTC) if times else None,
+        window_end=max(times).astimezone(UTC) if times else None,
+        accepted=len(batch.records),
+        duplicates=repeats,
+        not_priced=folded.not_priced,
+        rejected=[{"index": one.index, "code": one.code, "detail": one.detail} for one in rejections[:MAX_LISTED]],
+        rejected_count=len(rejections),
+        warnings=[
+            {"code": code, "detail": detail, "records": count}
+            for (code, detail), count in sorted(batch.warnings.items())[:MAX_LISTED]
+        ],
+        note=_priced_by(folded.price_refs),
+    )
+
+
+def _priced_by(refs: Iterable[str]) -> str:
+    """Which prices the estimates used, as far as the note's 300 characters reach."""
+    text = "; ".join(sorted(refs))
+    return f"Priced by {text}"[:300] if text else ""
+
+
+def _post(receipt: Receipt, cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> None:
+    by_backend: dict[int, list[ledger.PostedCell]] = defaultdict(list)
+    for backend_id, cell in cells:
+        by_backend[backend_id].append(cell)
+    for backend_id in sorted(by_backend) or sorted(places.backends)[:1]:
+        feed = ledger.feed(FeedKind.PUSH, places.backends[backend_id])
+        ledger.post(receipt, feed, by_backend[backend_id])
+
+
+def answer_document(receipt: Receipt, batch: Batch, see: Callable[[str | None], str]) -> dict[str, Any]:
+    """What the sender is told; all rejections, not only those that the receipt lists."""
+    slug = receipt.workload.slug if receipt.workload is not None else None
+    return {
+        "receipt": str(receipt.uuid),
+        "accepted": receipt.accepted,
+        "duplicates": receipt.duplicates,
+        "rejected": rejected_rows(batch.rejections),
+        "warnings": receipt.warnings,
+        "not_priced": receipt.not_priced,
+        "see": see(slug),
+    }
+
+
+def rejected_rows(rejections: Iterable[Rejection]) -> list[dict[str, Any]]:
+    """Index, code and detail of each rejection, by index."""
+    return [{"index": one.index, "code": one.code, "detail": one.detail} for one in sorted(rejections)]
+
+
+def _oldest(now: datetime) -> datetime:
+    months = now.year * MONTHS_A_YEAR + now.month - 1 - settings.USAGE_RETENTION_MONTHS
+    return datetime(months // MONTHS_A_YEAR, months % MONTHS_A_YEAR + 1, 1, tzinfo=UTC) + timedelta(
+        days=min(now.day, 28) - 1
+    )
+
+
+# --- Receipts
+
+
+def visible_receipts(asker: Asker) -> Any:
+    """The pushes and imports that the asker may read: of workloads they see, and what their own tokens sent."""
+    receipts = Receipt.objects.filter(kind__in=[FeedKind.PUSH, FeedKind.IMPORT, "reversal"])
+    if asker.token is not None and asker.token.workload_id is not None:
+        return receipts.filter(workload__in=visible_workloads(asker))
+    if asker.user.reads_all:
+        return receipts
+    return receipts.filter(workload__in=visible_workloads(asker)) | receipts.filter(user=asker.user)
+
+
+def can_reverse(asker: Asker, receipt: Receipt) -> bool:
+    """Contributors of its workload; where it has none, who sent it and admins."""
+    if asker.user.is_admin and asker.token is None:
+        return True
+    if receipt.workload is not None:
+        return can(asker, Role.CONTRIBUTOR, receipt.workload)
+    return receipt.user_id == asker.user.pk or asker.user.is_admin
+
+
+@transaction.atomic
+def reverse_receipt(asker: Asker, receipt: Receipt) -> Receipt:
+    """Takes a push or an import back, once, within 35 days, and forgets its ids and key.
+
+    Raises PermissionDenied, and the RuleViolations of `ledger.reverse`.
+    """
+    if not can_reverse(asker, receipt):
+        raise PermissionDenied("Taking a push back needs the role of a contributor for its roadmap.")
+    reversal = ledger.reverse(receipt, by=asker)
+    release(receipt)
+    record(
+        asker,
+        action="reverse_receipt",
+        subject=receipt,
+        workload=receipt.workload,
+        after={"reversal": reversal.uuid, "accepted": receipt.accepted},
+    )
+    return reversal

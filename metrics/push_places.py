@@ -1,0 +1,138 @@
+"""Where pushed records belong: the workload of the roadmap they name, and the backend whose feed they join."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from hashlib import blake2b
+
+from accounts.access import Asker, can, can_see_backends, visible_workloads
+from accounts.models import Role, Workload
+from metrics.fold import Place, PlaceKey
+from metrics.models import Backend
+from metrics.usage import MeasuredAt
+
+PUSH_ONLY = "push_only"
+UNKNOWN_PROVIDER = "unknown"
+
+
+@dataclass(slots=True)
+class Places:
+    """`found`: where each (roadmap, provider, backend) belongs; `refused`: code and sentence for the others."""
+
+    found: dict[PlaceKey, Place] = field(default_factory=dict)
+    refused: dict[PlaceKey, tuple[str, str]] = field(default_factory=dict)
+    workloads: dict[int, Workload] = field(default_factory=dict)
+    backends: dict[int, Backend] = field(default_factory=dict)
+
+
+def find_places(asker: Asker, keys: Iterable[PlaceKey]) -> Places:
+    """Where the records belong that the asker pushes. Makes the backend `push-<provider>` where there is none.
+
+    A refused key costs no query of its own: names are looked up together.
+    """
+    keys = set(keys)
+    places = Places()
+    workloads, refused_roadmaps = _workloads(asker, {roadmap for roadmap, _, _ in keys if roadmap is not None})
+    own = asker.token.workload if asker.token is not None else None
+    named, refused_backends = _named_backends(asker, {backend for _, _, backend in keys if backend is not None})
+    by_provider: dict[str, Backend] = {}
+    for key in sorted(keys, key=str):
+        roadmap, provider, slug = key
+        problem = refused_roadmaps.get(roadmap or "") or refused_backends.get(slug or "")
+        if problem is not None:
+            places.refused[key] = problem
+            continue
+        workload = own if roadmap is None else workloads[roadmap]
+        if slug is not None:
+            backend = named[slug]
+        else:
+            if provider not in by_provider:
+                by_provider[provider] = _backend_of(provider)
+            backend = by_provider[provider]
+        places.found[key] = Place(backend.pk, workload.pk if workload is not None else None)
+        places.backends[backend.pk] = backend
+        if workload is not None:
+            places.workloads[workload.pk] = workload
+    return places
+
+
+def _workloads(asker: Asker, slugs: set[str]) -> tuple[dict[str, Workload], dict[str, tuple[str, str]]]:
+    if not slugs:
+        return {}, {}
+    token = asker.token
+    found = {workload.slug: workload for workload in visible_workloads(asker).filter(slug__in=slugs)}
+    refused: dict[str, tuple[str, str]] = {}
+    names: list[str] | None = None
+    for slug in slugs:
+        if slug in found:
+            if not can(asker, Role.CONTRIBUTOR, found[slug]):
+                refused[slug] = ("roadmap_not_allowed", f"roadmap: you may read '{slug}', not push to it.")
+        elif token is not None and token.workload is not None:
+            refused[slug] = (
+                "roadmap_not_allowed",
+                f"roadmap: this token is bound to '{token.workload.slug}' and cannot push to '{slug}'.",
+            )
+        else:
+            if names is None:
+                names = list(visible_workloads(asker).values_list("slug", flat=True))
+            refused[slug] = ("unknown_roadmap", f"roadmap: there is no '{slug}'.{_nearest(slug, names)}")
+    return found, refused
+
+
+def _named_backends(asker: Asker, slugs: set[str]) -> tuple[dict[str, Backend], dict[str, tuple[str, str]]]:
+    if not slugs:
+        return {}, {}
+    found = {backend.slug: backend for backend in Backend.objects.filter(slug__in=slugs)}
+    missing = slugs - set(found)
+    names = list(Backend.objects.values_list("slug", flat=True)) if missing and can_see_backends(asker) else []
+    return found, {
+        slug: (
+            "unknown_backend",
+            f"backend: there is no '{slug}'.{_nearest(slug, names)} Leave it out to go by provider.",
+        )
+        for slug in missing
+    }
+
+
+def _nearest(slug: str, names: list[str]) -> str:
+    near = get_close_matches(slug, names, n=3, cutoff=0.4)
+    return f" Nearest: {', '.join(near)}." if near else ""
+
+
+def _backend_of(provider: str) -> Backend:
+    """The one backend of the provider that is pulled; where there are several or none, `push-<provider>`.
+
+    Backends of the demo and the example do not count: what is pushed stays when they go. An unknown provider is
+    nobody's.
+    """
+    if provider != UNKNOWN_PROVIDER:
+        pulled = Backend.objects.filter(provider=provider, is_demo=False, is_example=False).exclude(connector=PUSH_ONLY)
+        candidates = list(pulled[:2])
+        if len(candidates) == 1:
+            return candidates[0]
+    there = Backend.objects.filter(provider=provider, connector=PUSH_ONLY, is_demo=False).order_by("pk").first()
+    return there or _make_push_backend(provider)
+
+
+def _make_push_backend(provider: str) -> Backend:
+    plain = re.sub(r"[^a-z0-9]+", "-", provider.lower()).strip("-")
+    digest = blake2b(provider.encode(), digest_size=4).hexdigest()
+    slugs = [f"push-{plain}", f"push-{plain}-{digest}"] if plain else [f"push-{digest}"]
+    for slug in slugs:
+        # Two first pushes at once: the second waits here for the first, and finds its row.
+        backend, _ = Backend.objects.get_or_create(
+            slug=slug,
+            defaults={
+                "name": f"Pushed: {provider}",
+                "connector": PUSH_ONLY,
+                "provider": provider,
+                "measured_at": MeasuredAt.APPLICATION,
+                "is_enabled": False,
+            },
+        )
+        if backend.connector == PUSH_ONLY and backend.provider == provider:
+            return backend
+    raise RuntimeError(f"no free slug for pushes of provider {provider!r}")
