@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
 
+from django.db import connection, transaction
+
+from metrics.models import Allocation, Backend, Series
 from metrics.usage import MeasuredAt, SeriesKey
+
+# Pushed usage belongs to its workload from the beginning.
+ALWAYS = date(2000, 1, 1)
+CACHE_SIZE = 20_000
+
+
+class SeriesGone(RuntimeError):  # noqa: N818 - says what is so
+    """A series or feed was deleted while usage was being posted to it. Roll back and try again: it is made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +35,133 @@ class SeriesIdentity:
     measured_at: MeasuredAt = MeasuredAt.SERVER
     through_id: int | None = None
 
+    @property
+    def digest(self) -> bytes:
+        """The 16 bytes by which the series is found, whatever the order of its labels."""
+        key = self.key
+        told = [
+            str(key.kind),
+            key.provider,
+            self.backend_id,
+            key.model,
+            key.operation,
+            key.service_tier,
+            sorted(key.labels),
+            self.workload_id,
+            self.is_pushed,
+            str(self.measured_at),
+            self.through_id,
+        ]
+        return blake2b(json.dumps(told, separators=(",", ":")).encode(), digest_size=16).digest()
+
+
+_ids: dict[SeriesIdentity, int] = {}
+# Every cache of ids that this process keeps, so that all are emptied when one of them turns out to be wrong.
+caches: list[dict[Any, Any]] = [_ids]
+
+
+def forget() -> None:
+    """Empty this process's caches of ids."""
+    for cache in caches:
+        cache.clear()
+
 
 def series_ids(identities: Iterable[SeriesIdentity], *, is_demo: bool = False) -> dict[SeriesIdentity, int]:
-    """The id of each series, found or made, with the allocation that a new one begins with."""
-    raise NotImplementedError
+    """The id of each series, found or made; a new one is allocated to its workload or its backend's default.
+
+    One query where some are not in this process's cache, a few more where some are new. Ids are cached once their
+    transaction is committed. Whoever makes new series calls `counting.recount` for their backends: compare with
+    `is_known` before.
+    """
+    wanted = list(dict.fromkeys(identities))
+    found = {identity: _ids[identity] for identity in wanted if identity in _ids}
+    missing = {identity.digest: identity for identity in wanted if identity not in found}
+    if missing:
+        with transaction.atomic():
+            new = _find(missing, found)
+            if new:
+                _make(new, is_demo=is_demo)
+                _find(new, found)
+        transaction.on_commit(lambda: _remember({identity: found[identity] for identity in missing.values()}))
+    return found
+
+
+def unknown(identities: Iterable[SeriesIdentity]) -> set[SeriesIdentity]:
+    """Those that no series exists for yet. One query for those that are not in this process's cache."""
+    missing = {identity.digest: identity for identity in identities if identity not in _ids}
+    return set(_find(missing, {}).values()) if missing else set()
+
+
+def _remember(ids: dict[SeriesIdentity, int]) -> None:
+    if len(_ids) + len(ids) > CACHE_SIZE:
+        _ids.clear()
+    _ids.update(ids)
+
+
+def _find(missing: dict[bytes, SeriesIdentity], found: dict[SeriesIdentity, int]) -> dict[bytes, SeriesIdentity]:
+    """Put ids of existing series into `found`; return those that do not exist."""
+    rows = Series.objects.filter(digest__in=list(missing)).values_list("digest", "pk")
+    seen = {bytes(digest): pk for digest, pk in rows}
+    for digest, pk in seen.items():
+        found[missing[digest]] = pk
+    return {digest: identity for digest, identity in missing.items() if digest not in seen}
+
+
+def _make(new: dict[bytes, SeriesIdentity], *, is_demo: bool) -> None:
+    made = Series.objects.bulk_create(
+        [
+            Series(
+                digest=digest,
+                kind=str(identity.key.kind),
+                provider=identity.key.provider,
+                backend_id=identity.backend_id,
+                model=identity.key.model,
+                operation=identity.key.operation,
+                service_tier=identity.key.service_tier,
+                labels=dict(identity.key.labels),
+                workload_id=identity.workload_id,
+                is_pushed=identity.is_pushed,
+                measured_at=str(identity.measured_at),
+                through_id=identity.through_id,
+                is_demo=is_demo,
+            )
+            # In order of digest, so that two processes that make the same ones wait and do not lock up.
+            for digest, identity in sorted(new.items())
+        ],
+        ignore_conflicts=True,
+    )
+    digests = [bytes(series.digest) for series in made]
+    defaults = dict(
+        Backend.objects.filter(pk__in={identity.backend_id for identity in new.values()}).values_list(
+            "pk", "default_workload_id"
+        )
+    )
+    allocated = {}
+    for digest, identity in new.items():
+        workload_id = identity.workload_id if identity.is_pushed else defaults.get(identity.backend_id)
+        if workload_id is not None:
+            allocated[digest] = workload_id
+    ids = dict(Series.objects.filter(digest__in=digests).values_list("digest", "pk"))
+    Allocation.objects.bulk_create(
+        [
+            Allocation(series_id=pk, workload_id=allocated[bytes(digest)], share_ratio=Decimal(1), valid_from_on=ALWAYS)
+            for digest, pk in sorted(ids.items(), key=lambda item: item[1])
+            if bytes(digest) in allocated
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def check_exist(series_ids: Iterable[int], feed_id: int) -> None:
+    """Raise SeriesGone, and forget what this process remembers, where a series or the feed was deleted."""
+    wanted = sorted(set(series_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM metrics_series WHERE id = ANY(%s::bigint[])), "
+            "EXISTS (SELECT 1 FROM metrics_feed WHERE id = %s)",
+            ["{" + ",".join(map(str, wanted)) + "}", feed_id],
+        )
+        count, feed_is_there = cursor.fetchone()
+    if count != len(wanted) or not feed_is_there:
+        forget()
+        raise SeriesGone("a series of this usage was deleted meanwhile; try again")

@@ -1,39 +1,48 @@
-"""The only writer of usage: receipts, ledger entries and, in the same transaction, the hours that are their sums."""
+"""The only writer of usage: receipts, ledger entries and, in the same transaction, the hours that are their sums.
+
+A posting is one statement a table, whatever the number of cells. A push takes no feed lock, it only adds; a statement
+locks its feed, compares and posts the differences (architecture.md, 'The ledger is append-only').
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
+
+from django.db import connection, transaction
+from django.utils import timezone
 
 from accounts.access import Asker
-from metrics.identity import SeriesIdentity, series_ids
-from metrics.models import Backend, Feed, Receipt
-from metrics.usage import FeedKind, ForeignHistogram
+from metrics import histogram, hours, posting, rows
+from metrics.errors import RuleViolation
+from metrics.identity import SeriesGone, SeriesIdentity, caches, series_ids
+from metrics.models import Backend, Feed, Receipt, StatedWindow
+from metrics.posting import Batch, PostedCell, bounds_id
+from metrics.rows import ADDITIVE_MEASURES
+from metrics.usage import COUNT_MEASURES, FeedKind
 from metrics.windows import Window
 
-NativeCounts = list[int]
+REVERSIBLE_FOR = timedelta(days=35)
+# No answer of a source is under way for longer than this.
+STATED_KEPT_FOR = timedelta(days=7)
+# First key of the two-key advisory locks on feeds; the second is the feed's id.
+FEED_LOCK = 7301
 
-
-@dataclass(slots=True)
-class PostedCell:
-    """Signed sums of one series in one UTC hour and one currency, ready to be posted.
-
-    `sums`: names of ADDITIVE_MEASURES; an absent name is unknown. `histograms`: by names of HISTOGRAM_MEASURES, native
-    counts as a window of `metrics.histogram`, foreign ones as they came. `currency` is needed where there is money.
-    """
-
-    series_id: int
-    hour: datetime
-    sums: Mapping[str, int | Decimal] = field(default_factory=dict)
-    histograms: Mapping[str, NativeCounts | ForeignHistogram] = field(default_factory=dict)
-    currency: str = ""
+_feeds: dict[tuple[str, int | None, str], Feed] = {}
+caches.append(_feeds)
 
 
 def feed(kind: FeedKind, backend: Backend | None = None, name: str = "") -> Feed:
     """The feed of this kind and source, made at first sight."""
-    raise NotImplementedError
+    key = (str(kind), backend.pk if backend else None, name)
+    found = _feeds.get(key)
+    if found is None:
+        found, _ = Feed.objects.get_or_create(kind=str(kind), backend=backend, name=name)
+        kept = found
+        transaction.on_commit(lambda: _feeds.__setitem__(key, kept))
+    return found
 
 
 def post(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell]) -> Receipt:
@@ -43,12 +52,21 @@ def post(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell]) -> Receipt:
     are added up. Raises ValueError for an unknown measure, money without a currency or an hour that is none, and
     SeriesGone where a series was deleted meanwhile.
     """
-    raise NotImplementedError
+    batch = posting.gather(cells)
+    with transaction.atomic():
+        _save(receipt)
+        posting.write(receipt, feed, batch)
+    return receipt
 
 
 def post_many(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell], *, batch: int = 20_000) -> Receipt:
     """As `post`, for any number of cells: one transaction, written in batches. Build the days with `days.rebuild`."""
-    raise NotImplementedError
+    waiting = iter(cells)
+    with transaction.atomic():
+        _save(receipt)
+        while some := list(islice(waiting, batch)):
+            posting.write(receipt, feed, posting.gather(some))
+    return receipt
 
 
 def post_statement(
@@ -59,7 +77,31 @@ def post_statement(
     Hours that the statement no longer names are compared with zero; hours that were stated with a later `as_of` are
     left alone. Takes the feed's lock. None where nothing changed. Raises ValueError for a cell outside the window.
     """
-    raise NotImplementedError
+    stated = posting.gather(cells)
+    for _, hour, _ in stated.sums:
+        if not window.start <= hour < window.end:
+            raise ValueError(f"{hour} lies outside the stated window")
+    with transaction.atomic():
+        lock_feed(feed)
+        later = list(
+            StatedWindow.objects.filter(
+                feed=feed, end__gt=window.start, start__lt=window.end, as_of__gt=as_of
+            ).values_list("start", "end")
+        )
+        held = _held(feed, window)
+        posting.round(stated)
+        difference = _difference(stated, held)
+        if later:
+            _leave_alone(difference, later)
+        _remember_stated(feed, window, as_of)
+        if not difference.sums:
+            return None
+        receipt.as_of = receipt.as_of or as_of
+        receipt.window_start = receipt.window_start or window.start
+        receipt.window_end = receipt.window_end or window.end
+        _save(receipt)
+        posting.write(receipt, feed, difference)
+    return receipt
 
 
 def reverse(receipt: Receipt, *, by: Asker | None = None, note: str = "") -> Receipt:
@@ -67,7 +109,155 @@ def reverse(receipt: Receipt, *, by: Asker | None = None, note: str = "") -> Rec
 
     Raises RuleViolation: `not_reversible`, `already_reversed`, `too_old_to_reverse`.
     """
-    raise NotImplementedError
+    with transaction.atomic():
+        taken = Receipt.objects.select_for_update(of=("self",)).get(pk=receipt.pk)
+        if taken.kind not in (FeedKind.PUSH, FeedKind.IMPORT):
+            raise RuleViolation("not_reversible", "Only a push or an import can be taken back.")
+        if taken.is_void:
+            raise RuleViolation("already_reversed", "This receipt was taken back already.")
+        if timezone.now() - taken.created_at > REVERSIBLE_FOR:
+            raise RuleViolation("too_old_to_reverse", "A receipt can be taken back for 35 days.")
+        opposite = Receipt.objects.create(
+            kind="reversal",
+            reverses=taken,
+            token=by.token if by else None,
+            user=by.user if by else None,
+            backend_id=taken.backend_id,
+            workload_id=taken.workload_id,
+            window_start=taken.window_start,
+            window_end=taken.window_end,
+            accepted=-taken.accepted,
+            note=note[:300],
+            is_void=True,
+            is_demo=taken.is_demo,
+        )
+        _write_opposite(taken, opposite)
+        taken.is_void = True
+        taken.save(update_fields=["is_void"])
+        hours.sum_again(opposite.entries.values_list("series_id", "hour"))
+    receipt.is_void = True
+    return opposite
 
 
-__all__ = ["PostedCell", "SeriesIdentity", "feed", "post", "post_many", "post_statement", "reverse", "series_ids"]
+def lock_feed(feed: Feed) -> None:
+    """Wait for every other statement and counter of this feed; held until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [FEED_LOCK, feed.pk])
+
+
+def _save(receipt: Receipt) -> None:
+    if receipt.pk is None:
+        receipt.save()
+
+
+# --- Statements -------------------------------------------------------------------------------------------------------
+
+
+def _held(feed: Feed, window: Window) -> Batch:
+    """What the feed's entries that are not void add up to in the window."""
+    held = Batch()
+    valid = (
+        "FROM metrics_ledgerentry e JOIN metrics_receipt r ON r.id = e.receipt_id AND NOT r.is_void {} "
+        "WHERE e.feed_id = %s AND e.hour >= %s AND e.hour < %s "
+    )
+    params: list[int | datetime] = [feed.pk, window.start, window.end]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT e.series_id, e.hour, e.currency{rows.summed(ADDITIVE_MEASURES, 'e.')} "  # noqa: S608
+            f"{valid.format('')} GROUP BY 1, 2, 3",
+            params,
+        )
+        for series, hour, currency, *sums in cursor.fetchall():
+            held.sums[series, hour, currency] = {
+                name: int(value) if name in COUNT_MEASURES else value
+                for name, value in zip(ADDITIVE_MEASURES, sums, strict=True)
+                if value is not None
+            }
+        cursor.execute(
+            'SELECT e.series_id, e.hour, e.currency, g.measure, g.bounds_id, histogram_sum(g."window") '  # noqa: S608
+            f"{valid.format('JOIN metrics_ledgerhistogram g ON g.entry_id = e.id')} GROUP BY 1, 2, 3, 4, 5",
+            params,
+        )
+        for series, hour, currency, measure, bounds, counts in cursor.fetchall():
+            if counts:
+                held.histograms[(series, hour, currency), measure, bounds] = counts
+    return held
+
+
+def _difference(stated: Batch, held: Batch) -> Batch:
+    found = Batch()
+    for key in stated.sums.keys() | held.sums.keys():
+        now, before = stated.sums.get(key, {}), held.sums.get(key, {})
+        changes: dict[str, int | Decimal] = {}
+        for name in now.keys() | before.keys():
+            change = now.get(name, 0) - before.get(name, 0)
+            # A zero that was never stated before makes the measure known.
+            if change or (name in now and name not in before):
+                changes[name] = change
+        if changes:
+            found.sums[key] = changes
+    for place in stated.histograms.keys() | held.histograms.keys():
+        window = histogram.subtract(stated.histograms.get(place, ()), held.histograms.get(place, ()))
+        if window:
+            found.histograms[place] = window
+            found.sums.setdefault(place[0], {})
+    return found
+
+
+def _leave_alone(difference: Batch, later: list[tuple[datetime, datetime]]) -> None:
+    def is_later(hour: datetime) -> bool:
+        return any(start <= hour < end for start, end in later)
+
+    for key in [key for key in difference.sums if is_later(key[1])]:
+        del difference.sums[key]
+    for place in [place for place in difference.histograms if is_later(place[0][1])]:
+        del difference.histograms[place]
+
+
+def _remember_stated(feed: Feed, window: Window, as_of: datetime) -> None:
+    """Keep when these hours were stated. Windows that this one covers, and those of last week, are needed no more."""
+    StatedWindow.objects.filter(feed=feed, start__gte=window.start, end__lte=window.end, as_of__lte=as_of).delete()
+    StatedWindow.objects.filter(feed=feed, as_of__lt=as_of - STATED_KEPT_FOR).delete()
+    if window.start < window.end:
+        StatedWindow.objects.create(feed=feed, start=window.start, end=window.end, as_of=as_of)
+
+
+# --- Reversal ---------------------------------------------------------------------------------------------------------
+
+
+def _write_opposite(taken: Receipt, opposite: Receipt) -> None:
+    negated = "".join(f", -SUM({name})" for name in ADDITIVE_MEASURES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO metrics_ledgerentry "  # noqa: S608
+            f"(receipt_id, feed_id, series_id, hour, currency{rows.columns(ADDITIVE_MEASURES)}) "
+            f"SELECT %s::bigint, feed_id, series_id, hour, currency{negated} FROM metrics_ledgerentry "
+            "WHERE receipt_id = %s GROUP BY feed_id, series_id, hour, currency",
+            [opposite.pk, taken.pk],
+        )
+        cursor.execute(
+            'INSERT INTO metrics_ledgerhistogram (entry_id, measure, bounds_id, "window") '
+            "SELECT n.id, t.measure, t.bounds_id, t.held[1] || ARRAY("
+            "SELECT -count FROM unnest(t.held[2:]) WITH ORDINALITY AS u (count, place) ORDER BY place) FROM ("
+            "SELECT e.feed_id, e.series_id, e.hour, e.currency, g.measure, g.bounds_id, "
+            'histogram_sum(g."window") AS held FROM metrics_ledgerentry e '
+            "JOIN metrics_ledgerhistogram g ON g.entry_id = e.id WHERE e.receipt_id = %s GROUP BY 1, 2, 3, 4, 5, 6"
+            ") t JOIN metrics_ledgerentry n ON n.receipt_id = %s AND n.feed_id = t.feed_id "
+            "AND n.series_id = t.series_id AND n.hour = t.hour AND n.currency = t.currency WHERE t.held <> '{}'",
+            [taken.pk, opposite.pk],
+        )
+
+
+__all__ = [
+    "PostedCell",
+    "SeriesGone",
+    "SeriesIdentity",
+    "bounds_id",
+    "feed",
+    "lock_feed",
+    "post",
+    "post_many",
+    "post_statement",
+    "reverse",
+    "series_ids",
+]

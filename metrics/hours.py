@@ -1,0 +1,178 @@
+"""The hours: sums of the ledger, added to in the transaction that posts, and summed again when something is in doubt.
+
+Every writer touches rows in the same order: hours, stale days, histograms of hours, each by series and time. So two
+writers wait for one another and never lock up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
+
+from metrics import rows
+from metrics.rows import ADDITIVE_MEASURES, CellKey
+from metrics.windows import local_day
+
+# (series, hour, measure number, id of the bounds or None for native counts).
+HistogramKey = tuple[int, datetime, int, int | None]
+
+
+def histogram_order(key: HistogramKey) -> tuple[int, datetime, int, int]:
+    """Writers' order of histogram rows."""
+    return key[0], key[1], key[2], key[3] or 0
+
+
+def add_hours(keys: Sequence[CellKey], values: Mapping[str, Sequence[int | Decimal | None]]) -> None:
+    """Add to the hours. `keys` are distinct and sorted; `values` has a list as long as `keys` for each measure."""
+    measures = list(values)
+    updates = ", ".join(f"{m} = COALESCE(h.{m} + EXCLUDED.{m}, h.{m}, EXCLUDED.{m})" for m in measures)
+    action = f"DO UPDATE SET {updates}" if measures else "DO NOTHING"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO metrics_usagehour AS h (series_id, hour, currency{rows.columns(measures)}) "  # noqa: S608
+            f"SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]{rows.arrays(measures)}) "
+            f"ON CONFLICT (series_id, hour, currency) {action}",
+            [*key_arrays(keys), *(rows.numbers(values[m]) for m in measures)],
+        )
+
+
+def key_arrays(keys: Sequence[CellKey]) -> list[str]:
+    """The three array literals of cell keys."""
+    return [
+        rows.literal(series for series, _, _ in keys),
+        rows.times(hour for _, hour, _ in keys),
+        rows.words(currency for _, _, currency in keys),
+    ]
+
+
+def mark_stale(touched: Iterable[tuple[int, datetime]]) -> None:
+    """Have the caches of these (series, hour) built again. Locks the rows until the transaction ends.
+
+    The lock is what keeps a reader from building a day while a posting to it is under way and then calling it fresh.
+    """
+    zone = settings.REPORTING_ZONE
+    day_of: dict[datetime, date] = {}
+    pairs: set[tuple[int, date]] = set()
+    for series_id, hour in touched:
+        day = day_of.get(hour)
+        if day is None:
+            day = day_of[hour] = local_day(hour, zone)
+        pairs.add((series_id, day))
+    ordered = sorted(pairs)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO metrics_staleday (series_id, day, touched_at) "
+            "SELECT series_id, day, %s FROM unnest(%s::bigint[], %s::date[]) AS touched (series_id, day) "
+            "ON CONFLICT (series_id, day) DO UPDATE SET touched_at = EXCLUDED.touched_at",
+            [timezone.now(), rows.literal(s for s, _ in ordered), rows.literal(d for _, d in ordered)],
+        )
+
+
+def add_histograms(windows: Mapping[HistogramKey, Sequence[int]]) -> None:
+    """Add to the histograms of hours."""
+    keys = sorted(windows, key=histogram_order)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'INSERT INTO metrics_histogramhour AS h (series_id, hour, measure, bounds_id, "window") '
+            "SELECT series_id, hour, measure, bounds_id, held::bigint[] FROM unnest("
+            "%s::bigint[], %s::timestamptz[], %s::smallint[], %s::bigint[], %s::text[]) "
+            "AS i (series_id, hour, measure, bounds_id, held) "
+            "ON CONFLICT (series_id, hour, measure, bounds_id) "
+            'DO UPDATE SET "window" = histogram_add(h."window", EXCLUDED."window")',
+            [
+                rows.literal(key[0] for key in keys),
+                rows.times(key[1] for key in keys),
+                rows.literal(key[2] for key in keys),
+                rows.literal(key[3] for key in keys),
+                rows.windows(windows[key] for key in keys),
+            ],
+        )
+
+
+# --- Summing again ----------------------------------------------------------------------------------------------------
+
+_NAMES = ", ".join(ADDITIVE_MEASURES)
+_FROM_SUMS = ", ".join(f"t.{name}" for name in ADDITIVE_MEASURES)
+_SUMS = ", ".join(f"SUM(e.{name}) AS {name}" for name in ADDITIVE_MEASURES)
+_ALL_UNKNOWN = " AND ".join(f"{name} IS NULL" for name in ADDITIVE_MEASURES)
+_VALID_ENTRIES = "metrics_ledgerentry e JOIN metrics_receipt r ON r.id = e.receipt_id AND NOT r.is_void"
+
+
+def sum_again(series_hours: Iterable[tuple[int, datetime]]) -> None:
+    """Make these hours and their histograms the sums of the ledger's entries that are not void.
+
+    Runs beside pushes: the rows are locked first, in the writers' order, and summed after. What a push adds later it
+    adds to the new sum. An hour without entries is deleted. Call it in a transaction.
+    """
+    ordered = sorted(set(series_hours))
+    if not ordered:
+        return
+    wanted = [rows.literal(s for s, _ in ordered), rows.times(h for _, h in ordered)]
+    with connection.cursor() as cursor:
+        ids = _lock_hours(cursor, wanted)
+        cursor.execute(
+            f"UPDATE metrics_usagehour h SET ({_NAMES}) = ROW({_FROM_SUMS}) FROM ("  # noqa: S608
+            f"SELECT k.id, {_SUMS} FROM metrics_usagehour k LEFT JOIN ({_VALID_ENTRIES}) "
+            "ON e.series_id = k.series_id AND e.hour = k.hour AND e.currency = k.currency "
+            "WHERE k.id = ANY(%s::bigint[]) GROUP BY k.id) t WHERE t.id = h.id",
+            [ids],
+        )
+        cursor.execute(
+            f"DELETE FROM metrics_usagehour WHERE id = ANY(%s::bigint[]) AND {_ALL_UNKNOWN}",  # noqa: S608
+            [ids],
+        )
+        mark_stale(ordered)
+        ids = _lock_histograms(cursor, wanted)
+        cursor.execute(
+            'UPDATE metrics_histogramhour h SET "window" = t.held FROM ('  # noqa: S608
+            "SELECT k.id, COALESCE(histogram_sum(g.\"window\") FILTER (WHERE NOT r.is_void), '{}') AS held "
+            "FROM metrics_histogramhour k "
+            "LEFT JOIN metrics_ledgerentry e ON e.series_id = k.series_id AND e.hour = k.hour "
+            "LEFT JOIN metrics_receipt r ON r.id = e.receipt_id "
+            "LEFT JOIN metrics_ledgerhistogram g ON g.entry_id = e.id AND g.measure = k.measure "
+            "AND g.bounds_id IS NOT DISTINCT FROM k.bounds_id "
+            "WHERE k.id = ANY(%s::bigint[]) GROUP BY k.id) t WHERE t.id = h.id",
+            [ids],
+        )
+        cursor.execute("DELETE FROM metrics_histogramhour WHERE id = ANY(%s::bigint[]) AND \"window\" = '{}'", [ids])
+
+
+def _lock_hours(cursor: CursorWrapper, wanted: Sequence[str]) -> str:
+    """Make rows that the ledger has and the hours lack, lock all, and return their ids as an array literal."""
+    cursor.execute(
+        "INSERT INTO metrics_usagehour (series_id, hour, currency) "  # noqa: S608
+        "SELECT DISTINCT e.series_id, e.hour, e.currency FROM unnest(%s::bigint[], %s::timestamptz[]) AS i (s, t) "
+        f"JOIN ({_VALID_ENTRIES}) ON e.series_id = i.s AND e.hour = i.t ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
+        wanted,
+    )
+    cursor.execute(
+        "SELECT h.id FROM metrics_usagehour h "
+        "JOIN unnest(%s::bigint[], %s::timestamptz[]) AS i (s, t) ON h.series_id = i.s AND h.hour = i.t "
+        "ORDER BY h.series_id, h.hour, h.currency FOR UPDATE OF h",
+        wanted,
+    )
+    return rows.literal(row[0] for row in cursor.fetchall())
+
+
+def _lock_histograms(cursor: CursorWrapper, wanted: Sequence[str]) -> str:
+    cursor.execute(
+        'INSERT INTO metrics_histogramhour (series_id, hour, measure, bounds_id, "window") '  # noqa: S608
+        "SELECT DISTINCT e.series_id, e.hour, g.measure, g.bounds_id, '{}'::bigint[] "
+        "FROM unnest(%s::bigint[], %s::timestamptz[]) AS i (s, t) "
+        f"JOIN ({_VALID_ENTRIES}) ON e.series_id = i.s AND e.hour = i.t "
+        "JOIN metrics_ledgerhistogram g ON g.entry_id = e.id ORDER BY 1, 2, 3, 4 NULLS FIRST ON CONFLICT DO NOTHING",
+        wanted,
+    )
+    cursor.execute(
+        "SELECT h.id FROM metrics_histogramhour h "
+        "JOIN unnest(%s::bigint[], %s::timestamptz[]) AS i (s, t) ON h.series_id = i.s AND h.hour = i.t "
+        "ORDER BY h.series_id, h.hour, h.measure, h.bounds_id NULLS FIRST FOR UPDATE OF h",
+        wanted,
+    )
+    return rows.literal(row[0] for row in cursor.fetchall())

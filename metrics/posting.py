@@ -1,0 +1,176 @@
+"""What `metrics.ledger` posts: cells added up in memory, then written with one statement a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+
+from django.db import connection, transaction
+
+from metrics import histogram, hours, rows
+from metrics.identity import caches, check_exist
+from metrics.models import Feed, HistogramBounds, Receipt
+from metrics.rows import ADDITIVE_MEASURES, HISTOGRAM_NUMBER, CellKey
+from metrics.usage import COUNT_MEASURES, MONEY_MEASURES, ForeignHistogram
+
+NativeCounts = list[int]
+_KNOWN = frozenset(ADDITIVE_MEASURES)
+_MONEY = frozenset(MONEY_MEASURES)
+_STEP = {
+    name: Decimal(1).scaleb(-10 if name in MONEY_MEASURES else -6)
+    for name in ADDITIVE_MEASURES
+    if name not in COUNT_MEASURES
+}
+# (series, hour, currency), measure number, bounds.
+HistogramOfCell = tuple[CellKey, int, int | None]
+
+
+@dataclass(slots=True)
+class PostedCell:
+    """Signed sums of one series in one UTC hour and one currency, ready to be posted.
+
+    `sums`: names of ADDITIVE_MEASURES; an absent name is unknown. `histograms`: by names of HISTOGRAM_MEASURES, native
+    counts as a window of `metrics.histogram`, foreign ones as they came. `currency` is needed where there is money.
+    """
+
+    series_id: int
+    hour: datetime
+    sums: Mapping[str, int | Decimal] = field(default_factory=dict)
+    histograms: Mapping[str, NativeCounts | ForeignHistogram] = field(default_factory=dict)
+    currency: str = ""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Cells added up by (series, hour, currency), ready for the database."""
+
+    sums: dict[CellKey, dict[str, int | Decimal]] = field(default_factory=dict)
+    histograms: dict[HistogramOfCell, list[int]] = field(default_factory=dict)
+
+
+_bounds: dict[tuple[float, ...], int] = {}
+caches.append(_bounds)
+
+
+def gather(cells: Iterable[PostedCell]) -> Batch:
+    batch = Batch()
+    for cell in cells:
+        sums = cell.sums
+        if not _KNOWN.issuperset(sums):
+            raise ValueError(f"not a measure: {', '.join(sorted(set(sums) - _KNOWN))}")
+        hour = cell.hour
+        if hour.tzinfo is None or hour.minute or hour.second or hour.microsecond:
+            raise ValueError(f"{hour} is not the start of a UTC hour")
+        has_money = not _MONEY.isdisjoint(sums)
+        if has_money and not cell.currency:
+            raise ValueError("money needs a currency")
+        key = (cell.series_id, hour, cell.currency if has_money else "")
+        there = batch.sums.get(key)
+        if there is None:
+            batch.sums[key] = dict(sums)
+        else:
+            for name, value in sums.items():
+                there[name] = there[name] + value if name in there else value
+        for name, counts in cell.histograms.items():
+            _gather_histogram(batch, key, name, counts)
+    return batch
+
+
+def _gather_histogram(batch: Batch, key: CellKey, name: str, counts: NativeCounts | ForeignHistogram) -> None:
+    if isinstance(counts, ForeignHistogram):
+        bounds: int | None = bounds_id(counts.bounds_ms)
+        window = histogram.window_of_foreign(counts)
+    else:
+        bounds, window = None, counts
+    if not window:
+        return
+    place = (key, HISTOGRAM_NUMBER[name], bounds)
+    there = batch.histograms.get(place)
+    batch.histograms[place] = window if there is None else histogram.add(there, window)
+
+
+def bounds_id(bounds_ms: tuple[float, ...]) -> int:
+    """The row that keeps these foreign bounds, made at first sight."""
+    found = _bounds.get(bounds_ms)
+    if found is None:
+        told = ",".join(repr(float(bound)) for bound in bounds_ms)
+        row, _ = HistogramBounds.objects.get_or_create(
+            digest=blake2b(told.encode(), digest_size=16).digest(),
+            defaults={"bounds_ms": [float(bound) for bound in bounds_ms]},
+        )
+        found = row.pk
+        kept = found
+        transaction.on_commit(lambda: _bounds.__setitem__(bounds_ms, kept))
+    return found
+
+
+def round(batch: Batch) -> None:
+    """To the places that the columns keep, so that what was posted before compares equal."""
+    for sums in batch.sums.values():
+        for name, value in sums.items():
+            step = _STEP.get(name)
+            if step is not None:
+                sums[name] = Decimal(value).quantize(step)
+
+
+# --- Writing ----------------------------------------------------------------------------------------------------------
+
+
+def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
+    if not batch.sums:
+        return
+    keys = sorted(batch.sums)
+    check_exist((key[0] for key in keys), feed.pk)
+    held = {name for sums in batch.sums.values() for name in sums}
+    measures = [name for name in ADDITIVE_MEASURES if name in held]
+    values = {name: [batch.sums[key].get(name) for key in keys] for name in measures}
+    ids = _insert_entries(receipt, feed, keys, values, returning=bool(batch.histograms))
+    hours.add_hours(keys, values)
+    hours.mark_stale((series, hour) for series, hour, _ in keys)
+    if batch.histograms:
+        _insert_histograms(ids, batch.histograms)
+        merged: dict[hours.HistogramKey, list[int]] = {}
+        for ((series, hour, _), measure, bounds), window in batch.histograms.items():
+            place = (series, hour, measure, bounds)
+            merged[place] = histogram.add(merged[place], window) if place in merged else window
+        hours.add_histograms(merged)
+
+
+def _insert_entries(
+    receipt: Receipt,
+    feed: Feed,
+    keys: list[CellKey],
+    values: Mapping[str, list[int | Decimal | None]],
+    *,
+    returning: bool,
+) -> dict[CellKey, int]:
+    measures = list(values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO metrics_ledgerentry (receipt_id, feed_id, series_id, hour, currency{rows.columns(measures)}) "  # noqa: S608
+            f"SELECT %s::bigint, %s::bigint, i.* FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]"
+            f"{rows.arrays(measures)}) AS i" + (" RETURNING id, series_id, hour, currency" if returning else ""),
+            [receipt.pk, feed.pk, *hours.key_arrays(keys), *(rows.numbers(values[m]) for m in measures)],
+        )
+        if not returning:
+            return {}
+        return {(series, hour, currency): pk for pk, series, hour, currency in cursor.fetchall()}
+
+
+def _insert_histograms(ids: Mapping[CellKey, int], windows: Mapping[HistogramOfCell, list[int]]) -> None:
+    places = list(windows)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'INSERT INTO metrics_ledgerhistogram (entry_id, measure, bounds_id, "window") '
+            "SELECT entry_id, measure, bounds_id, held::bigint[] FROM unnest("
+            "%s::bigint[], %s::smallint[], %s::bigint[], %s::text[]) AS i (entry_id, measure, bounds_id, held)",
+            [
+                rows.literal(ids[key] for key, _, _ in places),
+                rows.literal(measure for _, measure, _ in places),
+                rows.literal(bounds for _, _, bounds in places),
+                rows.windows(windows.values()),
+            ],
+        )
