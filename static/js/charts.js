@@ -35,22 +35,51 @@ function withTokens(value, tokens) {
   return value;
 }
 
+// Colours go in as custom properties, so that a page printed from the dark theme comes out in the light one. Ramps are
+// interpolated by Vega and stay literal.
+const VARIABLES = { idle: "var(--accent-mid)" };
+
+function tokenVariables(tokens) {
+  return Object.fromEntries(Object.keys(tokens).map((name) => [name, VARIABLES[name] ?? `var(--${name})`]));
+}
+
+function withVariables(light, dark, names, key = "") {
+  if (["ramp", "heatmap", "ordinal", "diverging"].includes(key)) return null;
+  if (typeof light === "string") return names.get(`${light} ${dark}`) ?? null;
+  if (!light || typeof light !== "object") return null;
+  return Object.entries(light).map(([name, value]) => [name, withVariables(value, dark?.[name], names, name)]);
+}
+
+function configured(config, look) {
+  const names = new Map(
+    Object.entries(config.tokens.light).map(([name, light]) => [`${light} ${config.tokens.dark[name]}`, `var(--${name})`]),
+  );
+  const merge = (value, replaced) => {
+    if (typeof replaced === "string") return replaced;
+    if (!Array.isArray(replaced)) return value;
+    const pairs = replaced.map(([name, inner]) => [name, merge(value[name], inner)]);
+    return Array.isArray(value) ? pairs.map(([, inner]) => inner) : Object.fromEntries(pairs);
+  };
+  return merge(config[look], withVariables(config.light, config.dark, names));
+}
+
 async function draw(figure, look) {
   const source = document.getElementById(figure.dataset.specId);
   const config = await load();
   if (!source || !figure.isConnected) return;
-  const spec = withTokens(JSON.parse(source.textContent), config.tokens[look]);
+  const spec = withTokens(JSON.parse(source.textContent), tokenVariables(config.tokens[look]));
   const canvas = figure.querySelector(".canvas");
   drawn.get(figure)?.finalize();
   // Entries of a legend stand in one line until told otherwise, and run out of a narrow figure.
-  const legend = { ...config[look].legend, columns: Math.max(1, Math.floor(canvas.clientWidth / 150)) };
+  const theming = configured(config, look);
+  const legend = { ...theming.legend, columns: Math.max(1, Math.floor(canvas.clientWidth / 150)) };
   const result = await window.vegaEmbed(canvas, spec, {
     ast: true,
     renderer: "svg",
     actions: false,
     defaultStyle: false,
     tooltip: { disableDefaultStyle: true, theme: "look" },
-    config: { ...config[look], legend },
+    config: { ...theming, legend },
   });
   drawn.set(figure, result);
   canvas.querySelector("svg")?.setAttribute("aria-hidden", "true");
@@ -58,7 +87,7 @@ async function draw(figure, look) {
 }
 
 async function drawAll(root = document) {
-  const look = matchMedia("print").matches ? "light" : theme();
+  const look = theme();
   for (const [figure, result] of drawn) {
     if (!figure.isConnected) {
       result.finalize();

@@ -99,7 +99,7 @@ def picture() -> Callable[[Page, str], None]:
 
     def take(page: Page, name: str) -> None:
         for look, scheme, size in (("light", "light", DESKTOP), ("dark", "dark", DESKTOP), ("phone", "light", PHONE)):
-            page.emulate_media(color_scheme=scheme)
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.set_viewport_size(size)
             charts_drawn(page)
             page.screenshot(path=PICTURES / f"{name}-{look}.png", full_page=True)
@@ -115,7 +115,7 @@ def accessible() -> Callable[[Page], None]:
 
     def check(page: Page) -> None:
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             charts_drawn(page)
             found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
             grave = [

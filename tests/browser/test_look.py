@@ -107,3 +107,22 @@ def test_it_copies_and_asks_once_before_it_deletes(page):
     expect(question).to_be_visible()
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()
+
+
+def test_a_page_in_dark_is_printed_in_light(page):
+    page.emulate_media(color_scheme="dark")
+    page.goto("/style/")
+    charts_drawn(page)
+    page.emulate_media(media="print", color_scheme="dark")
+    label = "figure.chart .canvas text"
+    assert page.evaluate(f"getComputedStyle(document.querySelector('{label}')).fill") == "rgb(95, 106, 112)"
+    assert page.locator("header.bar").is_hidden()
+
+
+def test_it_keeps_marks_visible_in_forced_colours(page):
+    page.emulate_media(forced_colors="active")
+    page.goto("/style/")
+    charts_drawn(page)
+    mark = "getComputedStyle(document.querySelector('.status[data-tone=red]'), '::before').backgroundColor"
+    surface = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(mark) != page.evaluate(surface)
