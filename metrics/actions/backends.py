@@ -1,0 +1,337 @@
+"""Adding, testing, changing and removing backends. Secrets go in sealed and never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.text import slugify
+
+from accounts.access import Asker
+from accounts.audit import record
+from accounts.models import Workload
+from metrics import sources
+from metrics.actions.permission import require_backend_admin
+from metrics.connector import Connector, CounterConnector, ParameterKind, StatementConnector, TestResult
+from metrics.connectors import connector_for
+from metrics.errors import ConnectorError, RuleViolation
+from metrics.models import Backend, CounterState, Feed, Series
+from metrics.secrets import open_sealed, seal
+from metrics.usage import MeasuredAt
+
+PULL_INTERVALS = (1, 5, 15, 60, 360, 1440)
+# Counters that a restart sets back lose what was not read: they are read often. Statements change slowly.
+DEFAULT_INTERVAL = {"counter": 5, "statement": 60}
+LONGEST_BACKFILL = timedelta(days=3 * 366)
+
+
+def pull_interval_of(connector: type[Connector]) -> int:
+    """Return how many minutes lie between two pulls unless somebody says otherwise."""
+    return DEFAULT_INTERVAL["counter" if issubclass(connector, CounterConnector) else "statement"]
+
+
+def can_be_read_back(kind: str) -> bool:
+    """Whether a backend of this kind knows more than the present."""
+    if kind == sources.PUSH_ONLY:
+        return False
+    try:
+        return issubclass(connector_for(kind), StatementConnector)
+    except RuleViolation:
+        return False
+
+
+def test_backend(asker: Asker, *, kind: str, values: Mapping[str, Any], backend: Backend | None) -> TestResult:
+    """Say in words what works with these values. Secrets left empty are those already stored for `backend`.
+
+    Raises RuleViolation for values that are wrong, PermissionDenied.
+    """
+    require_backend_admin(asker)
+    connector = connector_for(kind)
+    given = _with_stored_secrets(connector, values, backend)
+    try:
+        with sources.connector_with(kind, connector.clean_parameters(given)) as made:
+            return made.test()
+    except ConnectorError as error:
+        result = TestResult()
+        result.bad(str(error))
+        return result
+
+
+test_backend.__test__ = False  # type: ignore[attr-defined] - not a test for pytest
+
+
+def discover(asker: Asker, *, kind: str, values: Mapping[str, Any]) -> list[Any]:
+    """Return the candidates that a source offers. Raises ConnectorError, RuleViolation, PermissionDenied."""
+    require_backend_admin(asker)
+    connector = connector_for(kind)
+    with sources.connector_with(kind, connector.clean_parameters(values)) as made:
+        return list(made.discover())
+
+
+@transaction.atomic
+def add_backend(
+    asker: Asker,
+    *,
+    kind: str,
+    name: str,
+    values: Mapping[str, Any],
+    measured_at: str = "",
+    hardware: str = "",
+    default_workload: Workload | None = None,
+    pull_every_minutes: int | None = None,
+    backfill_from_on: date | None = None,
+    is_example: bool = False,
+) -> Backend:
+    """Add a backend, due at once. `values`: what its connector's parameters ask for.
+
+    Raises RuleViolation, PermissionDenied.
+    """
+    require_backend_admin(asker)
+    connector = connector_for(kind)
+    cleaned = connector.clean_parameters(values)
+    plain, secret = _apart(connector, cleaned)
+    with sources.connector_with(kind, cleaned) as made:
+        provider, seen_at = made.provider, made.measured_at
+    backend = Backend(
+        slug=_free_slug(name),
+        name=_checked_name(name),
+        connector=kind,
+        provider=provider or "unknown",
+        parameters=plain,
+        secrets=seal(secret),
+        measured_at=MeasuredAt(measured_at or seen_at),
+        hardware=hardware.strip()[:100],
+        default_workload=default_workload,
+        pull_every_minutes=_checked_interval(pull_every_minutes or pull_interval_of(connector)),
+        next_pull_at=sources.now(),
+        is_demo=False,
+        is_example=is_example,
+    )
+    if backfill_from_on is not None:
+        _set_backfill(backend, backfill_from_on)
+    backend.save()
+    record(asker, action="add_backend", subject=backend, after=_shown(backend, secret))
+    return backend
+
+
+@transaction.atomic
+def change_backend(
+    asker: Asker,
+    backend: Backend,
+    *,
+    name: str,
+    values: Mapping[str, Any],
+    measured_at: str = "",
+    hardware: str = "",
+    default_workload: Workload | None = None,
+    pull_every_minutes: int | None = None,
+    clear_secrets: frozenset[str] = frozenset(),
+) -> Backend:
+    """Change a backend; secrets left empty stay as they are. Due at once. Raises RuleViolation, PermissionDenied."""
+    require_backend_admin(asker)
+    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    before = _shown(backend, _stored(backend))
+    if backend.connector != sources.PUSH_ONLY:
+        connector = connector_for(backend.connector)
+        given = _with_stored_secrets(connector, values, backend, clear=clear_secrets)
+        plain, secret = _apart(connector, connector.clean_parameters(given))
+        if _calls_elsewhere(connector, backend.parameters, plain):
+            _refuse_kept_secrets(connector, values, secret)
+        if plain != backend.parameters:
+            _forget_counters(backend)
+        backend.parameters, backend.secrets = plain, seal(secret)
+        backend.next_pull_at = sources.now()
+        backend.is_enabled = True
+    else:
+        secret = {}
+    backend.name = _checked_name(name)
+    backend.hardware = hardware.strip()[:100]
+    backend.default_workload = default_workload
+    if measured_at:
+        backend.measured_at = MeasuredAt(measured_at)
+    if pull_every_minutes:
+        backend.pull_every_minutes = _checked_interval(pull_every_minutes)
+    backend.failures_in_a_row, backend.problem, backend.is_problem_permanent = 0, "", False
+    backend.save()
+    record(asker, action="change_backend", subject=backend, before=before, after=_shown(backend, secret))
+    return backend
+
+
+@transaction.atomic
+def remove_backend(asker: Asker, backend: Backend) -> bool:
+    """Stop pulling and forget the secrets; return whether it is gone altogether.
+
+    What it has counted stays in the ledger, and with it the backend's page. Raises PermissionDenied.
+    """
+    require_backend_admin(asker)
+    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    before = _shown(backend, _stored(backend))
+    CounterState.objects.filter(backend=backend).delete()
+    has_figures = Series.objects.filter(backend=backend).exists()
+    record(asker, action="remove_backend", subject=backend, before=before)
+    if has_figures:
+        backend.is_enabled, backend.secrets, backend.next_pull_at = False, None, None
+        backend.backfill_from = backend.backfill_cursor = None
+        backend.problem, backend.is_problem_permanent = "", False
+        backend.save()
+        return False
+    Feed.objects.filter(backend=backend).delete()
+    backend.delete()
+    return True
+
+
+@transaction.atomic
+def start_backfill(asker: Asker, backend: Backend, *, from_on: date) -> Backend:
+    """Read back to a local day, step by step. Raises RuleViolation, PermissionDenied."""
+    require_backend_admin(asker)
+    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    if not can_be_read_back(backend.connector):
+        raise RuleViolation(
+            "knows_only_the_present", "This backend counts from its first pull on; it cannot be read back.", "from_on"
+        )
+    _set_backfill(backend, from_on)
+    backend.save(update_fields=["backfill_from", "backfill_cursor"])
+    record(asker, action="start_backfill", subject=backend, after={"from": from_on})
+    return backend
+
+
+@transaction.atomic
+def cancel_backfill(asker: Asker, backend: Backend) -> Backend:
+    """Stop reading back; what was read stays. Raises PermissionDenied."""
+    require_backend_admin(asker)
+    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    before = {"from": backend.backfill_from, "read_back_to": backend.backfill_cursor}
+    backend.backfill_from = backend.backfill_cursor = None
+    backend.save(update_fields=["backfill_from", "backfill_cursor"])
+    record(asker, action="cancel_backfill", subject=backend, before=before)
+    return backend
+
+
+def _set_backfill(backend: Backend, from_on: date) -> None:
+    if not can_be_read_back(backend.connector):
+        raise RuleViolation(
+            "knows_only_the_present",
+            "This kind of backend counts from its first pull on; it cannot be read back.",
+            "backfill_from_on",
+        )
+    now = sources.now()
+    today = now.astimezone(settings.REPORTING_ZONE).date()
+    if from_on > today:
+        raise RuleViolation("in_the_future", "Reading back begins on a day that has been.", "backfill_from_on")
+    if from_on < today - LONGEST_BACKFILL:
+        raise RuleViolation("too_far_back", "Reading back goes three years at most.", "backfill_from_on")
+    start = datetime.combine(from_on, time(), tzinfo=settings.REPORTING_ZONE)
+    backend.backfill_from = start.astimezone(now.tzinfo).replace(minute=0)
+    backend.backfill_cursor = (backend.data_until or now).replace(minute=0, second=0, microsecond=0)
+    if backend.backfill_cursor <= backend.backfill_from:
+        backend.backfill_from = backend.backfill_cursor = None
+
+
+def _apart(connector: type[Connector], cleaned: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    secret = {p.name: cleaned[p.name] for p in connector.parameters if p.is_secret and cleaned.get(p.name)}
+    plain = {p.name: cleaned[p.name] for p in connector.parameters if not p.is_secret and cleaned[p.name] is not None}
+    return plain, secret
+
+
+def _stored(backend: Backend) -> dict[str, Any]:
+    try:
+        return open_sealed(backend.secrets)
+    except ConnectorError:
+        return {}
+
+
+def _with_stored_secrets(
+    connector: type[Connector],
+    values: Mapping[str, Any],
+    backend: Backend | None,
+    *,
+    clear: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    given = dict(values)
+    if backend is None:
+        return given
+    stored = _stored(backend)
+    for parameter in connector.parameters:
+        if parameter.is_secret and not given.get(parameter.name) and parameter.name not in clear:
+            given[parameter.name] = stored.get(parameter.name)
+    return given
+
+
+def _calls_elsewhere(connector: type[Connector], before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether an address of another host or port was added."""
+
+    def hosts(values: Mapping[str, Any]) -> set[tuple[str, str]]:
+        found = set()
+        for parameter in connector.parameters:
+            value = values.get(parameter.name)
+            if parameter.kind not in (ParameterKind.URL, ParameterKind.URLS) or not value:
+                continue
+            for text in [value] if isinstance(value, str) else value:
+                parts = urlsplit(text)
+                found.add((parts.scheme, parts.netloc.lower()))
+        return found
+
+    return bool(hosts(after) - hosts(before))
+
+
+def _refuse_kept_secrets(connector: type[Connector], values: Mapping[str, Any], secret: Mapping[str, Any]) -> None:
+    """A stored secret is not sent to an address that it was not entered for."""
+    for parameter in connector.parameters:
+        if parameter.is_secret and secret.get(parameter.name) and not values.get(parameter.name):
+            raise RuleViolation(
+                "secret_again",
+                f"The address has changed: enter the {parameter.label.lower()} again, or remove it.",
+                parameter.name,
+            )
+
+
+def _forget_counters(backend: Backend) -> None:
+    """Streams of other addresses are other counters: the next reading is a first one."""
+    CounterState.objects.filter(backend=backend).delete()
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name:
+        raise RuleViolation("required", "A backend needs a name.", "name")
+    if len(name) > 200:
+        raise RuleViolation("too_long", "A name has at most 200 characters.", "name")
+    return name
+
+
+def _checked_interval(minutes: int) -> int:
+    if minutes not in PULL_INTERVALS:
+        allowed = ", ".join(map(str, PULL_INTERVALS))
+        raise RuleViolation("unknown_choice", f"Pull every {allowed} minutes.", "pull_every_minutes")
+    return minutes
+
+
+def _free_slug(name: str) -> str:
+    stem = slugify(name)[:60].strip("-") or "backend"
+    if stem == "new":
+        stem = "new-backend"
+    taken = set(Backend.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
+    if stem not in taken:
+        return stem
+    number = 2
+    while f"{stem}-{number}" in taken:
+        number += 1
+    return f"{stem}-{number}"
+
+
+def _shown(backend: Backend, secret: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit trail keeps: of secrets only that they are set."""
+    return {
+        "name": backend.name,
+        "connector": backend.connector,
+        "measured_at": backend.measured_at,
+        "hardware": backend.hardware,
+        "default_workload": backend.default_workload.slug if backend.default_workload else None,
+        "pull_every_minutes": backend.pull_every_minutes,
+        **backend.parameters,
+        **dict.fromkeys(secret, "set"),
+    }

@@ -1,0 +1,364 @@
+"""One pull of one backend: read outside the transaction, post the difference in one, write down what was found.
+
+Two pulls of the same backend may race: every posting takes the feed's lock first, and a counter's last point moves in
+the transaction that posts what it counted, so that whatever is read twice counts once.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from metrics import counting, ledger, sources
+from metrics.connector import CostStatement, CounterConnector, StatementConnector
+from metrics.counter_state import keep_points, last_points
+from metrics.counters import counter_differences, usage_cells
+from metrics.errors import ConnectorError, RuleViolation
+from metrics.estimating import estimates_of, restated_estimates
+from metrics.identity import SeriesIdentity, series_ids, unknown
+from metrics.ledger import PostedCell
+from metrics.models import Backend, Pull, Receipt, Series, UsageHour
+from metrics.secrets import SHOWN_INSTEAD, open_sealed
+from metrics.settling import post_statements
+from metrics.usage import FeedKind, MeasuredAt, UsageCell
+from metrics.windows import HOUR, Window
+
+logger = logging.getLogger(__name__)
+
+# The first pull of a counter finds nothing to subtract from; the next one follows soon, so that figures appear.
+SECOND_READING_SECONDS = 20
+LONGEST_WINDOW = timedelta(days=31)
+BACKFILL_STEP = timedelta(days=7)
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=1)
+# A permanent failure waits for a person, and is looked at once a day in case the other side has changed.
+PERMANENT_RETRY = timedelta(days=1)
+# A pull that has not ended by then was killed: tasks end within 330 seconds.
+LONGEST_PULL = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class Found:
+    """What a pull brought. `again_in_seconds`: when to pull next, where that is sooner than the schedule."""
+
+    data_until: datetime
+    window: Window | None = None
+    receipt: Receipt | None = None
+    cells: int = 0
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    again_in_seconds: int | None = None
+
+
+def pull(backend_id: int, *, clock: Callable[[], datetime] = sources.now) -> Found | None:
+    """Pull the backend once and write the pull log; None where it failed or is not pulled."""
+    backend = Backend.objects.filter(pk=backend_id, is_enabled=True).exclude(connector=sources.PUSH_ONLY).first()
+    if backend is None:
+        return None
+    log = _begin(backend, clock())
+    found = _guarded(backend, log, clock, lambda: _read(backend, clock))
+    if found is None:
+        return None
+    every = timedelta(minutes=backend.pull_every_minutes)
+    wait = every if found.again_in_seconds is None else timedelta(seconds=found.again_in_seconds)
+    _succeeded(backend, log, found, clock(), next_pull_at=clock() + wait)
+    return found
+
+
+def backfill_step(backend_id: int, *, clock: Callable[[], datetime] = sources.now) -> bool:
+    """Read one step further back; return whether more is left to read now."""
+    backend = Backend.objects.filter(pk=backend_id, is_enabled=True, backfill_cursor__isnull=False).first()
+    if backend is None or backend.backfill_from is None or backend.backfill_cursor is None:
+        return False
+    cursor = backend.backfill_cursor
+    window = Window(max(backend.backfill_from, cursor - BACKFILL_STEP), cursor)
+    log = _begin(backend, clock(), window)
+    found = _guarded(backend, log, clock, lambda: _read_statement(backend, clock, window))
+    if found is None:
+        return False
+    _succeeded(backend, log, found, clock())
+    is_done = window.start <= backend.backfill_from
+    left = {"backfill_from": None, "backfill_cursor": None} if is_done else {"backfill_cursor": window.start}
+    # Cancelled or moved meanwhile: leave it as it is now.
+    moved = Backend.objects.filter(pk=backend.pk, backfill_cursor=cursor, backfill_from=backend.backfill_from)
+    return bool(moved.update(**left)) and not is_done
+
+
+def next_window(backend: Backend, connector: StatementConnector, now: datetime) -> Window:
+    """The trailing hours before what was read last, up to the last complete hour, resumed where a pull was missed."""
+    end = now.replace(minute=0, second=0, microsecond=0)
+    until = min(backend.data_until or end, end)
+    start = until - timedelta(hours=max(connector.trailing_hours, 1))
+    if connector.finest_grain == "day" or "billed_cost" in connector.reports:
+        # A day's statement is spread over all of the day.
+        start = start.replace(hour=0)
+    start = start.replace(minute=0, second=0, microsecond=0)
+    return Window(start, min(end, start + LONGEST_WINDOW))
+
+
+# --- Reading
+
+
+def _read(backend: Backend, clock: Callable[[], datetime]) -> Found:
+    with sources.connector_of(backend) as connector:
+        if isinstance(connector, CounterConnector):
+            return _read_counters(backend, connector)
+        if not isinstance(connector, StatementConnector):
+            raise ConnectorError(f"{connector.title} cannot be pulled.", permanent=True)
+        return _fetch_and_post(backend, connector, next_window(backend, connector, clock()), clock)
+
+
+def _read_statement(backend: Backend, clock: Callable[[], datetime], window: Window) -> Found:
+    with sources.connector_of(backend) as connector:
+        if not isinstance(connector, StatementConnector):
+            raise ConnectorError("Counters know only the present: there is nothing to read back.", permanent=True)
+        return _fetch_and_post(backend, connector, window, clock)
+
+
+def _fetch_and_post(
+    backend: Backend, connector: StatementConnector, window: Window, clock: Callable[[], datetime]
+) -> Found:
+    as_of = clock()
+    cells: list[UsageCell] = []
+    statements: list[CostStatement] = []
+    for item in connector.fetch(window):
+        if isinstance(item, CostStatement):
+            statements.append(item)
+        else:
+            cells.append(item)
+    found = Found(data_until=window.end, window=window, cells=len(cells) + len(statements))
+    receipt = Receipt(
+        kind=FeedKind.USAGE,
+        backend=backend,
+        as_of=as_of,
+        window_start=window.start,
+        window_end=window.end,
+        accepted=found.cells,
+        is_demo=backend.is_demo,
+    )
+    with transaction.atomic():
+        posted, is_new = _posted(backend, cells)
+        usage_feed, estimate_feed = ledger.feed(FeedKind.USAGE, backend), ledger.feed(FeedKind.ESTIMATE, backend)
+        estimates = restated_estimates(
+            backend, posted, window, usage_feed=usage_feed, estimate_feed=estimate_feed, series=_series_of(posted)
+        )
+        changed = ledger.post_statement(receipt=receipt, feed=usage_feed, window=window, cells=posted, as_of=as_of)
+        changed = (
+            ledger.post_statement(receipt=receipt, feed=estimate_feed, window=window, cells=estimates, as_of=as_of)
+            or changed
+        )
+        if is_new:
+            counting.recount([backend.pk])
+        if "billed_cost" in connector.reports:
+            settled, lines = post_statements(
+                backend, statements, window, receipt=receipt, as_of=as_of, settling_hours=connector.settling_hours
+            )
+            changed = settled or changed
+            found.lines += lines
+    found.receipt = changed
+    found.lines.insert(0, _what_was_read(cells, statements, is_changed=changed is not None))
+    if window.end < clock().replace(minute=0, second=0, microsecond=0):
+        found.again_in_seconds = 0
+    return found
+
+
+def _read_counters(backend: Backend, connector: CounterConnector) -> Found:
+    sample = connector.sample()
+    found = Found(data_until=sample.at, problems=list(sample.problems))
+    with transaction.atomic():
+        feed = ledger.feed(FeedKind.USAGE, backend)
+        ledger.lock_feed(feed)
+        before = last_points(backend)
+        differences = list(counter_differences(before, sample))
+        keep_points(backend, sample.points, before)
+        cells = [cell for cell in usage_cells(differences) if cell.sums or cell.histograms]
+        if cells:
+            start, end = min(d.start for d in differences), max(d.end for d in differences)
+            receipt = Receipt(
+                kind=FeedKind.USAGE,
+                backend=backend,
+                as_of=sample.at,
+                window_start=start,
+                window_end=end,
+                is_demo=backend.is_demo,
+            )
+            found.window = Window(start, end)
+            posted, is_new = _posted(backend, cells)
+            posted = _without_known_zeros(posted)
+            found.cells = receipt.accepted = len(posted)
+            if posted:
+                found.receipt = ledger.post(receipt, feed, posted)
+                estimates = estimates_of(backend, posted, _series_of(posted))
+                if estimates:
+                    ledger.post(found.receipt, ledger.feed(FeedKind.ESTIMATE, backend), estimates)
+            if is_new:
+                counting.recount([backend.pk])
+    if not before:
+        found.lines.append(f"First reading of {len(sample.points)} counters: counting starts here.")
+        found.again_in_seconds = SECOND_READING_SECONDS
+    else:
+        found.lines.append(_what_was_counted(cells))
+        if any(difference.is_reset for difference in differences):
+            found.lines.append("The server restarted in between; what it counted just before that is not known.")
+    return found
+
+
+def _posted(backend: Backend, cells: Iterable[UsageCell]) -> tuple[list[PostedCell], bool]:
+    """The cells under their series, and whether one of these is new."""
+    cells = list(cells)
+    identities = {
+        cell.key: SeriesIdentity(key=cell.key, backend_id=backend.pk, measured_at=MeasuredAt(backend.measured_at))
+        for cell in cells
+    }
+    is_new = bool(unknown(identities.values()))
+    ids = series_ids(identities.values(), is_demo=backend.is_demo)
+    posted = [
+        PostedCell(
+            series_id=ids[identities[cell.key]],
+            hour=cell.hour,
+            sums=cell.sums,
+            histograms={name: counts for name, counts in cell.histograms.items() if any(counts.counts)},
+            currency=cell.currency,
+        )
+        for cell in cells
+    ]
+    return posted, is_new
+
+
+def _series_of(cells: Iterable[PostedCell]) -> dict[int, Series]:
+    return Series.objects.in_bulk({cell.series_id for cell in cells})
+
+
+def _without_known_zeros(cells: list[PostedCell]) -> list[PostedCell]:
+    """An idle server says zero at each pull; once an hour is known to be zero there is nothing to add."""
+    idle = [cell for cell in cells if not any(cell.sums.values()) and not cell.histograms]
+    if not idle:
+        return cells
+    known = set(
+        UsageHour.objects.filter(
+            series__in={cell.series_id for cell in idle}, hour__in={cell.hour for cell in idle}
+        ).values_list("series_id", "hour")
+    )
+    return [cell for cell in cells if cell not in idle or (cell.series_id, cell.hour) not in known]
+
+
+# --- The pull log
+
+
+def _begin(backend: Backend, now: datetime, window: Window | None = None) -> Pull:
+    Pull.objects.filter(backend=backend, outcome=Pull.Outcome.RUNNING, started_at__lt=now - LONGEST_PULL).update(
+        outcome=Pull.Outcome.TRANSIENT, ended_at=now, message="Stopped half-way; nothing of it was counted."
+    )
+    return Pull.objects.create(
+        backend=backend,
+        window_start=window.start if window else None,
+        window_end=window.end if window else None,
+    )
+
+
+def _guarded(backend: Backend, log: Pull, clock: Callable[[], datetime], read: Callable[[], Found]) -> Found | None:
+    try:
+        return read()
+    except ConnectorError as error:
+        failure = error
+    except RuleViolation as violation:
+        failure = ConnectorError(violation.message, permanent=True, hint="Change the backend's settings.")
+    except Exception as error:  # noqa: BLE001 - the pull log is where its failure is recorded
+        # Not logger.exception, which would write the message as it is.
+        logger.error("The pull of %s failed: %s", backend.slug, _redacted(backend, traceback.format_exc()))  # noqa: TRY400
+        failure = ConnectorError(
+            f"The pull failed inside Phaseline ({type(error).__name__}); the worker's log says more.", permanent=False
+        )
+    _failed(backend, log, failure, clock())
+    return None
+
+
+def _succeeded(
+    backend: Backend, log: Pull, found: Found, now: datetime, *, next_pull_at: datetime | None = None
+) -> None:
+    log.outcome = Pull.Outcome.OK if found.receipt else Pull.Outcome.NOTHING_NEW
+    log.ended_at, log.receipt, log.cells = now, found.receipt, found.cells
+    if found.window:
+        log.window_start, log.window_end = found.window.start, found.window.end
+    log.message = " ".join([*found.lines, *found.problems])
+    log.save()
+    changes: dict[str, Any] = {
+        "failures_in_a_row": 0,
+        "problem": " ".join(found.problems),
+        "is_problem_permanent": False,
+    }
+    if next_pull_at is not None:
+        changes["next_pull_at"] = next_pull_at
+        if backend.data_until is None or found.data_until > backend.data_until:
+            changes["data_until"] = found.data_until
+    Backend.objects.filter(pk=backend.pk).update(**changes)
+
+
+def _failed(backend: Backend, log: Pull, error: ConnectorError, now: datetime) -> None:
+    log.outcome = Pull.Outcome.PERMANENT if error.permanent else Pull.Outcome.TRANSIENT
+    log.ended_at, log.message = now, _redacted(backend, str(error))
+    log.save()
+    failures = backend.failures_in_a_row + 1
+    wait = PERMANENT_RETRY if error.permanent else retry_in(failures, error.retry_after_seconds)
+    Backend.objects.filter(pk=backend.pk).update(
+        failures_in_a_row=failures,
+        problem=log.message,
+        is_problem_permanent=error.permanent,
+        next_pull_at=now + wait,
+    )
+
+
+def retry_in(failures: int, retry_after_seconds: float | None) -> timedelta:
+    """One minute, then twice as long each time up to an hour, a tenth more or less; never sooner than was asked for."""
+    wait = min(FIRST_RETRY * 2 ** min(failures - 1, 10), LONGEST_RETRY)
+    wait *= random.uniform(0.9, 1.1)  # noqa: S311 - so that many backends do not come back at once
+    return max(wait, timedelta(seconds=retry_after_seconds or 0))
+
+
+def _redacted(backend: Backend, text: str) -> str:
+    try:
+        values = open_sealed(backend.secrets).values()
+    except ConnectorError:
+        return text
+    for value in values:
+        for secret in [value] if isinstance(value, str) else value:
+            text = text.replace(secret, SHOWN_INSTEAD)
+    return text
+
+
+def _what_was_read(cells: list[UsageCell], statements: list[CostStatement], *, is_changed: bool) -> str:
+    if not cells and not statements:
+        return "Nothing was used in this time."
+    parts = []
+    if cells:
+        hours = len({cell.hour for cell in cells})
+        parts.append(f"usage of {hours} hours")
+    if statements:
+        parts.append(f"{len(statements)} cost statements")
+    return f"Read {' and '.join(parts)}{'' if is_changed else ', all known already'}."
+
+
+def _what_was_counted(cells: list[UsageCell]) -> str:
+    def total(name: str) -> int | None:
+        known = [int(cell.sums[name]) for cell in cells if name in cell.sums]
+        return sum(known) if known else None
+
+    requests, tokens_in, tokens_out = (total(name) for name in ("requests", "input_tokens", "output_tokens"))
+    parts = []
+    if requests is not None:
+        parts.append(f"{requests:,} requests")
+    if tokens_in is not None:
+        parts.append(f"{tokens_in:,} input tokens")
+    if tokens_out is not None:
+        parts.append(f"{tokens_out:,} output tokens")
+    return f"Counted since the last reading: {', '.join(parts)}." if parts else "No counter has moved on."
+
+
+__all__ = ["HOUR", "Found", "backfill_step", "next_window", "pull", "retry_in"]

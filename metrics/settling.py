@@ -1,0 +1,130 @@
+"""Posts a provider's cost statements once they have settled, spread over the usage that counts (measures.md, Money)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from metrics import counting, ledger
+from metrics.connector import CostStatement
+from metrics.identity import SeriesIdentity, series_ids
+from metrics.ledger import PostedCell
+from metrics.models import Backend, Receipt, Series, UsageHour
+from metrics.spreading import LEFT_OUT, Part, UsedHour, spread
+from metrics.usage import FeedKind, MeasuredAt, SeriesKey, SeriesKind
+from metrics.windows import Window
+
+
+def post_statements(
+    backend: Backend,
+    statements: Sequence[CostStatement],
+    window: Window,
+    *,
+    receipt: Receipt,
+    as_of: datetime,
+    settling_hours: int,
+) -> tuple[Receipt | None, list[str]]:
+    """Post what has settled; return the receipt (None: nothing changed) and sentences for the pull log.
+
+    Call it in the transaction that has posted the window's usage.
+    """
+    settled_until = (as_of - timedelta(hours=settling_hours)).replace(hour=0, minute=0, second=0, microsecond=0)
+    settled = Window(window.start, min(window.end, settled_until))
+    if settled.end <= settled.start:
+        return None, _lines(statements, [])
+    due = [s for s in statements if s.start >= settled.start and s.end <= settled.end]
+    parts = spread(due, used_hours(backend, settled))
+    changed = ledger.post_statement(
+        receipt=receipt,
+        feed=ledger.feed(FeedKind.STATEMENT, backend),
+        window=settled,
+        cells=_cells(backend, parts),
+        as_of=as_of,
+    )
+    return changed, _lines(statements, due)
+
+
+def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | None = None) -> list[UsedHour]:
+    """Return what the series that count for this backend's traffic did, by series and hour.
+
+    `models` narrows a gateway's series to what this backend serves; None: to the models that it was seen to serve.
+    """
+    series = counting_series(backend, models=models)
+    rows = UsageHour.objects.filter(series__in=series, hour__gte=window.start, hour__lt=window.end)
+    sums: dict[tuple[int, datetime], dict[str, Decimal | None]] = {}
+    for row in rows.order_by("series_id", "hour", "currency"):
+        one = series[row.series_id]
+        if one.uncounted_from_on is not None and counting.local_day(row.hour) >= one.uncounted_from_on:
+            continue
+        there = sums.setdefault((row.series_id, row.hour), {"estimate": None, "tokens": None, "requests": None})
+        for name, values in (
+            ("estimate", (row.estimated_cost,)),
+            ("tokens", (row.input_tokens, row.output_tokens)),
+            ("requests", (row.requests,)),
+        ):
+            for value in values:
+                if value is not None:
+                    there[name] = (there[name] or Decimal(0)) + value
+    return [
+        UsedHour(series_id, hour, series[series_id].model, series[series_id].labels.get("project"), **amounts)
+        for (series_id, hour), amounts in sums.items()
+    ]
+
+
+def counting_series(backend: Backend, *, models: frozenset[str] | None = None) -> dict[int, Series]:
+    """Return the usage series that carry this backend's traffic, its own and those of linked sources, by id."""
+    found = Series.objects.filter(counting.counted_usage_of(backend)).in_bulk()
+    if backend.behind_id is None:
+        return found
+    if models is None:
+        own = {one.model for one in found.values() if one.backend_id == backend.pk}
+        models = frozenset(counting.model_name(model) for model in own)
+    return {
+        pk: one
+        for pk, one in found.items()
+        if one.backend_id != backend.behind_id
+        or counting.model_name(one.model) in models
+        or (not models and one.provider == backend.provider)
+    }
+
+
+def other_charges(backend: Backend, category: str = "Usage") -> int:
+    """Return the id of the backend's series of money that belongs to no traffic, one for each charge category."""
+    labels = () if category == "Usage" else (("charge_category", category),)
+    key = SeriesKey(
+        provider=backend.provider,
+        model="",
+        operation="other_charges",
+        kind=SeriesKind.OTHER_CHARGES,
+        labels=labels,
+    )
+    identity = SeriesIdentity(key=key, backend_id=backend.pk, measured_at=MeasuredAt(backend.measured_at))
+    return series_ids([identity], is_demo=backend.is_demo)[identity]
+
+
+def _cells(backend: Backend, parts: Sequence[Part]) -> list[PostedCell]:
+    others = {
+        category: other_charges(backend, category)
+        for category in sorted({part.category for part in parts if part.series_id is None})
+    }
+    return [
+        PostedCell(
+            others[part.category] if part.series_id is None else part.series_id,
+            part.hour,
+            {"billed_cost": part.amount},
+            currency=part.currency,
+        )
+        for part in parts
+    ]
+
+
+def _lines(statements: Sequence[CostStatement], due: Sequence[CostStatement]) -> list[str]:
+    lines = []
+    waiting = len(statements) - len(due)
+    if waiting:
+        lines.append(f"{waiting} cost statements have not settled yet; those days stay estimated.")
+    tax = [s for s in due if s.charge_category in LEFT_OUT]
+    if tax:
+        lines.append("Tax is left out of the figures.")
+    return lines

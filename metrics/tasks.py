@@ -1,0 +1,83 @@
+"""Entry points of Celery: each takes ids, may run twice without harm, and ends within five minutes."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from celery import Task, shared_task
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from kombu.exceptions import OperationalError as BrokerDown
+
+from metrics import capacity, counting, pull, sources
+from metrics.models import Backend, Pull
+
+logger = logging.getLogger(__name__)
+
+# A claimed backend that no worker took is due again after this.
+CLAIMED_FOR = timedelta(minutes=6)
+
+
+def enqueue_on_commit(task: Task, *args: object) -> None:
+    """Start a task once the transaction is committed. A broker that is down costs a minute: beat finds what is due."""
+
+    def start() -> None:
+        try:
+            task.apply_async(args=args, retry=False)
+        except BrokerDown:
+            logger.warning("The broker does not answer; %s waits for the schedule.", task.name)
+
+    transaction.on_commit(start)
+
+
+@shared_task(name="metrics.pull_due_backends")
+def pull_due_backends() -> None:
+    """Hand out every backend that is due, and the backfills that have stopped half-way."""
+    now = sources.now()
+    pulled = Backend.objects.filter(is_enabled=True).exclude(connector=sources.PUSH_ONLY)
+    due = pulled.filter(Q(next_pull_at__lte=now) | Q(next_pull_at__isnull=True, is_demo=False))
+    for pk, next_pull_at in due.order_by("next_pull_at").values_list("pk", "next_pull_at"):
+        claimed = Backend.objects.filter(pk=pk, next_pull_at=next_pull_at).update(next_pull_at=now + CLAIMED_FOR)
+        if claimed:
+            pull_backend.delay(pk)
+    waiting = pulled.filter(backfill_cursor__isnull=False, is_problem_permanent=False)
+    at_work = Pull.objects.filter(
+        backend=OuterRef("pk"), outcome=Pull.Outcome.RUNNING, started_at__gt=now - CLAIMED_FOR
+    )
+    for pk in waiting.exclude(Exists(at_work)).values_list("pk", flat=True):
+        # Beside a chain of steps that is alive, this one finds the cursor moved and ends.
+        backfill_step.delay(pk)
+
+
+@shared_task(name="metrics.pull_backend")
+def pull_backend(backend_id: int) -> None:
+    """One pull; where another follows soon, it is started from here."""
+    found = pull.pull(backend_id)
+    if found is not None and found.again_in_seconds is not None:
+        pull_backend.apply_async(args=[backend_id], countdown=found.again_in_seconds)
+
+
+@shared_task(name="metrics.backfill_step")
+def backfill_step(backend_id: int) -> None:
+    """One step back; the next is its own task."""
+    if pull.backfill_step(backend_id):
+        backfill_step.delay(backend_id)
+
+
+@shared_task(name="metrics.post_capacity")
+def post_capacity(backend_id: int | None = None, since: str | None = None) -> None:
+    """What held capacity cost, the last 72 hours compared again; of one backend since a time where a card changed."""
+    capacity.post_capacity(
+        sources.now(),
+        backend_ids=None if backend_id is None else [backend_id],
+        since=datetime.fromisoformat(since) if since else None,
+    )
+
+
+@shared_task(name="metrics.find_look_alikes")
+def find_look_alikes() -> None:
+    """Sources that are not linked and look like the same traffic; and links that a new series has not felt yet."""
+    counting.find_look_alikes(counting.local_day(sources.now()))
+    linked = Backend.objects.filter(Q(behind__isnull=False) | Q(passing_series__isnull=False)).distinct()
+    counting.recount(linked.values_list("pk", flat=True))
