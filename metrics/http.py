@@ -186,11 +186,7 @@ class HttpClient:
                 timeout=httpx.Timeout(self.limits.read_seconds, connect=self.limits.connect_seconds),
             )
         except (httpx.InvalidURL, UnicodeError, ValueError, TypeError):
-            raise ConnectorError(
-                self.redact(f"{address} or one of the headers cannot be sent as it is."),
-                permanent=True,
-                hint="Look for blanks, line breaks and letters outside ASCII.",
-            ) from None
+            raise self._unsendable(address) from None
         for attempt in stamina.retry_context(
             on=_pause_before_retry,
             attempts=self.limits.attempts,
@@ -219,6 +215,8 @@ class HttpClient:
             ) from None
         except httpx.ConnectError as error:
             raise _not_connected(address, error) from None
+        except httpx.LocalProtocolError:
+            raise self._unsendable(address) from None
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise ConnectorError(
                 self.redact(f"The connection to {address} broke off ({type(error).__name__})."), permanent=False
@@ -226,6 +224,13 @@ class HttpClient:
         if 200 <= response.status_code < 300:
             return Answer(response.status_code, response.headers, body, address)
         raise self._status_error(response, body, address, hints)
+
+    def _unsendable(self, address: str) -> ConnectorError:
+        return ConnectorError(
+            self.redact(f"{address} or one of the headers cannot be sent as it is."),
+            permanent=True,
+            hint="Look for blanks, line breaks and letters outside ASCII.",
+        )
 
     def _body(self, response: httpx.Response, address: str, deadline: float) -> bytes:
         chunks, size = [], 0
