@@ -89,8 +89,8 @@ class KpiValue:
     """A value over the local days [start_on, end_on), with what it rests on.
 
     `low` and `high` are set where only an interval is known (a percentile in foreign buckets); `value` is then its
-    upper end. `coverage`: share of `coverage_of` that the value rests on, None where the question makes no sense. `sample`:
-    requests behind it. `basis`: 'billed', 'sum of 12 readings', ... in words. `reason`: why there is no value.
+    upper end. `coverage`: share of `coverage_of` that the value rests on, None where the question makes no sense.
+    `sample`: requests behind it. `basis`: 'sum of 12 readings', ... in words. `reason`: why there is no value.
     """
 
     value: Decimal | None

@@ -25,7 +25,7 @@ PERCENTS = (50, 95, 99)
 # Of the places that time the same request, the one that counts is shown first (measures.md, Counted once).
 PLACES = ("gateway", "server", "application")
 DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "operation", "kind", "hardware")
-DAY_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "kind")
+DAY_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "kind", "hardware")
 TOTAL_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "kind")
 
 

@@ -17,10 +17,11 @@ from django.db.models import Model, QuerySet
 def read_together(querysets: Mapping[str, QuerySet[Any]]) -> dict[str, list[Any]]:
     """The rows of each queryset, in its order, by its name. Querysets without select_related, annotations and slices
     of relations; deferred fields stay deferred."""
-    columns, parameters = [], []
+    columns: list[str] = []
+    parameters: list[Any] = []
     for queryset in querysets.values():
         sql, bound = queryset.query.sql_with_params()
-        columns.append(f"(SELECT coalesce(json_agg(found), '[]'::json)::text FROM ({sql}) found)")
+        columns.append(f"(SELECT coalesce(json_agg(found), '[]'::json)::text FROM ({sql}) found)")  # noqa: S608
         parameters += bound
     with connection.cursor() as cursor:
         # The SQL is Django's own, with its parameters apart; nothing of a request is in the text.
@@ -33,7 +34,7 @@ def read_together(querysets: Mapping[str, QuerySet[Any]]) -> dict[str, list[Any]
 
 
 def _instances(model: type[Model], rows: Iterable[Mapping[str, Any]]) -> list[Model]:
-    fields = [(field.attname, field.column, field.to_python) for field in model._meta.concrete_fields]  # noqa: SLF001
+    fields = [(field.attname, str(field.column), field.to_python) for field in model._meta.concrete_fields]  # noqa: SLF001
     found = []
     for row in rows:
         held = [(name, convert(row[column])) for name, column, convert in fields if column in row]

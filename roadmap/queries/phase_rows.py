@@ -1,0 +1,174 @@
+"""The rows of a roadmap's plan that its phase page shows: two queries, whatever there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import OuterRef, Subquery
+
+from accounts.access import Asker, visible_workloads
+from accounts.models import Membership, Role, User
+from roadmap.models import (
+    Annotation,
+    ChecklistItem,
+    CostEntry,
+    Gate,
+    GateCriterion,
+    GateDecision,
+    Kpi,
+    Milestone,
+    Phase,
+    Reading,
+    Roadmap,
+    Update,
+)
+from roadmap.queries.together import link, read_together
+
+PEOPLE = {
+    "phases": ("owner", "budget_owner", "growth_set_by"),
+    "gates": ("gatekeeper",),
+    "decisions": ("decided_by",),
+    "milestones": ("owner",),
+    "checklist": ("done_by",),
+    "notes": ("author",),
+    "updates": ("author",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRows:
+    """A phase with the rows of its plan, people attached; `phases` and `gates` are the roadmap's, in order.
+
+    `costs`: all cost entries of the roadmap. `criteria`: those of the phase's gate, with their subjects. `decisions`:
+    of all gates, the last first, without their evidence. `update`: the last one.
+    """
+
+    roadmap: Roadmap
+    phase: Phase
+    role: Role | None
+    phases: Sequence[Phase]
+    gates: Sequence[Gate]
+    decisions: Sequence[GateDecision]
+    criteria: Sequence[GateCriterion]
+    kpis: Sequence[Kpi]
+    readings: Sequence[Reading]
+    milestones: Sequence[Milestone]
+    checklist: Sequence[ChecklistItem]
+    costs: Sequence[CostEntry]
+    notes: Sequence[Annotation]
+    update: Update | None
+
+    @property
+    def gate(self) -> Gate | None:
+        """The gate at the end of the phase."""
+        return next((gate for gate in self.gates if gate.phase_id == self.phase.pk), None)
+
+
+def visible_roadmap(asker: Asker, **lookup: Any) -> Roadmap:
+    """The roadmap with its workload, owner and programme, and the asker's membership as `my_role`. One query.
+
+    Raises Roadmap.DoesNotExist where there is none that the asker may see.
+    """
+    mine = Membership.objects.filter(user=asker.user, workload=OuterRef("workload")).values("role")[:1]
+    return (
+        Roadmap.objects.select_related("workload", "owner", "programme")
+        .filter(workload__in=visible_workloads(asker))
+        .annotate(my_role=Subquery(mine))
+        .get(**lookup)
+    )
+
+
+def phase_rows(
+    asker: Asker, *, slug: str | None = None, kind: str | None = None, phase_id: int | None = None
+) -> PhaseRows:
+    """The rows of the phase with this slug and kind, or this id. Raises Phase.DoesNotExist where it may not be seen."""
+    lookup: dict[str, Any] = {"workload__slug": slug} if phase_id is None else {"phases__pk": phase_id}
+    try:
+        roadmap = visible_roadmap(asker, **lookup)
+    except Roadmap.DoesNotExist as error:
+        raise Phase.DoesNotExist from error
+    phases = Phase.objects.filter(roadmap=roadmap)
+    wanted = phases.filter(kind=kind) if phase_id is None else phases.filter(pk=phase_id)
+    rows = read_together(
+        {
+            "phases": phases.order_by("position"),
+            "gates": Gate.objects.filter(phase__in=phases),
+            "decisions": GateDecision.objects.filter(gate__phase__in=phases).defer("evidence"),
+            "criteria": GateCriterion.objects.filter(gate__phase__in=wanted),
+            "kpis": Kpi.objects.filter(phase__in=wanted),
+            "readings": Reading.objects.filter(kpi__phase__in=wanted).order_by("at"),
+            "milestones": Milestone.objects.filter(phase__in=wanted),
+            "checklist": ChecklistItem.objects.filter(phase__in=wanted),
+            "costs": CostEntry.objects.filter(roadmap=roadmap),
+            "notes": Annotation.objects.filter(phase__in=wanted),
+            "updates": Update.objects.filter(roadmap=roadmap)[:1],
+            "people": _people(roadmap, phases, wanted),
+        }
+    )
+    phase = next((item for item in rows["phases"] if item.pk == phase_id or item.kind == kind), None)
+    if phase is None:
+        raise Phase.DoesNotExist
+    _link(rows, roadmap)
+    return PhaseRows(
+        roadmap=roadmap,
+        phase=phase,
+        role=_role(asker, roadmap),
+        phases=rows["phases"],
+        gates=rows["gates"],
+        decisions=rows["decisions"],
+        criteria=rows["criteria"],
+        kpis=rows["kpis"],
+        readings=rows["readings"],
+        milestones=rows["milestones"],
+        checklist=rows["checklist"],
+        costs=rows["costs"],
+        notes=rows["notes"],
+        update=rows["updates"][0] if rows["updates"] else None,
+    )
+
+
+def _people(roadmap: Roadmap, phases: Any, wanted: Any) -> Any:
+    """Everybody who is named on the page."""
+    ids = [
+        phases.values("owner_id"),
+        phases.values("budget_owner_id"),
+        phases.values("growth_set_by_id"),
+        Gate.objects.filter(phase__in=phases).values("gatekeeper_id"),
+        GateDecision.objects.filter(gate__phase__in=phases).order_by().values("decided_by_id"),
+        Milestone.objects.filter(phase__in=wanted).order_by().values("owner_id"),
+        ChecklistItem.objects.filter(phase__in=wanted).order_by().values("done_by_id"),
+        Annotation.objects.filter(phase__in=wanted).order_by().values("author_id"),
+        Update.objects.filter(roadmap=roadmap).order_by().values("author_id"),
+    ]
+    named = ids[0].order_by().union(*[found.order_by() for found in ids[1:]])
+    return User.objects.defer("password").filter(pk__in=named)
+
+
+def _link(rows: dict[str, list[Any]], roadmap: Roadmap) -> None:
+    people = {person.pk: person for person in rows["people"]}
+    for name, fields in PEOPLE.items():
+        for field in fields:
+            link(rows[name], field, people)
+    phases = {phase.pk: phase for phase in rows["phases"]}
+    gates = {gate.pk: gate for gate in rows["gates"]}
+    for phase in rows["phases"]:
+        phase.roadmap = roadmap
+    for name in ("gates", "kpis", "milestones", "checklist", "notes"):
+        link(rows[name], "phase", phases)
+    link(rows["decisions"], "gate", gates)
+    link(rows["criteria"], "gate", gates)
+    link(rows["criteria"], "kpi", {kpi.pk: kpi for kpi in rows["kpis"]})
+    link(rows["criteria"], "milestone", {item.pk: item for item in rows["milestones"]})
+    link(rows["criteria"], "checklist_item", {item.pk: item for item in rows["checklist"]})
+
+
+def _role(asker: Asker, roadmap: Roadmap) -> Role | None:
+    """As accounts.access.role_for, from the membership that was read with the roadmap."""
+    if asker.user.is_admin:
+        return Role.MANAGER
+    held = getattr(roadmap, "my_role", None)
+    if held is not None:
+        return Role(held)
+    return Role.VIEWER if asker.user.reads_all else None
