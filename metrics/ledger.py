@@ -146,8 +146,9 @@ def lock_feed(feed: Feed) -> None:
 
 
 def _save(receipt: Receipt) -> None:
-    if receipt.pk is None:
-        receipt.save()
+    # A push has its id already, since ids of its records are kept with it.
+    if receipt._state.adding:
+        receipt.save(force_insert=True)
 
 
 # --- Statements -------------------------------------------------------------------------------------------------------

@@ -159,7 +159,7 @@ def _content_type(request: Request) -> str:
 def _body(request: Request) -> bytes:
     """The decoded body. Raises Unreadable."""
     limit = settings.PUSH_MAX_BYTES
-    raw: HttpRequest = request._request  # noqa: SLF001 - before any parser of the framework touches it
+    raw: HttpRequest = request._request  # before any parser of the framework touches it
     try:
         length = int(raw.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
