@@ -63,6 +63,12 @@ function configured(config, look) {
   return merge(config[look], withVariables(config.light, config.dark, names));
 }
 
+// Vega-Lite writes a moment as `datetime(ms)`; Vega's interpreter reads its one argument as a year, and every point
+// falls on one place. The number itself is the same moment.
+function withoutMoments(spec) {
+  return JSON.parse(JSON.stringify(spec).replace(/datetime\((-?\d+)\)/g, "$1"));
+}
+
 async function draw(figure, look) {
   const source = document.getElementById(figure.dataset.specId);
   const config = await load();
@@ -75,6 +81,7 @@ async function draw(figure, look) {
   const legend = { ...theming.legend, columns: Math.max(1, Math.floor(canvas.clientWidth / 150)) };
   const result = await window.vegaEmbed(canvas, spec, {
     ast: true,
+    patch: withoutMoments,
     renderer: "svg",
     actions: false,
     defaultStyle: false,
