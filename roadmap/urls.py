@@ -1,5 +1,13 @@
-"""Pages of this app."""
+"""Pages of roadmaps, phases, gates and reports."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from roadmap.views import demo, reports
+
+urlpatterns: list[URLPattern] = [
+    path("settings/demo/", demo.demo_page, name="demo"),
+    path("settings/demo/remove/", demo.demo_remove, name="demo_remove"),
+    path("reports/", reports.reports, name="reports"),
+    path("reports/close/", reports.report_close, name="report_close"),
+    path("reports/<uuid:uuid>/", reports.report, name="report"),
+]

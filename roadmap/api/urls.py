@@ -1,5 +1,10 @@
-"""REST addresses under /api/v1/."""
+"""REST addresses of roadmaps, phases, gates and reports, under /api/v1/."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from roadmap.api import reports
+
+urlpatterns: list[URLPattern] = [
+    path("reports/", reports.ReportList.as_view(), name="api_reports"),
+    path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
+]

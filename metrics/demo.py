@@ -1,0 +1,241 @@
+"""Posting the demo's usage, and taking it away again. Everything goes through the ledger, like real usage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+
+from django.db import connection, transaction
+
+from accounts.models import Workload
+from metrics import capacity, counting, ledger, pricing, settling
+from metrics.connector import CostStatement
+from metrics.demo_streams import DemoHour, Stream, hours
+from metrics.histogram import bucket_of, window_of
+from metrics.identity import SeriesIdentity, forget, series_ids
+from metrics.ledger import PostedCell
+from metrics.models import (
+    Allocation,
+    Backend,
+    Feed,
+    LedgerEntry,
+    LedgerHistogram,
+    RateCard,
+    Receipt,
+    RecordId,
+    Series,
+)
+from metrics.usage import FeedKind, MeasuredAt, SeriesKey
+from metrics.windows import HOUR, Window
+
+# The invented provider's invoice is this much of the list price.
+DISCOUNT = Decimal("0.97")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoBackend:
+    """A backend of the demo. `behind`: slug of its gateway. `card`: fields of its rate card."""
+
+    slug: str
+    name: str
+    connector: str
+    provider: str
+    measured_at: MeasuredAt
+    behind: str = ""
+    hardware: str = ""
+    parameters: Mapping[str, object] | None = None
+    card: Mapping[str, object] | None = None
+    is_billed: bool = False
+
+
+def is_seeded() -> bool:
+    """Whether the demo's backends are there."""
+    return Backend.objects.filter(is_demo=True).exists()
+
+
+@transaction.atomic
+def seed(
+    backends: Sequence[DemoBackend],
+    streams: Sequence[Stream],
+    workloads: Mapping[str, Workload],
+    shares: Mapping[str, Mapping[str, Decimal]],
+    *,
+    now: datetime,
+) -> None:
+    """Makes the backends and posts what the streams did until `now`.
+
+    `shares`: for streams without a workload of their own, by backend slug, the share of each workload slug.
+    """
+    until = now.replace(minute=0, second=0, microsecond=0)
+    first = until - timedelta(days=max(stream.starts_days_ago for stream in streams))
+    made = {item.slug: _make_backend(item, first, until) for item in backends}
+    for item in backends:
+        if item.behind:
+            made[item.slug].behind = made[item.behind]
+            made[item.slug].behind_from_on = counting.local_day(first)
+            made[item.slug].save(update_fields=["behind", "behind_from_on"])
+    for item in backends:
+        mine = [stream for stream in streams if stream.backend == item.slug]
+        for is_pushed in (False, True):
+            some = [stream for stream in mine if stream.is_pushed == is_pushed]
+            if some:
+                _post_streams(made[item.slug], some, workloads, shares.get(item.slug, {}), until, is_pushed=is_pushed)
+    counting.recount([backend.pk for backend in made.values()])
+    for item in backends:
+        if item.is_billed:
+            _post_bills(made[item.slug], streams, first, until)
+    rated = [made[item.slug].pk for item in backends if item.card]
+    capacity.post_capacity(until, backend_ids=rated, since=first.replace(hour=0))
+    Receipt.objects.filter(backend__in=made.values()).update(is_demo=True)
+    Series.objects.filter(backend__in=made.values()).update(is_demo=True)
+
+
+def _make_backend(item: DemoBackend, first: datetime, until: datetime) -> Backend:
+    backend = Backend.objects.create(
+        slug=item.slug,
+        name=item.name,
+        connector=item.connector,
+        provider=item.provider,
+        measured_at=item.measured_at,
+        hardware=item.hardware,
+        parameters=dict(item.parameters or {}),
+        # It does not exist, so nobody asks it.
+        is_enabled=False,
+        data_until=until,
+        is_demo=True,
+    )
+    if item.card:
+        RateCard.objects.create(backend=backend, valid_from_on=counting.local_day(first), **item.card)
+    return backend
+
+
+def _post_streams(
+    backend: Backend,
+    streams: Sequence[Stream],
+    workloads: Mapping[str, Workload],
+    shares: Mapping[str, Decimal],
+    until: datetime,
+    *,
+    is_pushed: bool,
+) -> None:
+    kind = FeedKind.PUSH if is_pushed else FeedKind.USAGE
+    feed = ledger.feed(kind, backend)
+    receipt = Receipt(kind=kind, backend=backend, is_demo=True, as_of=until, note="Demo data")
+    cells: list[PostedCell] = []
+    estimates: list[PostedCell] = []
+    for stream in streams:
+        workload = workloads[stream.workload] if stream.workload else None
+        identity = SeriesIdentity(
+            key=SeriesKey(provider=stream.provider, model=stream.model, operation=stream.operation),
+            backend_id=backend.pk,
+            is_pushed=is_pushed,
+            workload_id=workload.pk if workload and is_pushed else None,
+            measured_at=MeasuredAt(stream.measured_at),
+        )
+        series_id = series_ids([identity], is_demo=True)[identity]
+        if not is_pushed:
+            _allocate(series_id, workload, shares, workloads, until - timedelta(days=stream.starts_days_ago))
+        for hour in hours(stream, until):
+            cells.append(_cell(series_id, hour))
+            if stream.is_priced:
+                estimates.extend(_estimate(series_id, stream, hour))
+    ledger.post_many(receipt, feed, cells)
+    if estimates:
+        told = Receipt(kind=FeedKind.ESTIMATE, backend=backend, is_demo=True, as_of=until, note="Demo data")
+        ledger.post_many(told, ledger.feed(FeedKind.ESTIMATE, backend), estimates)
+
+
+def _allocate(
+    series_id: int,
+    workload: Workload | None,
+    shares: Mapping[str, Decimal],
+    workloads: Mapping[str, Workload],
+    since: datetime,
+) -> None:
+    parts = {workload.slug: Decimal(1)} if workload else shares
+    Allocation.objects.filter(series_id=series_id).delete()
+    Allocation.objects.bulk_create(
+        Allocation(
+            series_id=series_id,
+            workload=workloads[slug],
+            share_ratio=ratio,
+            valid_from_on=counting.local_day(since) - timedelta(days=1),
+        )
+        for slug, ratio in parts.items()
+    )
+
+
+def _cell(series_id: int, hour: DemoHour) -> PostedCell:
+    sums = dict(hour.sums)
+    histograms = {}
+    for name, pairs in (
+        ("duration", hour.durations_ms),
+        ("time_to_first_token", hour.first_tokens_ms),
+        ("inter_token", hour.inter_tokens_ms),
+    ):
+        if not pairs:
+            continue
+        buckets: dict[int, int] = {}
+        for ms, count in pairs:
+            buckets[bucket_of(ms)] = buckets.get(bucket_of(ms), 0) + count
+        histograms[name] = window_of(buckets)
+        sums[f"{name}_count"] = sum(count for _, count in pairs)
+        sums[f"{name}_sum_ms"] = Decimal(str(round(sum(ms * count for ms, count in pairs), 3)))
+    return PostedCell(series_id, hour.hour, sums, histograms)
+
+
+def _estimate(series_id: int, stream: Stream, hour: DemoHour) -> Iterator[PostedCell]:
+    found = pricing.estimate(
+        stream.provider, stream.model, "standard", hour.hour.date(), hour.sums, operation=stream.operation
+    )
+    if found is not None:
+        yield PostedCell(series_id, hour.hour, {"estimated_cost": found.amount}, currency=found.currency)
+
+
+def _post_bills(backend: Backend, streams: Sequence[Stream], first: datetime, until: datetime) -> None:
+    """The provider's daily invoice per model: what it served at the list price, less a discount."""
+    billed: dict[tuple[datetime, str], Decimal] = {}
+    for stream in streams:
+        if stream.backend != backend.slug or not stream.is_priced:
+            continue
+        for hour in hours(stream, until):
+            found = pricing.estimate(stream.provider, stream.model, "standard", hour.hour.date(), hour.sums)
+            if found is not None:
+                day = datetime.combine(hour.hour.date(), time(), tzinfo=UTC)
+                billed[day, stream.model] = billed.get((day, stream.model), Decimal(0)) + found.amount
+    statements = [
+        CostStatement(
+            start=day,
+            end=day + 24 * HOUR,
+            amount=(amount * DISCOUNT).quantize(Decimal("0.0001")),
+            currency="USD",
+            model=model,
+        )
+        for (day, model), amount in sorted(billed.items())
+    ]
+    window = Window(first.replace(hour=0), until)
+    receipt = Receipt(kind=FeedKind.STATEMENT, backend=backend, is_demo=True, as_of=until, note="Demo data")
+    settling.post_statements(backend, statements, window, receipt=receipt, as_of=until, settling_hours=24)
+
+
+@transaction.atomic
+def remove() -> None:
+    """Deletes the demo's backends with all that was posted for them, and nothing else."""
+    backends = Backend.objects.filter(is_demo=True)
+    ids = list(backends.values_list("pk", flat=True))
+    series = Series.objects.filter(backend__in=ids)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL phaseline.allow_ledger_delete = 'on'")
+    LedgerHistogram.objects.filter(entry__series__in=series)._raw_delete(using="default")
+    LedgerEntry.objects.filter(series__in=series)._raw_delete(using="default")
+    RecordId.objects.filter(receipt__backend__in=ids).delete()
+    receipts = Receipt.objects.filter(backend__in=ids)
+    receipts.filter(reverses__isnull=False).delete()
+    receipts.delete()
+    series.delete()
+    Feed.objects.filter(backend__in=ids).delete()
+    backends.update(behind=None)
+    backends.delete()
+    forget()
