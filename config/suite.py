@@ -24,7 +24,16 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 # What a person's shell may hold of Phaseline's settings must not change what the tests see.
 OWN_SETTINGS = (
     *("ALLOWED_HOSTS", "BASE_URL", "CSRF_TRUSTED_ORIGINS", "DEBUG", "DEFAULT_FROM_EMAIL", "EMAIL_BACKEND"),
-    *("EXAMPLE_SERVER_URL", "FISCAL_YEAR_START_MONTH", "KEPT_LABELS", "LOG_LEVEL", "OUTBOUND_ALLOW", "PLAIN_STATIC"),
+    *(
+        "EXAMPLE_SERVER_URL",
+        "FISCAL_YEAR_START_MONTH",
+        "IDLE_ALLOCATION",
+        "INPUT_TOKEN_WEIGHT",
+        "KEPT_LABELS",
+        "LOG_LEVEL",
+        "OUTBOUND_ALLOW",
+        "PLAIN_STATIC",
+    ),
     *("REPORT_CLOSE_DAY", "REPORTING_CURRENCY", "REPORTING_TIME_ZONE", "SECURE", "USAGE_RETENTION_MONTHS"),
 )
 DEPLOYED = {"SECURE": "1", "ALLOWED_HOSTS": "phaseline.example", "BASE_URL": "https://phaseline.example"}

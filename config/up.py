@@ -5,7 +5,6 @@
 
 import json
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -87,6 +86,12 @@ def chosen_settings(options: Namespace, *, var: Path) -> dict[str, str]:
     return {name: os.environ.get(name) or value for name, value in chosen.items()}
 
 
+def write_settings(file: Path, settings: dict[str, str]) -> None:
+    """Writes settings so that django-environ reads the same values: in double quotes a backslash escapes, as in JSON."""
+    quoted = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()]
+    write_private(file, "\n".join(quoted) + "\n")
+
+
 def _example_port(var: Path) -> int:
     """The example server's port, the same at every start so that a backend made of it goes on, unless it is taken."""
     file = var / "example-port"
@@ -124,8 +129,7 @@ class Start:
         static = self._begin_static()
         self._start_servers()
         settings |= {name: os.environ[name] for name in ("DATABASE_URL", "CELERY_BROKER_URL")}
-        quoted = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
-        write_private(self.run / "up.env", "\n".join(quoted) + "\n")
+        write_settings(self.run / "up.env", settings)
         found = self._prepare_data()
         self._finish_static(static)
         self._start_programs(demo=bool(found["demo_present"]))
