@@ -87,7 +87,7 @@ def chosen_settings(options: Namespace, *, var: Path) -> dict[str, str]:
 
 
 def write_settings(file: Path, settings: dict[str, str]) -> None:
-    """Writes settings so that django-environ reads the same values: in double quotes a backslash escapes, as in JSON."""
+    """Writes settings so that django-environ reads the same values: its double quotes escape as JSON's do."""
     quoted = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()]
     write_private(file, "\n".join(quoted) + "\n")
 
