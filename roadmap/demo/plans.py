@@ -69,7 +69,7 @@ PLANS = (
     RoadmapPlan(
         slug=DOCUMENTS,
         name="Document check",
-        summary="Reads a new customer's documents, compares them with the file and drafts the check that a person signs.",
+        summary="Reads a new customer's documents, compares them with the file, drafts the check for a person.",
         programme="Risk and finance",
         industry="Finance and risk",
         business_unit="Customer due diligence",
@@ -118,7 +118,7 @@ PLANS = (
     RoadmapPlan(
         slug=CONTACT,
         name="Contact-centre assistant",
-        summary="Suggests answers on the phone and in chat, looks things up with tools, and writes the notes afterwards.",
+        summary="Suggests answers on the phone and in chat, looks things up with tools, writes the notes.",
         programme="Customer",
         industry="Content and development tools",
         business_unit="Customer service",
