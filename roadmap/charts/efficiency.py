@@ -163,7 +163,7 @@ def _spec(data: EfficiencyData, rows: Sequence[EfficiencyRow]) -> dict[str, Any]
                 "encoding": {"x": x, "y": {"value": -4}, "text": {"field": "text"}},
             },
         ]
-    spec = frame.figure(layers, right=100, height=max(3, len(rows)) * ROW_HEIGHT, top=24)
+    spec = frame.figure(layers, height=max(3, len(rows)) * ROW_HEIGHT)
     return {"data": {"values": values}, **spec}
 
 

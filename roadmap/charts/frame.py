@@ -235,12 +235,11 @@ def level_layers(value: float, text: str, *, style: str, at: int, above: bool = 
     ]
 
 
-def figure(layers: Sequence[Layer], *, height: int = HEIGHT, right: int = 8, top: int = 26) -> dict[str, Any]:
-    """The layers as one spec; `right` leaves room for the labels at the lines' ends, `top` for marks and 'Today'."""
+def figure(layers: Sequence[Layer], *, height: int = HEIGHT) -> dict[str, Any]:
+    """The layers as one spec. Labels beside and above the axes need no padding: the fit counts them."""
     return {
         "width": "container",
         "height": height,
-        "padding": {"left": 6, "right": right, "top": top, "bottom": 6},
         "layer": list(layers),
     }
 

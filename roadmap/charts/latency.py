@@ -163,7 +163,7 @@ def _spec(
     layers += frame.mark_layers(marks)
     layers[0]["encoding"]["x"] = frame.time_axis(data.start_on, data.end_on, most=7)
     layers[0]["encoding"]["y"] = frame.amount_axis()
-    return frame.figure(layers, right=62, height=290)
+    return frame.figure(layers, height=290)
 
 
 def _table(data: LatencyData) -> Table:

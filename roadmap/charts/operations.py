@@ -94,7 +94,7 @@ def _spec(rows: Sequence[OperationRow]) -> dict[str, Any]:
             "encoding": {"y": y, "x": x, "text": {"field": "text", "type": "nominal"}},
         },
     ]
-    spec = frame.figure(layers, right=60, top=6, height=max(2, len(rows)) * ROW_HEIGHT)
+    spec = frame.figure(layers, height=max(2, len(rows)) * ROW_HEIGHT)
     return {"data": {"values": values}, **spec}
 
 

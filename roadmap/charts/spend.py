@@ -133,10 +133,8 @@ def _spec(
         return plain(None if amount is None else amount / divisor)
 
     layers: list[Layer] = [_areas(data, sources, divisor)]
-    right = 8
     if data.forecast and data.forecast.path and not data.is_filtered:
         layers += _forecast_layers(data, data.forecast, divisor)
-        right = 96
     if data.budget and not data.is_filtered:
         label = f"Budget {wording.number(data.budget / divisor)}"
         layers += frame.level_layers(scaled(data.budget) or 0, label, style="budget", at=stamp(data.start_on))
@@ -144,7 +142,7 @@ def _spec(
     layers += frame.mark_layers(marks)
     x = frame.time_axis(data.start_on, data.last_on + DAY)
     layers[0]["encoding"]["x"] = x
-    return frame.figure(layers, right=right, height=290)
+    return frame.figure(layers, height=290)
 
 
 def _areas(data: SpendData, sources: Sequence[Source], divisor: Decimal) -> Layer:

@@ -73,7 +73,7 @@ def throughput_chart(data: ThroughputData) -> Chart:
         line["encoding"]["y"] = frame.amount_axis()
         last_on, last = known[-1]
         label = frame.label_layer(stamp(last_on), plain(last) or 0.0, wording.number(last))
-        spec = frame.figure([line, label, *frame.mark_layers(marks)], right=52, height=230)
+        spec = frame.figure([line, label, *frame.mark_layers(marks)], height=230)
     return Chart(
         id="throughput",
         title=title_of(data),
