@@ -13,85 +13,11 @@ from hypothesis import strategies as st
 from metrics.fold import money_units
 from metrics.format import FIELDS, TAKES, Limits, Unreadable
 from metrics.formats.usage_json import decode_document, decode_lines
+from tests.contracts.bad_records import BAD
 
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 LIMITS = Limits(now=NOW, oldest=datetime(2021, 11, 22, tzinfo=UTC), max_records=10_000)
 GOOD = {"timestamp": "2026-11-22T14:00:00Z", "model": "gpt-4o-mini", "input_tokens": 10, "output_tokens": 5}
-HISTOGRAM = {"bounds_ms": [100, 200], "counts": [1, 2, 3]}
-
-# (what the bad record says beside the good fields, the code it is rejected with)
-BAD = {
-    "wrong type": ({"input_tokens": "812"}, "wrong_type"),
-    "a number for text": ({"model": 5}, "wrong_type"),
-    "true for a number": ({"requests": True}, "wrong_type"),
-    "a fraction of a token": ({"input_tokens": 1.5}, "wrong_type"),
-    "an array for an object": ({"labels": ["a"]}, "bad_labels"),
-    "negative tokens": ({"output_tokens": -1}, "out_of_range"),
-    "negative units": ({"units": -0.5}, "out_of_range"),
-    "no requests": ({"requests": 0}, "out_of_range"),
-    "a huge integer": ({"input_tokens": 10**30}, "out_of_range"),
-    "just past the range": ({"input_tokens": 10**12 + 1}, "out_of_range"),
-    "a future timestamp": ({"timestamp": "2026-11-22T14:35:01Z"}, "timestamp_in_future"),
-    "a timestamp before usage is kept": ({"timestamp": "2021-11-21T23:59:59Z"}, "timestamp_too_old"),
-    "a timestamp without offset": ({"timestamp": "2026-11-22T14:00:00"}, "timestamp_without_offset"),
-    "no timestamp at all": ({"timestamp": "yesterday"}, "bad_timestamp"),
-    "a day that is none": ({"timestamp": "2026-02-30T10:00:00Z"}, "bad_timestamp"),
-    "seconds since 1970": ({"timestamp": 1795356000}, "wrong_type"),
-    "no model": ({"model": None}, "wrong_type"),
-    "an empty model": ({"model": ""}, "bad_length"),
-    "a long model": ({"model": "m" * 201}, "bad_length"),
-    "an unknown field": ({"tokens_in": 5}, "unknown_field"),
-    "an unknown currency": ({"cost": "1.50", "currency": "XYZ"}, "unknown_currency"),
-    "a currency that is none": ({"cost": "1.50", "currency": "usd"}, "bad_format"),
-    "a cost without currency": ({"cost": "1.50"}, "currency_missing"),
-    "a cost as a number": ({"cost": 1.5, "currency": "USD"}, "wrong_type"),
-    "a cost with an exponent": ({"cost": "1e3", "currency": "USD"}, "bad_format"),
-    "a negative cost": ({"cost": "-1", "currency": "USD"}, "bad_format"),
-    "a cost that is no number": ({"cost": "NaN", "currency": "USD"}, "bad_format"),
-    "a cost with 11 decimals": ({"cost": "0.00000000001", "currency": "USD"}, "bad_format"),
-    "a cost with a line end": ({"cost": "1.5\n", "currency": "USD"}, "bad_format"),
-    "a cost in other digits": ({"cost": "١", "currency": "USD"}, "bad_format"),
-    "a cost above 10^9": ({"cost": "1000000000.01", "currency": "USD"}, "out_of_range"),
-    "more errors than requests": ({"requests": 2, "errors": 3}, "errors_exceed_requests"),
-    "more cached than input": ({"cached_input_tokens": 8, "cache_write_input_tokens": 3}, "parts_exceed_input"),
-    "a duration of a sum": ({"requests": 2, "duration_ms": 100}, "not_on_a_sum"),
-    "a score of a sum": ({"requests": 2, "quality": 0.5}, "not_on_a_sum"),
-    "a duration of zero": ({"duration_ms": 0}, "out_of_range"),
-    "a duration of a week": ({"duration_ms": 604_800_000}, "out_of_range"),
-    "a score above one": ({"quality": 1.01}, "out_of_range"),
-    "scores without their number": ({"quality_sum": 3}, "quality_incomplete"),
-    "scores above their number": ({"quality_sum": 3, "quality_count": 2}, "out_of_range"),
-    "both kinds of score": ({"quality": 1, "quality_sum": 1, "quality_count": 1}, "quality_twice"),
-    "a histogram with a count too few": (
-        {"requests": 9, "duration_histogram": {"bounds_ms": [1, 2], "counts": [1, 2]}},
-        "bad_histogram",
-    ),
-    "a histogram that descends": (
-        {"requests": 9, "duration_histogram": {"bounds_ms": [2, 1], "counts": [1, 2, 3]}},
-        "bad_histogram",
-    ),
-    "a histogram with more counts than requests": ({"requests": 5, "duration_histogram": HISTOGRAM}, "bad_histogram"),
-    "a histogram without counts": ({"requests": 9, "duration_histogram": {"bounds_ms": [1]}}, "bad_histogram"),
-    "a histogram with an unknown field": (
-        {"requests": 9, "duration_histogram": {**HISTOGRAM, "unit": "s"}},
-        "unknown_field",
-    ),
-    "a histogram of text": (
-        {"requests": 9, "duration_histogram": {**HISTOGRAM, "counts": ["a", 1, 2]}},
-        "bad_histogram",
-    ),
-    "a histogram and a duration": (
-        {"duration_ms": 5, "duration_histogram": {"bounds_ms": [9], "counts": [1, 0]}},
-        "latency_twice",
-    ),
-    "nine labels": ({"labels": {f"label{n}": "x" for n in range(9)}}, "bad_labels"),
-    "a label that is a number": ({"labels": {"team": 7}}, "bad_labels"),
-    "a label that is too long": ({"labels": {"team": "x" * 201}}, "bad_labels"),
-    "an id on an old record": ({"timestamp": "2026-10-18T23:00:00Z", "id": "a"}, "too_old_for_id"),
-    "an empty id": ({"id": ""}, "bad_length"),
-    "a text that cannot be stored": ({"model": "a\0b"}, "bad_text"),
-    "a label that cannot be stored": ({"labels": {"team": "a\0b"}}, "bad_labels"),
-}
 
 
 def document(*records: dict) -> bytes:
