@@ -1,4 +1,4 @@
-"""The filters of a phase page, out of its address; what is wrong with one is said in words and the rest still counts."""
+"""The filters of a phase page, out of its address; what is wrong with one is said in words, the rest still counts."""
 
 from __future__ import annotations
 
@@ -57,9 +57,14 @@ class Filters:
 
     def without(self, field: str, message: str) -> Filters:
         """The filters without one that cannot be applied."""
-        name = {"from": "from_on", "to": "to_on"}.get(field, field)
-        blank = None if name.endswith("_on") else ""
-        return replace(self, **{name: blank}, problems=(*self.problems, Problem(field, message)))
+        problems = (*self.problems, Problem(field, message))
+        if field == "from":
+            return replace(self, from_on=None, problems=problems)
+        if field == "to":
+            return replace(self, to_on=None, problems=problems)
+        if field == "backend":
+            return replace(self, backend="", problems=problems)
+        return replace(self, model="", problems=problems)
 
     def within(self, start_on: date, end_on: date) -> tuple[Filters, date, date]:
         """The filters, and the days [start, end) that they leave of the phase's [start_on, end_on)."""
