@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from kombu.exceptions import OperationalError as BrokerDown
 
-from metrics import capacity, counting, pull, sources
+from metrics import capacity, counting, pull, push_keys, sources, unpriced
 from metrics.models import Backend, Pull
 
 logger = logging.getLogger(__name__)
@@ -81,3 +81,15 @@ def find_look_alikes() -> None:
     counting.find_look_alikes(counting.local_day(sources.now()))
     linked = Backend.objects.filter(Q(behind__isnull=False) | Q(passing_series__isnull=False)).distinct()
     counting.recount(linked.values_list("pk", flat=True))
+
+
+@shared_task(name="metrics.price_unpriced_usage")
+def price_unpriced_usage() -> None:
+    """Usage of the last 35 days that had no price, where there is one now."""
+    unpriced.price_unpriced_usage(sources.now())
+
+
+@shared_task(name="metrics.drop_expired_keys")
+def drop_expired_keys() -> None:
+    """Idempotency keys after 24 hours, ids of records after 35 days."""
+    push_keys.drop_expired(sources.now())

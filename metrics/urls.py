@@ -2,9 +2,30 @@
 
 from django.urls import URLPattern, path
 
+from metrics.api.prometheus import metrics
+from metrics.views import backends, prices, series
 from metrics.views.send import make_push_token, received, revoke_push_token, send_data, take_back
 
 urlpatterns: list[URLPattern] = [
+    path("metrics", metrics, name="metrics"),
+    # Backends
+    path("backends/", backends.backends, name="backends"),
+    path("backends/new/", backends.backend_choose, name="backend_choose"),
+    path("backends/new/<slug:kind>/", backends.backend_new, name="backend_new"),
+    path("backends/<slug:slug>/", backends.backend, name="backend"),
+    path("backends/<slug:slug>/change/", backends.backend_change, name="backend_change"),
+    path("backends/<slug:slug>/pull/", backends.backend_pull, name="backend_pull"),
+    path("backends/<slug:slug>/remove/", backends.backend_remove, name="backend_remove"),
+    path("backends/<slug:slug>/backfill/", backends.backend_backfill, name="backend_backfill"),
+    path("backends/<slug:slug>/link/", series.backend_link, name="backend_link"),
+    path("backends/<slug:slug>/rate-cards/", prices.rate_card_add, name="rate_card_add"),
+    path("backends/<slug:slug>/rate-cards/<int:pk>/", prices.rate_card_change, name="rate_card_change"),
+    path("backends/<slug:slug>/rate-cards/<int:pk>/remove/", prices.rate_card_remove, name="rate_card_remove"),
+    path("backends/<slug:slug>/prices/", prices.own_price_add, name="own_price_add"),
+    path("backends/<slug:slug>/prices/<int:pk>/remove/", prices.own_price_remove, name="own_price_remove"),
+    path("series/<int:pk>/allocation/", series.series_allocation, name="series_allocation"),
+    path("series/<int:pk>/through/", series.series_through, name="series_through"),
+    path("look-alikes/<int:pk>/", series.look_alike_decide, name="look_alike_decide"),
     # Send data
     path("send/", send_data, name="send_data"),
     path("send/token/", make_push_token, name="make_push_token"),

@@ -1,0 +1,365 @@
+"""What the pages and the API show of backends: plain values, scoped to what the asker may see."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from accounts.access import Asker, can_change_backends, can_see_backends, visible_workloads
+from metrics import series as read_door
+from metrics import sources
+from metrics.actions.backends import can_be_read_back
+from metrics.connectors import REGISTRY, connector_for
+from metrics.errors import RuleViolation
+from metrics.figures import CrossCheck, Scope, Sums
+from metrics.models import Allocation, Backend, LedgerEntry, LookAlike, OwnPrice, Pull, RateCard, Series
+from metrics.usage import FeedKind, SeriesKind
+
+PULLS_SHOWN = 12
+RESTATEMENTS_SHOWN = 10
+WINDOW_DAYS = 28
+MONTHS_SHOWN = 6
+# A pull that should have come and did not, beyond the interval.
+LATE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a backend is, as tone, word and sentence."""
+
+    tone: str
+    word: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Whose a series is."""
+
+    name: str
+    slug: str
+    workload_id: int
+    ratio: Decimal
+    from_on: date
+
+
+@dataclass(slots=True)
+class SeriesRow:
+    """One series with its last four weeks and its allocation."""
+
+    series: Series
+    sums: Sums | None
+    shares: list[Share]
+
+    @property
+    def unallocated(self) -> Decimal:
+        return 1 - sum((share.ratio for share in self.shares), Decimal(0))
+
+    @property
+    def tokens(self) -> Any:
+        return self.sums.total("tokens") if self.sums else None
+
+    @property
+    def requests(self) -> Any:
+        return self.sums.total("requests") if self.sums else None
+
+    @property
+    def spend(self) -> Any:
+        return self.sums.spend if self.sums else None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthRow:
+    """Billed against estimated."""
+
+    month: date
+    billed: Decimal | None
+    estimated: Decimal | None
+    spend: Decimal | None
+
+    @property
+    def gap(self) -> Decimal | None:
+        if self.billed is None or self.estimated is None:
+            return None
+        return self.billed - self.estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """What a later statement changed of hours already known."""
+
+    at: datetime
+    hours: int
+    first_hour: datetime
+    tokens: int | None
+    billed: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """How far the reading back has come."""
+
+    from_on: date
+    read_back_to: date
+    days_left: int
+    days_in_all: int
+
+    @property
+    def days_done(self) -> int:
+        return self.days_in_all - self.days_left
+
+
+@dataclass(slots=True)
+class BackendPage:
+    """Everything on the page of one backend."""
+
+    backend: Backend
+    title: str
+    state: State
+    may_change: bool
+    pulls: list[Pull]
+    series: list[SeriesRow]
+    months: list[MonthRow]
+    rate_cards: list[RateCard]
+    own_prices: list[OwnPrice]
+    restatements: list[Restatement]
+    cross_checks: list[CrossCheck]
+    look_alikes: list[LookAlike]
+    backfill: Backfill | None
+    can_be_read_back: bool
+    not_offered: Mapping[str, str] = field(default_factory=dict)
+    window: tuple[date, date] | None = None
+    is_waiting: bool = False
+
+
+def visible_backends(asker: Asker) -> QuerySet[Backend]:
+    """Admins and executives see all; managers and contributors those that serve their workloads."""
+    backends = Backend.objects.all()
+    if not can_see_backends(asker):
+        return backends.none()
+    if asker.user.reads_all and (asker.token is None or asker.token.workload_id is None):
+        return backends
+    return backends.filter(
+        Q(Exists(_series_of(asker).filter(backend=OuterRef("pk")))) | Q(default_workload__in=visible_workloads(asker))
+    )
+
+
+def visible_series(asker: Asker) -> QuerySet[Series]:
+    """The series that the asker may see: all, or those that serve their workloads."""
+    if not can_see_backends(asker):
+        return Series.objects.none()
+    if asker.user.reads_all and (asker.token is None or asker.token.workload_id is None):
+        return Series.objects.all()
+    return _series_of(asker)
+
+
+def _series_of(asker: Asker) -> QuerySet[Series]:
+    mine = visible_workloads(asker)
+    allocated = Allocation.objects.filter(series=OuterRef("pk"), workload__in=mine)
+    return Series.objects.filter(Q(Exists(allocated)) | Q(workload__in=mine))
+
+
+def title_of(kind: str) -> str:
+    """What people call a kind of backend."""
+    if kind == sources.PUSH_ONLY:
+        return "Pushed to"
+    try:
+        return connector_for(kind).title
+    except RuleViolation:
+        return kind
+
+
+def state_of(backend: Backend, now: datetime) -> State:
+    """How the backend is."""
+    if backend.connector == sources.PUSH_ONLY:
+        return State("green", "Pushed to")
+    if not backend.is_enabled:
+        return State("off", "No longer pulled", "What it has counted stays.")
+    if backend.problem and backend.is_problem_permanent:
+        return State("red", "Needs you", backend.problem)
+    if backend.failures_in_a_row:
+        return State("amber", "Tried again", backend.problem)
+    if backend.problem:
+        return State("amber", "Partly read", backend.problem)
+    if backend.data_until is None:
+        return State("none", "First pull to come")
+    if now - backend.data_until > timedelta(minutes=backend.pull_every_minutes) * 2 + timedelta(hours=1) + LATE:
+        return State("amber", "Late", "It should have been pulled by now: is a worker running?")
+    return State("green", "Answers")
+
+
+def backend_list(asker: Asker) -> list[tuple[Backend, State, str, int]]:
+    """(backend, state, title of its kind, series) of every visible backend, those that need somebody first."""
+    now = timezone.now()
+    backends = visible_backends(asker).select_related("behind").annotate(series_count=Count("series", distinct=True))
+    rows = [(one, state_of(one, now), title_of(one.connector), one.series_count) for one in backends]
+    order = {"red": 0, "amber": 1}
+    return sorted(rows, key=lambda row: (order.get(row[1].tone, 2), not row[0].is_enabled))
+
+
+def open_look_alikes(asker: Asker) -> QuerySet[LookAlike]:
+    """Pairs that need a decision; shown to those who see both sides."""
+    mine = visible_series(asker).values("pk")
+    return (
+        LookAlike.objects.filter(decision=LookAlike.Decision.OPEN, first__in=mine, second__in=mine)
+        .select_related("first__backend", "second__backend", "first__workload", "second__workload")
+        .order_by("-on", "pk")
+    )
+
+
+def backend_page(asker: Asker, backend: Backend) -> BackendPage:
+    """The page of one backend, which the asker may see."""
+    now = timezone.now()
+    today = now.astimezone(settings.REPORTING_ZONE).date()
+    reads_all = asker.user.reads_all and (asker.token is None or asker.token.workload_id is None)
+    workload_ids = None if reads_all else tuple(visible_workloads(asker).values_list("pk", flat=True))
+    window = (today - timedelta(days=WINDOW_DAYS - 1), today + timedelta(days=1))
+    pulls = list(backend.pulls.select_related("receipt")[:PULLS_SHOWN])
+    return BackendPage(
+        backend=backend,
+        title=title_of(backend.connector),
+        state=state_of(backend, now),
+        may_change=can_change_backends(asker),
+        pulls=pulls if reads_all else [],
+        series=_series_rows(asker, backend, window, workload_ids, today),
+        months=_months(backend, workload_ids, today),
+        rate_cards=list(backend.rate_cards.order_by("-valid_from_on")),
+        own_prices=list(OwnPrice.objects.filter(Q(backend=backend) | Q(backend=None, provider=backend.provider))),
+        restatements=_restatements(backend) if reads_all else [],
+        cross_checks=_cross_checks(backend, window, workload_ids),
+        look_alikes=list(open_look_alikes(asker).filter(Q(first__backend=backend) | Q(second__backend=backend))),
+        backfill=_backfill(backend, now),
+        can_be_read_back=can_be_read_back(backend.connector) and backend.is_enabled,
+        not_offered=_not_offered(backend),
+        window=(window[0], today),
+        is_waiting=_is_waiting(backend, pulls),
+    )
+
+
+def _series_rows(
+    asker: Asker,
+    backend: Backend,
+    window: tuple[date, date],
+    workload_ids: tuple[int, ...] | None,
+    today: date,
+) -> list[SeriesRow]:
+    found = list(
+        visible_series(asker)
+        .filter(backend=backend)
+        .select_related("workload", "through")
+        .order_by("kind", "model", "operation", "pk")
+    )
+    scope = Scope(start_on=window[0], end_on=window[1], workload_ids=workload_ids, backend_id=backend.pk)
+    sums = {row.key["series"]: row.sums for row in read_door.usage(scope, by=("series",))}
+    shares: dict[int, list[Share]] = defaultdict(list)
+    allocations = (
+        Allocation.objects.filter(series__in=found, valid_from_on__lte=today)
+        .filter(Q(valid_until_on=None) | Q(valid_until_on__gt=today))
+        .select_related("workload")
+    )
+    for one in allocations:
+        if workload_ids is None or one.workload_id in workload_ids:
+            shares[one.series_id].append(
+                Share(one.workload.name, one.workload.slug, one.workload_id, one.share_ratio, one.valid_from_on)
+            )
+    return [SeriesRow(one, sums.get(one.pk), shares[one.pk]) for one in found]
+
+
+def _months(backend: Backend, workload_ids: tuple[int, ...] | None, today: date) -> list[MonthRow]:
+    start = today.replace(day=1)
+    for _ in range(MONTHS_SHOWN - 1):
+        start = (start - timedelta(days=1)).replace(day=1)
+    scope = Scope(start_on=start, end_on=today + timedelta(days=1), workload_ids=workload_ids, backend_id=backend.pk)
+    rows = read_door.usage(scope, grain="month")
+    return [
+        MonthRow(row.period, row.sums.billed, row.sums.estimated, row.sums.spend)
+        for row in reversed(rows)
+        if row.period is not None and row.sums.spend is not None
+    ]
+
+
+def _cross_checks(
+    backend: Backend, window: tuple[date, date], workload_ids: tuple[int, ...] | None
+) -> list[CrossCheck]:
+    scope = Scope(start_on=window[0], end_on=window[1], workload_ids=workload_ids, backend_id=backend.pk)
+    return list(read_door.cross_checks(scope))
+
+
+def _restatements(backend: Backend) -> list[Restatement]:
+    """Receipts that changed hours which an earlier receipt of the same feed had stated. Counters only add."""
+    if not can_be_read_back(backend.connector):
+        return []
+    earlier = LedgerEntry.objects.filter(
+        feed=OuterRef("feed"), series=OuterRef("series"), hour=OuterRef("hour"), receipt__lt=OuterRef("receipt")
+    )
+    receipts = backend.receipts.filter(kind=FeedKind.USAGE).order_by("-pk").values_list("pk", flat=True)[:100]
+    entries = (
+        LedgerEntry.objects.filter(receipt__in=list(receipts), feed__kind__in=(FeedKind.USAGE, FeedKind.STATEMENT))
+        .filter(Exists(earlier))
+        .select_related("receipt")
+        .order_by("-receipt_id", "hour")
+    )
+    by_receipt: dict[int, list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        by_receipt[entry.receipt_id].append(entry)
+    found = []
+    for rows in list(by_receipt.values())[:RESTATEMENTS_SHOWN]:
+        tokens = [value for row in rows for value in (row.input_tokens, row.output_tokens) if value is not None]
+        billed: dict[str, Decimal] = defaultdict(Decimal)
+        for row in rows:
+            if row.billed_cost:
+                billed[row.currency] += row.billed_cost
+        found.append(
+            Restatement(
+                at=rows[0].receipt.created_at,
+                hours=len({row.hour for row in rows}),
+                first_hour=min(row.hour for row in rows),
+                tokens=sum(tokens) if tokens else None,
+                billed=dict(billed),
+            )
+        )
+    return found
+
+
+def _backfill(backend: Backend, now: datetime) -> Backfill | None:
+    if backend.backfill_from is None or backend.backfill_cursor is None:
+        return None
+    zone = settings.REPORTING_ZONE
+    until = backend.data_until or now
+    return Backfill(
+        from_on=backend.backfill_from.astimezone(zone).date(),
+        read_back_to=backend.backfill_cursor.astimezone(zone).date(),
+        days_left=max((backend.backfill_cursor - backend.backfill_from).days, 0),
+        days_in_all=max((until - backend.backfill_from).days, 1),
+    )
+
+
+def _not_offered(backend: Backend) -> Mapping[str, str]:
+    if backend.connector == sources.PUSH_ONLY:
+        return {}
+    try:
+        return connector_for(backend.connector).not_offered
+    except RuleViolation:
+        return {}
+
+
+def _is_waiting(backend: Backend, pulls: Sequence[Pull]) -> bool:
+    """Whether something is about to appear, so that the page should look again by itself."""
+    if not backend.is_enabled or backend.connector == sources.PUSH_ONLY:
+        return False
+    if backend.backfill_cursor is not None or any(pull.outcome == Pull.Outcome.RUNNING for pull in pulls):
+        return True
+    is_young = timezone.now() - backend.created_at < timedelta(minutes=5)
+    has_series = Series.objects.filter(backend=backend, kind=SeriesKind.USAGE).exists()
+    return is_young and not has_series and not backend.is_problem_permanent
+
+
+__all__ = ["REGISTRY", "BackendPage", "backend_list", "backend_page", "open_look_alikes", "visible_backends"]

@@ -1,0 +1,314 @@
+"""Forms about backends. What a connector asks for is drawn from its own declaration; actions do the saving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.models import Workload
+from metrics.actions.backends import PULL_INTERVALS, can_be_read_back, pull_interval_of
+from metrics.connector import Connector, Parameter, ParameterKind
+from metrics.errors import RuleViolation
+from metrics.models import Backend, OwnPrice, RateCard
+from metrics.usage import MeasuredAt
+from web.forms import Form, ModelForm
+
+BACKFILL_DAYS = 30
+INTERVAL_NAMES = {1: "minute", 5: "5 minutes", 15: "15 minutes", 60: "hour", 360: "6 hours", 1440: "day"}
+STORED = "Stored. Leave empty to keep it."
+
+
+class BackendForm(Form):
+    """The parameters of one connector, and what every backend has. `backend`: the one to change."""
+
+    def __init__(
+        self, *args: Any, connector: type[Connector] | None, backend: Backend | None = None, **kwargs: Any
+    ) -> None:
+        self.connector, self.backend = connector, backend
+        super().__init__(*args, **kwargs)
+        self.parameters = connector.parameters if connector else ()
+        self.fields["name"] = forms.CharField(max_length=200, help_text="As people here call it.")
+        for parameter in self.parameters:
+            self.fields[parameter.name] = _field_of(parameter, is_stored=self._is_stored(parameter))
+            if parameter.is_secret and not parameter.required and self._is_stored(parameter):
+                self.fields[f"clear_{parameter.name}"] = forms.BooleanField(
+                    required=False, label=f"Remove the stored {parameter.label.lower()}"
+                )
+        self.fields["default_workload"] = forms.ModelChoiceField(
+            Workload.objects.all(),
+            required=False,
+            label="Its usage belongs to",
+            empty_label="no roadmap yet",
+            help_text="For series that are new; each can be given to others, in shares, on the backend's page.",
+        )
+        self.fields["hardware"] = forms.CharField(
+            max_length=100, required=False, help_text="For example 2 x H100. Empty for an API."
+        )
+        self.fields["measured_at"] = forms.ChoiceField(
+            choices=[("server", "At the server or provider"), ("gateway", "At a gateway in front of it")],
+            label="Where it sees requests",
+            initial=str(connector.measured_at) if connector else "server",
+        )
+        if connector is not None:
+            self.fields["pull_every_minutes"] = forms.TypedChoiceField(
+                choices=[(minutes, INTERVAL_NAMES[minutes]) for minutes in PULL_INTERVALS],
+                coerce=int,
+                label="Pull every",
+                initial=pull_interval_of(connector),
+            )
+            if backend is None and can_be_read_back(connector.kind):
+                today = timezone.now().astimezone(settings.REPORTING_ZONE).date()
+                self.fields["backfill_from_on"] = forms.DateField(
+                    required=False,
+                    label="Read back to",
+                    initial=today - timedelta(days=BACKFILL_DAYS),
+                    help_text="What it knows of the time before, read step by step. Empty: from now on.",
+                )
+        if backend is not None:
+            self._fill(backend)
+        self._look()
+
+    def _is_stored(self, parameter: Parameter) -> bool:
+        return parameter.is_secret and self.backend is not None and bool(self.backend.secrets)
+
+    def _fill(self, backend: Backend) -> None:
+        for name in ("name", "hardware", "measured_at", "pull_every_minutes", "default_workload"):
+            if name in self.fields:
+                self.fields[name].initial = getattr(backend, name)
+        for parameter in self.parameters:
+            value = backend.parameters.get(parameter.name)
+            if not parameter.is_secret and value is not None:
+                self.fields[parameter.name].initial = "\n".join(value) if isinstance(value, list) else value
+
+    def _look(self) -> None:
+        """Fields that were added after LookMixin has run get the same widgets."""
+        for name, field in self.fields.items():
+            if isinstance(field, forms.DateField):
+                field.widget.input_type = "date"
+                field.widget.format = "%Y-%m-%d"
+            if name in ("name", "hardware"):
+                field.widget.attrs["autocomplete"] = "off"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for parameter in self.parameters:
+            if parameter.name not in cleaned:
+                continue
+            value = cleaned[parameter.name]
+            if not value and self._is_stored(parameter):
+                continue
+            try:
+                parameter.clean(value)
+            except RuleViolation as violation:
+                self.add_violation(violation)
+        return cleaned
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What was entered for the connector's parameters."""
+        return {parameter.name: self.cleaned_data.get(parameter.name) for parameter in self.parameters}
+
+    @property
+    def rest(self) -> dict[str, Any]:
+        """What was entered besides, as the actions' keywords."""
+        names = ("name", "measured_at", "hardware", "default_workload", "pull_every_minutes", "backfill_from_on")
+        return {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
+
+    @property
+    def cleared(self) -> frozenset[str]:
+        return frozenset(p.name for p in self.parameters if self.cleaned_data.get(f"clear_{p.name}"))
+
+
+def _field_of(parameter: Parameter, *, is_stored: bool) -> forms.Field:
+    attrs = {"placeholder": parameter.placeholder} if parameter.placeholder else {}
+    common: dict[str, Any] = {
+        "label": parameter.label,
+        "required": parameter.required and not is_stored,
+        "help_text": f"{parameter.help} {STORED}".strip() if is_stored else parameter.help,
+        "initial": parameter.default,
+    }
+    if parameter.kind is ParameterKind.CHOICE:
+        return forms.ChoiceField(choices=parameter.choices, **common)
+    if parameter.kind is ParameterKind.INTEGER:
+        return forms.IntegerField(min_value=parameter.minimum, max_value=parameter.maximum, **common)
+    if parameter.is_list:
+        # A secret of several lines is never drawn again: it has no initial value.
+        rows = {"rows": "3", "spellcheck": "false", "autocomplete": "off"}
+        return forms.CharField(widget=forms.Textarea(attrs={**attrs, **rows}), max_length=20_000, **common)
+    if parameter.is_secret:
+        widget = forms.PasswordInput(attrs={**attrs, "autocomplete": "new-password"}, render_value=False)
+        return forms.CharField(widget=widget, max_length=4_000, **common)
+    if parameter.kind is ParameterKind.URL:
+        attrs |= {"inputmode": "url", "spellcheck": "false"}
+    return forms.CharField(widget=forms.TextInput(attrs=attrs), max_length=2_000, **common)
+
+
+class AllocationForm(Form):
+    """Shares in percent, one field for each roadmap that the asker may see."""
+
+    from_on = forms.DateField(label="From", required=False, help_text="Empty: from the beginning.")
+
+    def __init__(self, *args: Any, workloads: Iterable[Workload], shares: dict[int, Decimal], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.workloads = list(workloads)
+        for workload in self.workloads:
+            share = shares.get(workload.pk)
+            self.fields[f"share_{workload.pk}"] = forms.DecimalField(
+                label=workload.name,
+                required=False,
+                min_value=Decimal(0),
+                max_value=Decimal(100),
+                max_digits=11,
+                decimal_places=8,
+                initial=None if share is None else _plain(share * 100),
+                widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": "6"}),
+            )
+
+    @property
+    def shares(self) -> list[tuple[Workload, Decimal]]:
+        """(workload, share as a ratio) of those above zero."""
+        found = ((workload, self.cleaned_data.get(f"share_{workload.pk}")) for workload in self.workloads)
+        return [(workload, percent / 100) for workload, percent in found if percent]
+
+
+def _plain(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class LinkForm(Form):
+    """Which gateway a backend stands behind."""
+
+    gateway = forms.ModelChoiceField(
+        Backend.objects.none(), required=False, label="Stands behind", empty_label="nothing: it counts by itself"
+    )
+    from_on = forms.DateField(
+        required=False, label="From", help_text="From this day on the gateway counts. Empty: today."
+    )
+
+    def __init__(self, *args: Any, backend: Backend, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["gateway"].queryset = Backend.objects.exclude(pk=backend.pk)  # type: ignore[attr-defined]
+        self.fields["gateway"].initial = backend.behind
+        self.fields["from_on"].initial = backend.behind_from_on
+
+
+class ThroughForm(Form):
+    """Which backend the traffic of a push goes through."""
+
+    backend = forms.ModelChoiceField(
+        Backend.objects.all(), required=False, label="Goes through", empty_label="not known"
+    )
+
+
+class BackfillForm(Form):
+    """How far back to read."""
+
+    from_on = forms.DateField(label="Read back to")
+
+
+class RateCardForm(ModelForm):
+    """What capacity costs; the action checks what is plausible."""
+
+    class Meta:
+        model = RateCard
+        fields = (
+            "kind",
+            "units",
+            "unit_name",
+            "currency",
+            "rate_per_unit_hour",
+            "purchase_amount",
+            "purchased_on",
+            "amortisation_months",
+            "rated_watts",
+            "pue",
+            "price_per_kwh",
+            "while_up",
+            "valid_from_on",
+            "valid_until_on",
+        )
+        labels = {  # noqa: RUF012 - Django's own way
+            "units": "How many",
+            "unit_name": "Of what",
+            "rate_per_unit_hour": "Rate for one and hour",
+            "purchase_amount": "Purchase, all together",
+            "amortisation_months": "Months of amortisation",
+            "rated_watts": "Watts of one",
+            "pue": "PUE",
+            "price_per_kwh": "Price per kWh",
+            "while_up": "Costs only while the server is up",
+            "valid_from_on": "From",
+            "valid_until_on": "Until",
+        }
+        help_texts = {  # noqa: RUF012
+            "rate_per_unit_hour": "Rented: without tax. A price by the month is divided by 730.",
+            "purchase_amount": "Owned: what all of them cost.",
+            "valid_until_on": "The day after its last. Empty: until another card begins.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["currency"].initial = settings.REPORTING_CURRENCY
+        self.fields["kind"].initial = RateCard.Kind.RENTED
+        self.fields["valid_from_on"].initial = timezone.now().astimezone(settings.REPORTING_ZONE).date()
+
+    def clean_currency(self) -> str:
+        return str(self.cleaned_data["currency"]).upper()
+
+    def _post_clean(self) -> None:
+        """The action fills the row: a form that was refused must not have changed it."""
+
+
+class OwnPriceForm(ModelForm):
+    """A negotiated price per million tokens."""
+
+    class Meta:
+        model = OwnPrice
+        fields = (
+            "provider",
+            "model",
+            "service_tier",
+            "currency",
+            "input_per_million",
+            "cached_input_per_million",
+            "cache_write_input_per_million",
+            "output_per_million",
+            "valid_from_on",
+        )
+        labels = {  # noqa: RUF012 - Django's own way
+            "input_per_million": "Input, per million tokens",
+            "cached_input_per_million": "Cached input, per million",
+            "cache_write_input_per_million": "Cache write, per million",
+            "output_per_million": "Output, per million",
+            "valid_from_on": "From",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["currency"].initial = settings.REPORTING_CURRENCY
+        self.fields["valid_from_on"].initial = timezone.now().astimezone(settings.REPORTING_ZONE).date()
+
+    def clean_currency(self) -> str:
+        return str(self.cleaned_data["currency"]).upper()
+
+    def _post_clean(self) -> None:
+        """As of RateCardForm."""
+
+
+__all__ = [
+    "AllocationForm",
+    "BackendForm",
+    "BackfillForm",
+    "LinkForm",
+    "MeasuredAt",
+    "OwnPriceForm",
+    "RateCardForm",
+    "ThroughForm",
+]
