@@ -231,6 +231,8 @@ KEPT_LABELS = env.list(
         "feature",
     ],
 )
+# Who asks /metrics sends this as a bearer token; empty: the address is not there.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 PUSH_MAX_RECORDS = 10_000
 PUSH_MAX_BYTES = 16 * 1024 * 1024
 # Weight of an input token against an output token where GPU hours are shared out by tokens (measures.md, Money).

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from functools import lru_cache
 
@@ -158,7 +158,7 @@ def fold(
         if key.currency:
             money = _stated(records)
         else:
-            currency, money = _estimated(identity, hour.date(), records, batch, folded)
+            currency, money = _estimated(identity, hour, records, batch, folded)
         cell = FoldedCell(identity, hour, currency, money=money)
         _add_up(cell, records, batch.fields)
         there = folded.cells.get((identity, hour, currency))
@@ -348,13 +348,13 @@ def _stated(records: list[Record]) -> Decimal:
 
 
 def _estimated(
-    identity: SeriesIdentity, on: date, records: list[Record], batch: Batch, folded: Folded
+    identity: SeriesIdentity, hour: datetime, records: list[Record], batch: Batch, folded: Folded
 ) -> tuple[str, Decimal | None]:
     """Currency and cost of the group's tokens; ('', None) where nothing could be priced."""
-    if has_reserved_capacity(identity.backend_id, on):
+    if has_reserved_capacity(identity.backend_id, hour.astimezone(settings.REPORTING_ZONE).date()):
         return "", None
     key = identity.key
-    price = price_for(key.provider, key.model, key.service_tier, on, backend_id=identity.backend_id)
+    price = price_for(key.provider, key.model, key.service_tier, hour.date(), backend_id=identity.backend_id)
     priced = [] if price is None else _priceable(records, key.operation)
     if len(priced) < len(records):
         known = {id(record) for record in priced}

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.access import Asker, can, visible_workloads
 from accounts.audit import record
 from accounts.models import Role, Token
-from metrics import counting, ledger
+from metrics import counting, ledger, unpriced
 from metrics.errors import RuleViolation
 from metrics.fold import DEFAULTS, Folded, PlaceKey, fold, place_keys
 from metrics.format import Batch, Limits, Rejection
@@ -239,6 +239,7 @@ def reverse_receipt(asker: Asker, receipt: Receipt) -> Receipt:
         raise PermissionDenied("Taking a push back needs the role of a contributor for its roadmap.")
     reversal = ledger.reverse(receipt, by=asker)
     release(receipt)
+    unpriced.settle(receipt.entries.values_list("series_id", "hour"))
     record(
         asker,
         action="reverse_receipt",
