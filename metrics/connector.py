@@ -289,6 +289,11 @@ class Connector(ABC):
         """Refuse combinations of values; a connector that has such rules overrides it. Raises RuleViolation."""
 
     @classmethod
+    def offer(cls, values: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, str]]:
+        """Return `reports` and `not_offered` of a backend with these parameters, without connecting."""
+        return cls.reports, cls.not_offered
+
+    @classmethod
     def secrets(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Return what must never be shown, from values of the secret kinds ('Name: value' lines give the value too)."""
         found: list[str] = []

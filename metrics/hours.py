@@ -35,7 +35,7 @@ def add_hours(keys: Sequence[CellKey], values: Mapping[str, Sequence[int | Decim
     action = f"DO UPDATE SET {updates}" if measures else "DO NOTHING"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO metrics_usagehour AS h (series_id, hour, currency{rows.columns(measures)}) "  # noqa: S608
+            f"INSERT INTO metrics_usagehour AS h (series_id, hour, currency{rows.columns(measures)}) "
             f"SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]{rows.arrays(measures)}) "
             f"ON CONFLICT (series_id, hour, currency) {action}",
             [*key_arrays(keys), *(rows.numbers(values[m]) for m in measures)],
@@ -117,20 +117,20 @@ def sum_again(series_hours: Iterable[tuple[int, datetime]]) -> None:
     with connection.cursor() as cursor:
         ids = _lock_hours(cursor, wanted)
         cursor.execute(
-            f"UPDATE metrics_usagehour h SET ({_NAMES}) = ROW({_FROM_SUMS}) FROM ("  # noqa: S608
+            f"UPDATE metrics_usagehour h SET ({_NAMES}) = ROW({_FROM_SUMS}) FROM ("
             f"SELECT k.id, {_SUMS} FROM metrics_usagehour k LEFT JOIN ({_VALID_ENTRIES}) "
             "ON e.series_id = k.series_id AND e.hour = k.hour AND e.currency = k.currency "
             "WHERE k.id = ANY(%s::bigint[]) GROUP BY k.id) t WHERE t.id = h.id",
             [ids],
         )
         cursor.execute(
-            f"DELETE FROM metrics_usagehour WHERE id = ANY(%s::bigint[]) AND {_ALL_UNKNOWN}",  # noqa: S608
+            f"DELETE FROM metrics_usagehour WHERE id = ANY(%s::bigint[]) AND {_ALL_UNKNOWN}",
             [ids],
         )
         mark_stale(ordered)
         ids = _lock_histograms(cursor, wanted)
         cursor.execute(
-            'UPDATE metrics_histogramhour h SET "window" = t.held FROM ('  # noqa: S608
+            'UPDATE metrics_histogramhour h SET "window" = t.held FROM ('
             "SELECT k.id, COALESCE(histogram_sum(g.\"window\") FILTER (WHERE NOT r.is_void), '{}') AS held "
             "FROM metrics_histogramhour k "
             "LEFT JOIN metrics_ledgerentry e ON e.series_id = k.series_id AND e.hour = k.hour "
@@ -146,7 +146,7 @@ def sum_again(series_hours: Iterable[tuple[int, datetime]]) -> None:
 def _lock_hours(cursor: CursorWrapper, wanted: Sequence[str]) -> str:
     """Make rows that the ledger has and the hours lack, lock all, and return their ids as an array literal."""
     cursor.execute(
-        "INSERT INTO metrics_usagehour (series_id, hour, currency) "  # noqa: S608
+        "INSERT INTO metrics_usagehour (series_id, hour, currency) "
         "SELECT DISTINCT e.series_id, e.hour, e.currency FROM unnest(%s::bigint[], %s::timestamptz[]) AS i (s, t) "
         f"JOIN ({_VALID_ENTRIES}) ON e.series_id = i.s AND e.hour = i.t ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
         wanted,
@@ -162,7 +162,7 @@ def _lock_hours(cursor: CursorWrapper, wanted: Sequence[str]) -> str:
 
 def _lock_histograms(cursor: CursorWrapper, wanted: Sequence[str]) -> str:
     cursor.execute(
-        'INSERT INTO metrics_histogramhour (series_id, hour, measure, bounds_id, "window") '  # noqa: S608
+        'INSERT INTO metrics_histogramhour (series_id, hour, measure, bounds_id, "window") '
         "SELECT DISTINCT e.series_id, e.hour, g.measure, g.bounds_id, '{}'::bigint[] "
         "FROM unnest(%s::bigint[], %s::timestamptz[]) AS i (s, t) "
         f"JOIN ({_VALID_ENTRIES}) ON e.series_id = i.s AND e.hour = i.t "

@@ -164,7 +164,7 @@ def _held(feed: Feed, window: Window) -> Batch:
     params: list[int | datetime] = [feed.pk, window.start, window.end]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT e.series_id, e.hour, e.currency{rows.summed(ADDITIVE_MEASURES, 'e.')} "  # noqa: S608
+            f"SELECT e.series_id, e.hour, e.currency{rows.summed(ADDITIVE_MEASURES, 'e.')} "
             f"{valid.format('')} GROUP BY 1, 2, 3",
             params,
         )
@@ -175,7 +175,7 @@ def _held(feed: Feed, window: Window) -> Batch:
                 if value is not None
             }
         cursor.execute(
-            'SELECT e.series_id, e.hour, e.currency, g.measure, g.bounds_id, histogram_sum(g."window") '  # noqa: S608
+            'SELECT e.series_id, e.hour, e.currency, g.measure, g.bounds_id, histogram_sum(g."window") '
             f"{valid.format('JOIN metrics_ledgerhistogram g ON g.entry_id = e.id')} GROUP BY 1, 2, 3, 4, 5",
             params,
         )
@@ -230,7 +230,7 @@ def _write_opposite(taken: Receipt, opposite: Receipt) -> None:
     negated = "".join(f", -SUM({name})" for name in ADDITIVE_MEASURES)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO metrics_ledgerentry "  # noqa: S608
+            "INSERT INTO metrics_ledgerentry "
             f"(receipt_id, feed_id, series_id, hour, currency{rows.columns(ADDITIVE_MEASURES)}) "
             f"SELECT %s::bigint, feed_id, series_id, hour, currency{negated} FROM metrics_ledgerentry "
             "WHERE receipt_id = %s GROUP BY feed_id, series_id, hour, currency",

@@ -150,7 +150,7 @@ def _insert_entries(
     measures = list(values)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO metrics_ledgerentry (receipt_id, feed_id, series_id, hour, currency{rows.columns(measures)}) "  # noqa: S608
+            f"INSERT INTO metrics_ledgerentry (receipt_id, feed_id, series_id, hour, currency{rows.columns(measures)}) "
             f"SELECT %s::bigint, %s::bigint, i.* FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]"
             f"{rows.arrays(measures)}) AS i" + (" RETURNING id, series_id, hour, currency" if returning else ""),
             [receipt.pk, feed.pk, *hours.key_arrays(keys), *(rows.numbers(values[m]) for m in measures)],

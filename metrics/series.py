@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from metrics import exchange_rates as _rates
 from metrics.figures import (
     Attention,
     CrossCheck,
@@ -20,6 +21,9 @@ from metrics.figures import (
     UsageRow,
 )
 from metrics.money import Rates
+from metrics.reads import latency as _latency
+from metrics.reads import sources as _sources
+from metrics.reads import usage as _usage
 
 
 def usage(scope: Scope, *, by: tuple[Dimension, ...] = (), grain: Grain | None = None) -> list[UsageRow]:
@@ -28,7 +32,7 @@ def usage(scope: Scope, *, by: tuple[Dimension, ...] = (), grain: Grain | None =
     `grain` 'week': ISO weeks from Monday. Periods at the edges hold only days of the scope. Ask once with every
     dimension that a page needs and add up with `figures.roll_up`.
     """
-    raise NotImplementedError
+    return _usage.usage(scope, by, grain)
 
 
 def latency(
@@ -42,39 +46,39 @@ def latency(
 
     Sources that see the same request at different places must not be merged: 'measured_at' is always added to `by`.
     """
-    raise NotImplementedError
+    return _latency.latency(scope, measures, by, grain)
 
 
 def workloads_spend(workload_windows: Mapping[int, tuple[date, date]], *, include_demo: bool = True) -> dict[int, Sums]:
     """The sums of each workload over its own half-open window of local days; empty sums where there is no usage."""
-    raise NotImplementedError
+    return _usage.workloads_spend(workload_windows, include_demo=include_demo)
 
 
 def freshness(workload_ids: Sequence[int] | None = None) -> list[SourceFreshness]:
     """How far the data of each backend goes that serves these workloads (None: all)."""
-    raise NotImplementedError
+    return _sources.freshness(workload_ids)
 
 
 def cross_checks(scope: Scope) -> list[CrossCheck]:
     """Linked sources side by side: the one that counts, the other one and the gap."""
-    raise NotImplementedError
+    return _sources.cross_checks(scope)
 
 
 def attention(workload_ids: Sequence[int] | None = None) -> list[Attention]:
     """What needs a decision about usage. `workload_ids`: those that the asker may see, None for all."""
-    raise NotImplementedError
+    return _sources.attention(workload_ids)
 
 
 def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] | None:
     """The first and the last local day with usage, None where there is none."""
-    raise NotImplementedError
+    return _sources.first_and_last_day(workload_ids)
 
 
 def chart_marks(scope: Scope) -> list[tuple[date, str]]:
     """Days on which a model was first used or an own price or rate card began, with a few words each."""
-    raise NotImplementedError
+    return _sources.chart_marks(scope)
 
 
 def exchange_rates(start_on: date, end_on: date) -> Rates:
     """The rates needed to convert amounts of local days [start_on, end_on) into the reporting currency. One query."""
-    raise NotImplementedError
+    return _rates.rates(start_on, end_on)

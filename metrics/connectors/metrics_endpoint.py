@@ -73,8 +73,12 @@ class MetricsEndpoint(CounterConnector):
         super().__init__(parameters, http, clock)
         self.preset: Preset = chosen_preset(self.values)
         self.provider = self.preset.provider
-        self.reports = self.preset.reports()
-        self.not_offered = {**type(self).not_offered, **dict(self.preset.not_offered)}
+        self.reports, self.not_offered = self.offer(self.values)
+
+    @classmethod
+    def offer(cls, values: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, str]]:
+        preset = chosen_preset(values)
+        return preset.reports(), {**cls.not_offered, **dict(preset.not_offered)}
 
     @classmethod
     def check_parameters(cls, values: Mapping[str, Any]) -> None:

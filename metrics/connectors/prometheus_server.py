@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from metrics.connector import Candidate, CostStatement, Parameter, ParameterKind, StatementConnector, TestResult
@@ -23,7 +23,7 @@ from metrics.connectors.presets.hours import (
     VALUE,
     CounterHours,
     Labels,
-    Scrape,
+    Row,
     Track,
     TrackKey,
     malformed,
@@ -95,8 +95,12 @@ class PrometheusServer(StatementConnector):
         self.preset: Preset = chosen_preset(self.values)
         self.selector = parse_selector(self.values.get("selector") or "", "selector")
         self.provider = self.preset.provider
-        self.reports = self.preset.reports()
-        self.not_offered = {**type(self).not_offered, **dict(self.preset.not_offered)}
+        self.reports, self.not_offered = self.offer(self.values)
+
+    @classmethod
+    def offer(cls, values: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, str]]:
+        preset = chosen_preset(values)
+        return preset.reports(), {**cls.not_offered, **dict(preset.not_offered)}
 
     @classmethod
     def check_parameters(cls, values: Mapping[str, Any]) -> None:
@@ -111,12 +115,12 @@ class PrometheusServer(StatementConnector):
         if not hours:
             return
         walk = CounterHours(self.preset, model=self.values.get("model") or "unknown")
-        walk.begin(self._last_before(hours[0]))
+        self._begin(walk, hours[0])
         for hour in hours:
             tracks: dict[TrackKey, Track] = {}
             for names in self._name_groups():
-                for row in self._samples(names, hour, hour + HOUR):
-                    self._file(tracks, row, after=hour, until=hour + HOUR)
+                rows = self._samples(names, hour, hour + HOUR)
+                walk.file(tracks, [self._row(row, after=hour, until=hour + HOUR) for row in rows])
             yield from walk.hour(hour, tracks)
 
     def test(self) -> TestResult:
@@ -177,14 +181,14 @@ class PrometheusServer(StatementConnector):
             of_target = [condition for condition in self.selector if condition.name != self.preset.model_label]
             yield self._expression([PROCESS_START_METRIC], of_target)
 
-    def _last_before(self, start: datetime) -> dict[TrackKey, Track]:
+    def _begin(self, walk: CounterHours, start: datetime) -> None:
+        """Give the walk the last value of each counter before its first hour."""
         tracks: dict[TrackKey, Track] = {}
         for names in self._name_groups():
             for expression in self._expressions(names):
                 query = f"last_over_time({expression}[{LOOK_BACK}])"
-                for row in self._vector(query, start):
-                    self._file(tracks, row)
-        return tracks
+                walk.file(tracks, [self._row(row) for row in self._vector(query, start)])
+        walk.begin(tracks)
 
     def _samples(self, names: Sequence[str], start: datetime, end: datetime) -> Iterator[Mapping[str, Any]]:
         """Yield the raw samples in (start, end]; an answer that is too large is asked for in halves."""
@@ -247,15 +251,8 @@ class PrometheusServer(StatementConnector):
             "The answer is not one of Prometheus' HTTP API.", permanent=False, hint="Check the address."
         )
 
-    def _file(
-        self,
-        tracks: dict[TrackKey, Track],
-        row: Mapping[str, Any],
-        *,
-        after: datetime | None = None,
-        until: datetime | None = None,
-    ) -> None:
-        """Sort a row's samples into the scrapes of its counter or histogram. Raises ConnectorError."""
+    def _row(self, row: Mapping[str, Any], *, after: datetime | None = None, until: datetime | None = None) -> Row:
+        """Return a series under its counter or histogram, its samples cut to (after, until]. Raises ConnectorError."""
         labels = {str(name): str(value) for name, value in row["metric"].items()}
         name = spelling(labels.pop("__name__", ""))
         part: float | str = VALUE
@@ -266,26 +263,23 @@ class PrometheusServer(StatementConnector):
             except (KeyError, ValueError):
                 raise malformed(name, "has a bucket without a bound") from None
             name = base
-        track = tracks.setdefault((name, tuple(sorted(labels.items()))), Track())
-        for at, value in _pairs(row["values"], name):
-            if (after is None or at > Decimal(_unix(after))) and (until is None or at <= Decimal(_unix(until))):
-                scrape: Scrape = track.scrapes.setdefault(at, {})
-                scrape[part] = value
-        if not track.scrapes:
-            del tracks[name, tuple(sorted(labels.items()))]
+        earliest = after.timestamp() if after else -math.inf
+        latest = until.timestamp() if until else math.inf
+        samples = [(at, text) for at, text in _pairs(row["values"], name) if earliest < at <= latest]
+        return Row((name, tuple(sorted(labels.items()))), part, samples)
 
     def _is_histogram(self, name: str) -> bool:
         return any(reading.is_histogram and name in map(spelling, reading.names) for reading in self.preset.readings)
 
 
-def _pairs(values: Any, name: str) -> Iterator[tuple[Decimal, Decimal]]:
+def _pairs(values: Any, name: str) -> Iterator[tuple[float, str]]:
+    """Yield (Unix seconds, value as it was written) of values that can be counts. Raises ConnectorError."""
     try:
         for at, text in values:
-            value = Decimal(str(text))
-            if not value.is_finite() or value < 0:
+            if not 0 <= float(text) < math.inf:
                 raise malformed(name, "is negative or not a number")
-            yield Decimal(str(at)), value
-    except (TypeError, ValueError, InvalidOperation):
+            yield float(at), text
+    except (TypeError, ValueError):
         raise malformed(name, "is not a number") from None
 
 

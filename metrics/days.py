@@ -1,0 +1,178 @@
+"""The days: caches over the hours in local days of the reporting zone, built again where something was posted.
+
+A stale day is marked, and its mark locked, by whoever posts to it (metrics.hours). Building claims marks that nobody
+holds, deletes them and sums the hours again, in one transaction. A mark that a posting holds is left: its hours are
+not visible yet. One process builds at a time; readers that find it busy sum the hours themselves (metrics.reads).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import date
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from metrics import rows
+from metrics.rows import ADDITIVE_MEASURES
+from metrics.usage import KNOWN_BIT
+
+# Key of the advisory lock of the one process that builds.
+BUILD_LOCK = 7302
+CLAIMED_AT_ONCE = 4_000
+# A page waits this long at most for days to be built; what is left is summed from the hours.
+PATIENCE_SECONDS = 6.0
+
+Pair = tuple[int, date]
+
+KNOWN_MASK = " | ".join(
+    f"CASE WHEN {{0}}{name} IS NULL THEN 0::bigint ELSE {bit}::bigint END" for name, bit in KNOWN_BIT.items()
+)
+_DAY_COLUMNS = f"series_id, day, currency, known_mask, hours{rows.columns(ADDITIVE_MEASURES)}, unsettled_cost"
+
+
+def hours_as_days(pairs: str) -> str:
+    """SQL that sums the hours of `pairs` (a relation of series_id, day) as rows of the days. Takes the zone 3 times.
+
+    An hour belongs to the local day in which it starts. `known_mask` is over all currencies of the hour.
+    """
+    return (
+        "SELECT series_id, day, currency, known_mask, count(*)::smallint AS hours"
+        f"{''.join(f', SUM({name}) AS {name}' for name in ADDITIVE_MEASURES)}, "
+        f"SUM(estimated_cost) FILTER (WHERE known_mask & {KNOWN_BIT['billed_cost']} = 0) AS unsettled_cost "
+        f"FROM (SELECT h.series_id, p.day, h.currency{rows.columns(ADDITIVE_MEASURES, 'h.')}, "
+        f"bit_or({KNOWN_MASK.format('h.')}) OVER (PARTITION BY h.series_id, h.hour) AS known_mask "
+        f"FROM {pairs} p JOIN metrics_usagehour h ON h.series_id = p.series_id AND {_in_day('h.hour')}) masked "
+        "GROUP BY series_id, day, currency, known_mask"
+    )
+
+
+def histogram_hours_as_days(pairs: str, condition: str = "TRUE") -> str:
+    """SQL that merges the histograms of the hours of `pairs` as rows of the days. Takes the zone 3 times."""
+    return (
+        'SELECT h.series_id, p.day, h.measure, h.bounds_id, histogram_sum(h."window") AS "window" '
+        f"FROM {pairs} p JOIN metrics_histogramhour h ON h.series_id = p.series_id AND {_in_day('h.hour')} "
+        f"WHERE {condition} GROUP BY 1, 2, 3, 4"
+    )
+
+
+def _in_day(hour: str) -> str:
+    # The range is for the index, and wide enough for any change of the clock; the last term decides.
+    return (
+        f"{hour} >= (p.day::timestamp AT TIME ZONE %s) - interval '3 hours' "
+        f"AND {hour} < ((p.day + 1)::timestamp AT TIME ZONE %s) + interval '3 hours' "
+        f"AND ({hour} AT TIME ZONE %s)::date = p.day"
+    )
+
+
+def zone_name() -> str:
+    """The reporting zone's name, as the database knows it."""
+    return str(settings.REPORTING_ZONE.key)
+
+
+def refresh(start_on: date | None = None, end_on: date | None = None, *, patience: float = PATIENCE_SECONDS) -> bool:
+    """Build the stale days of [start_on, end_on) (None: all). Whether none is left that could be built.
+
+    False where another process is building, or patience ran out: then read with the hours of stale days summed.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [BUILD_LOCK])
+            if not cursor.fetchone()[0]:
+                return False
+            _follow_zone(cursor)
+            pairs = _claim(cursor, start_on, end_on)
+            if pairs:
+                _build(cursor, pairs)
+        if len(pairs) < CLAIMED_AT_ONCE:
+            return True
+        if time.monotonic() > deadline:
+            return False
+
+
+def rebuild() -> None:
+    """Build every stale day, for as long as it takes. For after a bulk posting."""
+    while not refresh(patience=600):
+        time.sleep(0.2)
+
+
+def drop() -> None:
+    """Mark every day that has hours as stale, and forget the days that have none. Call it in a transaction."""
+    with connection.cursor() as cursor:
+        _drop(cursor)
+
+
+def _drop(cursor: CursorWrapper) -> None:
+    for table in ("metrics_usageday", "metrics_histogramday", "metrics_histogrammonth"):
+        cursor.execute(f"DELETE FROM {table}")
+    cursor.execute(
+        "INSERT INTO metrics_staleday (series_id, day, touched_at) "
+        "SELECT DISTINCT series_id, (hour AT TIME ZONE %s)::date, now() FROM metrics_usagehour ORDER BY 1, 2 "
+        "ON CONFLICT DO NOTHING",
+        [zone_name()],
+    )
+
+
+def _follow_zone(cursor: CursorWrapper) -> None:
+    """Drop the caches where they were built in another zone than that of the settings."""
+    cursor.execute("SELECT zone FROM metrics_dayzone")
+    held = cursor.fetchone()
+    if held is not None and held[0] == zone_name():
+        return
+    cursor.execute(
+        "INSERT INTO metrics_dayzone (id, zone) VALUES (1, %s) ON CONFLICT (id) DO UPDATE SET zone = EXCLUDED.zone",
+        [zone_name()],
+    )
+    _drop(cursor)
+
+
+def _claim(cursor: CursorWrapper, start_on: date | None, end_on: date | None) -> list[Pair]:
+    """Lock marks that nobody holds. What their postings wrote is visible to the next statement, not to this one."""
+    cursor.execute(
+        "SELECT series_id, day FROM metrics_staleday "
+        "WHERE day >= COALESCE(%s::date, '-infinity') AND day < COALESCE(%s::date, 'infinity') "
+        "ORDER BY series_id, day LIMIT %s FOR UPDATE SKIP LOCKED",
+        [start_on, end_on, CLAIMED_AT_ONCE],
+    )
+    return list(cursor.fetchall())
+
+
+def _build(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
+    named = [rows.literal(series for series, _ in pairs), rows.literal(day for _, day in pairs)]
+    source = "unnest(%s::bigint[], %s::date[])"
+    zones = [zone_name()] * 3
+    for table in ("metrics_staleday", "metrics_usageday", "metrics_histogramday"):
+        cursor.execute(
+            f"DELETE FROM {table} d USING {source} AS p (series_id, day) "
+            "WHERE d.series_id = p.series_id AND d.day = p.day",
+            named,
+        )
+    relation = f"(SELECT * FROM {source} AS p (series_id, day))"
+    cursor.execute(f"INSERT INTO metrics_usageday ({_DAY_COLUMNS}) {hours_as_days(relation)}", [*named, *zones])
+    cursor.execute(
+        'INSERT INTO metrics_histogramday (series_id, day, measure, bounds_id, "window") '
+        f"SELECT * FROM ({histogram_hours_as_days(relation)}) built WHERE \"window\" <> '{{}}'",
+        [*named, *zones],
+    )
+    _build_months(cursor, pairs)
+
+
+def _build_months(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
+    months = sorted({(series, day.replace(day=1)) for series, day in pairs})
+    named = [rows.literal(series for series, _ in months), rows.literal(month for _, month in months)]
+    cursor.execute(
+        "DELETE FROM metrics_histogrammonth d USING unnest(%s::bigint[], %s::date[]) AS p (series_id, month) "
+        "WHERE d.series_id = p.series_id AND d.month = p.month",
+        named,
+    )
+    cursor.execute(
+        'INSERT INTO metrics_histogrammonth (series_id, month, measure, bounds_id, "window") '
+        'SELECT d.series_id, p.month, d.measure, d.bounds_id, histogram_sum(d."window") '
+        "FROM unnest(%s::bigint[], %s::date[]) AS p (series_id, month) JOIN metrics_histogramday d "
+        "ON d.series_id = p.series_id AND d.day >= p.month AND d.day < p.month + interval '1 month' "
+        "GROUP BY 1, 2, 3, 4",
+        named,
+    )

@@ -1,0 +1,171 @@
+"""Histograms and means of every source, by period and dimension. Places of measurement are never merged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from metrics import rows
+from metrics.days import histogram_hours_as_days, zone_name
+from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope
+from metrics.models import HistogramBounds
+from metrics.reads.door import ALLOCATIONS, PERIODS, STALE, Sql, allocated, key_columns, narrowed, ordered, read
+from metrics.reads.usage import day_rows
+from metrics.rows import HISTOGRAM_NAME, HISTOGRAM_NUMBER
+from metrics.windows import month_of, next_month
+
+_bounds: dict[int, tuple[float, ...]] = {}
+
+
+def latency(scope: Scope, measures: Sequence[str], by: Sequence[Dimension], grain: Grain | None) -> list[LatencyRow]:
+    """See metrics.series.latency."""
+    by = (*by, "measured_at")
+    names, _ = key_columns(by)
+    numbers = [HISTOGRAM_NUMBER[measure] for measure in measures]
+    merged: dict[tuple[Any, ...], MergedHistogram] = defaultdict(MergedHistogram)
+    counts = read(
+        scope.start_on,
+        scope.end_on,
+        lambda *, with_hours: _histograms(scope, numbers, by, grain, with_hours=with_hours),
+    )
+    bounds_of = _bounds_of({row[-4] for row in counts} - {None})
+    for *group, number, bounds, share, window, _ in counts:
+        place = (*group, HISTOGRAM_NAME[number])
+        merged[place].add_window(
+            window, bounds_ms=None if bounds is None else bounds_of[bounds], share=1 if share == 1 else share
+        )
+    means = _means(scope, measures, by, grain)
+    return [
+        LatencyRow(
+            period=place[0],
+            key=dict(zip(names, place[1:-1], strict=True)),
+            measure=place[-1],
+            histogram=merged.get(place, MergedHistogram()),
+            mean_ms=means[place][0] if place in means else None,
+            mean_coverage=means[place][1] if place in means else None,
+        )
+        for place in sorted(merged.keys() | means.keys(), key=ordered)
+    ]
+
+
+def _histograms(
+    scope: Scope, numbers: Sequence[int], by: Sequence[Dimension], grain: Grain | None, *, with_hours: bool
+) -> Sql:
+    """Columns: period, keys, measure, bounds, share, window, TRUE."""
+    _, keys = key_columns(by)
+    is_shared = allocated(scope.workload_ids, by)
+    grouped = [PERIODS[grain], *keys, "d.measure", "d.bounds_id", "a.share_ratio" if is_shared else "1::numeric"]
+    sql = Sql("SELECT " + ", ".join(grouped) + ', histogram_sum(d."window"), TRUE FROM (')
+    held = _counts(scope, numbers, grain, is_shared=is_shared, with_hours=with_hours)
+    sql.add(held.text, *held.params)
+    sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
+    if is_shared:
+        sql.add(ALLOCATIONS)
+    sql.add(" WHERE TRUE")
+    if scope.workload_ids is not None:
+        sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
+    narrowed(sql, scope)
+    return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(grouped) + 1)))
+
+
+def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_shared: bool, with_hours: bool) -> Sql:
+    """The histograms of the window's days; whole months at once where weeks and days are not asked for."""
+    months = _whole_months(scope) if grain in (None, "month") and not with_hours else None
+    columns = 'd.series_id, d.{day} AS day, d.measure, d.bounds_id, d."window"'
+    wanted = rows.literal(numbers)
+    sql = Sql()
+    sql.add(
+        f"SELECT {columns.format(day='day')} FROM metrics_histogramday d "
+        "WHERE d.measure = ANY(%s::smallint[]) AND d.day >= %s AND d.day < %s",
+        wanted,
+        scope.start_on,
+        scope.end_on,
+    )
+    if months is not None:
+        # A month in which a share changes is read by its days.
+        changes = (
+            "EXISTS (SELECT 1 FROM metrics_allocation c WHERE c.series_id = d.series_id AND ("
+            "(c.valid_from_on > {0} AND c.valid_from_on < {0} + interval '1 month') OR "
+            "(c.valid_until_on > {0} AND c.valid_until_on < {0} + interval '1 month')))"
+        )
+        outside = "(d.day < %s OR d.day >= %s"
+        if is_shared:
+            outside += " OR " + changes.format("date_trunc('month', d.day)")
+        sql.add(f" AND {outside})", *months)
+        sql.add(
+            f" UNION ALL SELECT {columns.format(day='month')} FROM metrics_histogrammonth d "
+            "WHERE d.measure = ANY(%s::smallint[]) AND d.month >= %s AND d.month < %s",
+            wanted,
+            *months,
+        )
+        if is_shared:
+            sql.add(" AND NOT " + changes.format("d.month"))
+    if with_hours:
+        stale = "(SELECT series_id, day FROM metrics_staleday WHERE day >= %s AND day < %s)"
+        sql.add(
+            f" AND NOT {STALE} UNION ALL " + histogram_hours_as_days(stale, "h.measure = ANY(%s::smallint[])"),
+            scope.start_on,
+            scope.end_on,
+            *[zone_name()] * 3,
+            wanted,
+        )
+    return sql
+
+
+def _whole_months(scope: Scope) -> tuple[date, date] | None:
+    """The months that lie in the scope as a whole: [first, end); None where there is none."""
+    first = scope.start_on if scope.start_on.day == 1 else next_month(scope.start_on)
+    end = month_of(scope.end_on)
+    return (first, end) if first < end else None
+
+
+def _bounds_of(ids: set[int]) -> dict[int, tuple[float, ...]]:
+    missing = ids - _bounds.keys()
+    if missing:
+        for pk, bounds_ms in HistogramBounds.objects.filter(pk__in=missing).values_list("pk", "bounds_ms"):
+            _bounds[pk] = tuple(bounds_ms)
+    return {pk: _bounds[pk] for pk in ids}
+
+
+def _means(
+    scope: Scope, measures: Sequence[str], by: Sequence[Dimension], grain: Grain | None
+) -> dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]]:
+    """Mean and coverage of each period, key and measure that anything was timed for."""
+
+    def figures(*, with_hours: bool) -> Sql:
+        _, keys = key_columns(by)
+        is_shared = allocated(scope.workload_ids, by)
+        share = "a.share_ratio" if is_shared else "1"
+        sql = Sql("SELECT " + ", ".join([PERIODS[grain], *keys]))
+        for measure in measures:
+            timed = f"d.{measure}_count IS NOT NULL AND d.{measure}_sum_ms IS NOT NULL"
+            for value in (f"d.{measure}_sum_ms", f"d.{measure}_count", "d.requests"):
+                sql.add(f", SUM({value} * {share}) FILTER (WHERE {timed})")
+        sql.add(f", SUM(d.requests * {share}), TRUE FROM (")
+        days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
+        sql.add(days.text, *days.params)
+        sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
+        if is_shared:
+            sql.add(ALLOCATIONS)
+        sql.add(" WHERE s.kind = 'usage'")
+        if scope.workload_ids is not None:
+            sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
+        narrowed(sql, scope)
+        return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(keys) + 2)))
+
+    found: dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]] = {}
+    for row in read(scope.start_on, scope.end_on, figures):
+        group, values, requests = row[: -3 * len(measures) - 2], row[-3 * len(measures) - 2 : -2], row[-2]
+        for place, measure in enumerate(measures):
+            milliseconds, count, covered = values[3 * place : 3 * place + 3]
+            if count:
+                coverage = _ratio(covered, requests) if requests else None
+                found[*group, measure] = (_ratio(milliseconds, count), coverage)
+    return found
+
+
+def _ratio(above: Number | None, below: Number) -> Decimal:
+    return Decimal(above or 0) / Decimal(below)

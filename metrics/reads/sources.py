@@ -1,0 +1,357 @@
+"""What there is to say about sources: how fresh they are, how linked ones compare, what needs a decision."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from metrics import rows
+from metrics.connectors import connector_for
+from metrics.counting import model_name
+from metrics.errors import RuleViolation
+from metrics.figures import Attention, CrossCheck, Scope, SourceFreshness
+from metrics.models import Backend, LookAlike, OwnPrice, RateCard, Series
+from metrics.reads.door import ALLOCATIONS, Sql, read
+from metrics.reads.usage import day_rows, usage
+from metrics.usage import SeriesKind
+from metrics.windows import HOUR, hour_of, local_day
+
+# Usage without a price is tried again for this long (measures.md, Money).
+PRICED_WITHIN = timedelta(days=35)
+NOTICED_WITHIN = timedelta(days=28)
+PUSH_ONLY = "push_only"
+
+
+def freshness(workload_ids: Sequence[int] | None) -> list[SourceFreshness]:
+    """See metrics.series.freshness."""
+    sql = Sql(
+        "SELECT b.id, b.slug, b.name, b.connector, b.parameters, b.data_until, b.problem, b.is_problem_permanent, "
+        "b.measured_at, b.is_demo, p.hour, r.created_at FROM metrics_backend b "
+        "LEFT JOIN metrics_feed f ON f.backend_id = b.id AND f.kind = 'push' "
+        # The latest pushed hour, and the last receipt that posted to it.
+        "LEFT JOIN LATERAL (SELECT e.hour, max(e.receipt_id) AS receipt_id FROM metrics_ledgerentry e "
+        "WHERE e.feed_id = f.id GROUP BY e.hour ORDER BY e.hour DESC LIMIT 1) p ON TRUE "
+        "LEFT JOIN metrics_receipt r ON r.id = p.receipt_id WHERE TRUE"
+    )
+    if workload_ids is not None:
+        sql.add(
+            " AND EXISTS (SELECT 1 FROM metrics_series s JOIN metrics_allocation a ON a.series_id = s.id "
+            "WHERE s.backend_id = b.id AND a.workload_id = ANY(%s::bigint[]))",
+            rows.literal(workload_ids),
+        )
+    sql.add(" ORDER BY b.name, b.id")
+    with connection.cursor() as cursor:
+        cursor.execute(sql.text, sql.params)
+        found = cursor.fetchall()
+    return [_freshness(row) for row in found]
+
+
+def _freshness(row: Sequence[Any]) -> SourceFreshness:
+    pk, slug, name, kind, parameters, until, problem, is_permanent, measured_at, is_demo, pushed_hour, pushed_at = row
+    reports, not_offered = _offer(kind, parameters)
+    if reports is None and pushed_hour is not None:
+        until = min(pushed_hour + HOUR, hour_of(timezone.now()))
+    return SourceFreshness(
+        backend_id=pk,
+        slug=slug,
+        name=name,
+        connector=kind,
+        data_until=until,
+        last_push_at=pushed_at,
+        problem=problem,
+        is_problem_permanent=is_permanent,
+        reports=reports,
+        not_offered=not_offered,
+        measured_at=measured_at,
+        is_demo=is_demo,
+    )
+
+
+def _offer(kind: str, parameters: Any) -> tuple[frozenset[str] | None, Mapping[str, str]]:
+    """What a backend reports and does not, None for pushes. A preset narrows what its kind of connector can report."""
+    if kind == PUSH_ONLY:
+        return None, {}
+    try:
+        connector = connector_for(kind)
+    except RuleViolation:
+        return frozenset(), {}
+    try:
+        return connector.offer(parameters if isinstance(parameters, dict) else {})
+    except (RuleViolation, LookupError, StopIteration):
+        # Parameters that no longer pass: the kind's own words are the best there is.
+        return connector.reports, connector.not_offered
+
+
+def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] | None:
+    """See metrics.series.first_and_last_day."""
+    sql = Sql(
+        "SELECT min(h.first), max(h.last) FROM metrics_series s, LATERAL (SELECT "
+        "(SELECT hour FROM metrics_usagehour WHERE series_id = s.id ORDER BY hour LIMIT 1) AS first, "
+        "(SELECT hour FROM metrics_usagehour WHERE series_id = s.id ORDER BY hour DESC LIMIT 1) AS last) h"
+    )
+    if workload_ids is not None:
+        sql.add(
+            " WHERE EXISTS (SELECT 1 FROM metrics_allocation a WHERE a.series_id = s.id "
+            "AND a.workload_id = ANY(%s::bigint[]))",
+            rows.literal(workload_ids),
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(sql.text, sql.params)
+        first, last = cursor.fetchone()
+    if first is None:
+        return None
+    return local_day(first, settings.REPORTING_ZONE), local_day(last, settings.REPORTING_ZONE)
+
+
+# --- Cross-checks
+
+
+@dataclass(slots=True)
+class _Pair:
+    """A source that counts and one that does not, with their series and, for each, from which day they compare."""
+
+    counted_name: str
+    other_names: set[str] = field(default_factory=set)
+    counted: dict[int, date] = field(default_factory=dict)
+    other: dict[int, date] = field(default_factory=dict)
+
+
+def cross_checks(scope: Scope) -> list[CrossCheck]:
+    """See metrics.series.cross_checks."""
+    uncounted = Series.objects.filter(kind=SeriesKind.USAGE, uncounted_from_on__lt=scope.end_on).order_by("pk")
+    if scope.workload_ids is not None:
+        uncounted = uncounted.filter(allocations__workload_id__in=scope.workload_ids).distinct()
+    if not scope.include_demo:
+        uncounted = uncounted.filter(is_demo=False)
+    others = list(uncounted.select_related("backend__behind", "through__behind"))
+    if not others:
+        return []
+    pairs = _pairs(scope, others)
+    if not pairs:
+        return []
+    tokens: dict[tuple[int, bool], int | Decimal] = defaultdict(int)
+    for number, is_counted, amount, _ in read(
+        scope.start_on, scope.end_on, lambda *, with_hours: _tokens(scope, pairs, with_hours=with_hours)
+    ):
+        tokens[number, is_counted] = amount or 0
+    checks = []
+    for number, pair in enumerate(pairs):
+        counted, other = tokens[number, True], tokens[number, False]
+        if not counted and not other:
+            continue
+        gap = Decimal(other) / Decimal(counted) - 1 if counted else None
+        checks.append(CrossCheck(pair.counted_name, ", ".join(sorted(pair.other_names)), counted, other, gap))
+    return checks
+
+
+def _pairs(scope: Scope, others: Iterable[Series]) -> list[_Pair]:
+    by_place: dict[tuple[str, int], list[Series]] = defaultdict(list)
+    for series in Series.objects.filter(kind=SeriesKind.USAGE).select_related("backend").order_by("pk"):
+        if series.through_id is None:
+            by_place["own", series.backend_id].append(series)
+        else:
+            by_place["through", series.through_id].append(series)
+    pairs: dict[tuple[str, int, str], _Pair] = {}
+    for series in others:
+        server = series.through or series.backend
+        if scope.backend_id is not None and scope.backend_id not in {
+            series.backend_id,
+            series.through_id,
+            server.behind_id,
+        }:
+            continue
+        from_on = series.uncounted_from_on or scope.start_on
+        for place in _places(series, server):
+            counted = [
+                one
+                for one in by_place.get(place, [])
+                if one.pk != series.pk
+                and model_name(one.model) == model_name(series.model)
+                and (one.uncounted_from_on is None or one.uncounted_from_on > from_on)
+            ]
+            if counted:
+                pair = pairs.setdefault((*place, series.measured_at), _Pair(counted[0].backend.name))
+                _compare(pair, series, counted, from_on)
+                break
+    return list(pairs.values())
+
+
+def _places(series: Series, server: Backend) -> list[tuple[str, int]]:
+    """Where the traffic of a series that does not count may be counted, the likeliest first."""
+    places = [("own", server.behind_id)] if server.behind_id is not None else []
+    if series.through_id is not None:
+        places.append(("own", server.pk))
+    places.append(("through", server.pk))
+    return places
+
+
+def _compare(pair: _Pair, series: Series, counted: Iterable[Series], from_on: date) -> None:
+    name = f"{series.backend.name} (pushed)" if series.is_pushed else series.backend.name
+    pair.other_names.add(name)
+    pair.other[series.pk] = from_on
+    for one in counted:
+        pair.counted[one.pk] = min(from_on, pair.counted.get(one.pk, from_on))
+
+
+def _tokens(scope: Scope, pairs: Sequence[_Pair], *, with_hours: bool) -> Sql:
+    compared = [
+        (number, is_counted, series, from_on)
+        for number, pair in enumerate(pairs)
+        for is_counted, side in ((True, pair.counted), (False, pair.other))
+        for series, from_on in side.items()
+    ]
+    share = " * a.share_ratio" if scope.workload_ids is not None else ""
+    sql = Sql(
+        "SELECT c.number, c.is_counted, "
+        f"SUM((COALESCE(d.input_tokens, 0) + COALESCE(d.output_tokens, 0)){share}), TRUE FROM ("
+    )
+    days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
+    sql.add(days.text, *days.params)
+    sql.add(
+        ") d JOIN unnest(%s::int[], %s::boolean[], %s::bigint[], %s::date[]) "
+        "AS c (number, is_counted, series_id, from_on) ON c.series_id = d.series_id AND d.day >= c.from_on "
+        "JOIN metrics_series s ON s.id = d.series_id",
+        *[rows.literal(column) for column in zip(*compared, strict=True)],
+    )
+    if scope.workload_ids is not None:
+        sql.add(ALLOCATIONS)
+    sql.add(" WHERE TRUE")
+    if scope.model is not None:
+        sql.add(" AND s.model = %s", scope.model)
+    if scope.workload_ids is not None:
+        sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
+    return sql.add(" GROUP BY 1, 2")
+
+
+# --- What needs a decision, what marks a chart
+
+
+def attention(workload_ids: Sequence[int] | None) -> list[Attention]:
+    """See metrics.series.attention."""
+    found = [*_stopped(workload_ids), *_not_priced(workload_ids)]
+    if workload_ids is None:
+        found += _unallocated()
+    return [*found, *_look_alikes(workload_ids)]
+
+
+def _today() -> date:
+    return local_day(timezone.now(), settings.REPORTING_ZONE)
+
+
+def _recent(within: timedelta, workload_ids: Sequence[int] | None) -> Scope:
+    today = _today()
+    ids = None if workload_ids is None else tuple(workload_ids)
+    return Scope(today - within, today + timedelta(days=1), ids)
+
+
+def _stopped(workload_ids: Sequence[int] | None) -> list[Attention]:
+    backends = Backend.objects.filter(is_enabled=True).exclude(problem="")
+    if workload_ids is not None:
+        backends = backends.filter(series__allocations__workload_id__in=workload_ids).distinct()
+    return [
+        Attention("backend_stopped", backend.name, backend.problem, "backend", (backend.slug,), is_demo=backend.is_demo)
+        for backend in backends
+    ]
+
+
+def _not_priced(workload_ids: Sequence[int] | None) -> list[Attention]:
+    found = []
+    for row in usage(_recent(PRICED_WITHIN, workload_ids), ("backend", "model"), None):
+        without = row.sums.requests_without_cost or row.sums.tokens_without_cost
+        if without:
+            unit = "requests" if row.sums.requests_without_cost else "tokens"
+            found.append(
+                Attention(
+                    "not_priced",
+                    row.key["model"] or row.key["backend_name"],
+                    f"{int(without):,} {unit} on {row.key['backend_name']} have no price, so they are in no total.",
+                    "backend",
+                    (row.key["backend_slug"],),
+                )
+            )
+    return found
+
+
+def _unallocated() -> list[Attention]:
+    found = []
+    for row in usage(_recent(NOTICED_WITHIN, None), ("workload", "backend"), None):
+        if row.key["workload"] is not None:
+            continue
+        spend, tokens = row.sums.spend, row.sums.total("tokens") or row.sums.total("output_tokens")
+        if spend:
+            detail = f"{spend:,.2f} {settings.REPORTING_CURRENCY} of the last 28 days belongs to no roadmap."
+        elif tokens:
+            detail = f"{int(tokens):,} tokens of the last 28 days belong to no roadmap."
+        else:
+            continue
+        found.append(Attention("unallocated", row.key["backend_name"], detail, "backend", (row.key["backend_slug"],)))
+    return found
+
+
+def _look_alikes(workload_ids: Sequence[int] | None) -> list[Attention]:
+    pairs = LookAlike.objects.filter(decision=LookAlike.Decision.OPEN).select_related(
+        "first__backend", "second__backend"
+    )
+    if workload_ids is not None:
+        pairs = pairs.filter(
+            Q(first__allocations__workload_id__in=workload_ids) | Q(second__allocations__workload_id__in=workload_ids)
+        ).distinct()
+    return [
+        Attention(
+            "look_alike",
+            f"{pair.first.backend.name} and {pair.second.backend.name}",
+            f"Both report {pair.model} with nearly the same tokens on {pair.on:%-d %b %Y}. Link them?",
+            "backend",
+            (pair.second.backend.slug,),
+            is_demo=pair.first.is_demo and pair.second.is_demo,
+        )
+        for pair in pairs
+    ]
+
+
+def chart_marks(scope: Scope) -> list[tuple[date, str]]:
+    """See metrics.series.chart_marks."""
+    series = Series.objects.filter(kind=SeriesKind.USAGE)
+    if scope.workload_ids is not None:
+        series = series.filter(allocations__workload_id__in=scope.workload_ids)
+    if scope.backend_id is not None:
+        series = series.filter(backend_id=scope.backend_id)
+    if scope.model is not None:
+        series = series.filter(model=scope.model)
+    marks = _new_models(scope, list(series.values_list("pk", flat=True).distinct()))
+    backends = set(series.values_list("backend_id", flat=True))
+    in_window = Q(valid_from_on__gte=scope.start_on, valid_from_on__lt=scope.end_on)
+    prices = OwnPrice.objects.filter(in_window).filter(Q(backend_id__in=backends) | Q(backend=None))
+    models = set(series.values_list("model", flat=True))
+    marks += [(price.valid_from_on, f"Price of {price.model}") for price in prices if price.model in models]
+    cards = RateCard.objects.filter(in_window, backend_id__in=backends).select_related("backend")
+    marks += [(card.valid_from_on, f"Rate card of {card.backend.name}") for card in cards]
+    return sorted(set(marks))
+
+
+def _new_models(scope: Scope, series_ids: Sequence[int]) -> list[tuple[date, str]]:
+    """The first day of each model; that of the first models of all is no news."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.model, min(h.first) FROM metrics_series s, LATERAL ("
+            "SELECT hour AS first FROM metrics_usagehour WHERE series_id = s.id ORDER BY hour LIMIT 1) h "
+            "WHERE s.id = ANY(%s::bigint[]) AND s.model <> '' GROUP BY s.model",
+            [rows.literal(series_ids)],
+        )
+        firsts: dict[str, datetime] = dict(cursor.fetchall())
+    days = {model: local_day(first, settings.REPORTING_ZONE) for model, first in firsts.items()}
+    earliest = min(days.values(), default=None)
+    return [
+        (day, f"First use of {model}")
+        for model, day in days.items()
+        if day != earliest and scope.start_on <= day < scope.end_on
+    ]

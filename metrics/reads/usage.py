@@ -1,0 +1,207 @@
+"""Sums of the series that count, by period and dimension, in the reporting currency, shares applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from metrics import rows
+from metrics.days import hours_as_days, zone_name
+from metrics.figures import Dimension, Grain, Number, Part, Scope, Sums, UsageRow
+from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
+from metrics.reads.door import (
+    ALLOCATIONS,
+    PERIODS,
+    STALE,
+    Sql,
+    allocated,
+    currency,
+    key_columns,
+    narrowed,
+    ordered,
+    read,
+)
+from metrics.usage import ADDITIVE_MEASURES, COUNT_MEASURES, MONEY_MEASURES
+
+_MONEY = (*MONEY_MEASURES, "unsettled_cost")
+_COUNTED = tuple(name for name in ADDITIVE_MEASURES if name not in MONEY_MEASURES)
+_DAYS = f"series_id, day, currency, known_mask, hours{rows.columns(ADDITIVE_MEASURES)}, unsettled_cost"
+_PLACES = -int(FACTOR_STEP.as_tuple().exponent)
+
+_RATE = (
+    "(SELECT 1::numeric AS per_euro, d.day AS \"on\" WHERE {currency} = 'EUR' UNION ALL "
+    '(SELECT x.per_euro, x."on" FROM metrics_exchangerate x WHERE x.currency = {currency} '
+    f'AND x."on" <= d.day AND x."on" >= d.day - {OLDEST_RATE.days} ORDER BY x."on" DESC LIMIT 1) LIMIT 1)'
+)
+
+
+def usage(scope: Scope, by: Sequence[Dimension], grain: Grain | None) -> list[UsageRow]:
+    """See metrics.series.usage."""
+    if scope.workload_ids is None and "workload" in by:
+        return _with_unallocated(scope, by, grain)
+    names, _ = key_columns(by)
+    found = read(scope.start_on, scope.end_on, lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours))
+    return _rows(names, found)
+
+
+def workloads_spend(windows: Mapping[int, tuple[date, date]], *, include_demo: bool) -> dict[int, Sums]:
+    """See metrics.series.workloads_spend."""
+    if not windows:
+        return {}
+    start_on = min(start for start, _ in windows.values())
+    end_on = max(end for _, end in windows.values())
+    scope = Scope(start_on, end_on, tuple(windows), include_demo=include_demo)
+    found = read(
+        start_on,
+        end_on,
+        lambda *, with_hours: _figures(scope, ("workload",), None, with_hours=with_hours, windows=windows),
+    )
+    spent = {row.key["workload"]: row.sums for row in _rows(key_columns(("workload",))[0], found)}
+    return {workload: spent.get(workload, Sums()) for workload in windows}
+
+
+def day_rows(start_on: date, end_on: date, *, with_hours: bool) -> Sql:
+    """The days of a window as a relation; stale ones summed from their hours where asked to."""
+    sql = Sql()
+    sql.add(f"SELECT {_DAYS} FROM metrics_usageday d WHERE d.day >= %s AND d.day < %s", start_on, end_on)
+    if with_hours:
+        sql.add(f" AND NOT {STALE} UNION ALL SELECT {_DAYS} FROM (")
+        stale = "(SELECT series_id, day FROM metrics_staleday WHERE day >= %s AND day < %s)"
+        sql.add(hours_as_days(stale), start_on, end_on, *[zone_name()] * 3).add(") summed")
+    return sql
+
+
+def _figures(
+    scope: Scope,
+    by: Sequence[Dimension],
+    grain: Grain | None,
+    *,
+    with_hours: bool,
+    windows: Mapping[int, tuple[date, date]] | None = None,
+) -> Sql:
+    """Columns: period, keys, kind, known mask, share, hours, measures, money, currencies without and with old rates."""
+    _, keys = key_columns(by)
+    is_shared = allocated(scope.workload_ids, by)
+    grouped = [PERIODS[grain], *keys, "s.kind", "d.known_mask", "a.share_ratio" if is_shared else "1::numeric"]
+    sql = Sql("SELECT " + ", ".join(grouped) + ", SUM(d.hours)")
+    sql.add("".join(f", SUM(d.{name})" for name in _COUNTED))
+    for name in _MONEY:
+        sql.add(
+            f", SUM(CASE WHEN d.currency = %s THEN d.{name} ELSE d.{name} * fx.factor END)",
+            currency(),
+        )
+    sql.add(
+        ", array_agg(DISTINCT d.currency) FILTER (WHERE d.currency NOT IN ('', %s) AND fx.factor IS NULL)", currency()
+    )
+    sql.add(
+        ", array_agg(DISTINCT d.currency || fx.rate_on::text) "
+        f"FILTER (WHERE fx.rate_on < d.day - {QUIET_RATE_AGE.days}), TRUE FROM ("
+    )
+    days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
+    sql.add(days.text, *days.params)
+    sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
+    if is_shared:
+        sql.add(ALLOCATIONS)
+    if windows is not None:
+        sql.add(
+            " JOIN unnest(%s::bigint[], %s::date[], %s::date[]) AS w (workload_id, start_on, end_on) "
+            "ON w.workload_id = a.workload_id AND d.day >= w.start_on AND d.day < w.end_on",
+            rows.literal(windows),
+            rows.literal(start for start, _ in windows.values()),
+            rows.literal(end for _, end in windows.values()),
+        )
+    sql.add(
+        f" LEFT JOIN LATERAL (SELECT round(t.per_euro / f.per_euro, {_PLACES}) AS factor, "
+        f'least(t."on", f."on") AS rate_on FROM {_RATE.format(currency="d.currency")} f, '
+        f"{_RATE.format(currency='%s')} t) fx ON d.currency NOT IN ('', %s)",
+        currency(),
+        currency(),
+        currency(),
+    )
+    sql.add(" WHERE (s.uncounted_from_on IS NULL OR d.day < s.uncounted_from_on)")
+    if scope.workload_ids is not None:
+        sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
+    narrowed(sql, scope)
+    places = ", ".join(str(place) for place in range(1, len(grouped) + 1))
+    return sql.add(f" GROUP BY {places}")
+
+
+def _rows(names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> list[UsageRow]:
+    """Rows of the query as rows of figures: shares applied, the parts of one period and key put together."""
+    groups: dict[tuple[Any, ...], UsageRow] = {}
+    first = 1 + len(names)
+    for row in found:
+        group = row[:first]
+        there = groups.get(group)
+        if there is None:
+            there = groups[group] = UsageRow(row[0], dict(zip(names, row[1:first], strict=True)), Sums())
+        _add_part(there.sums, row[first:])
+    return [groups[group] for group in sorted(groups, key=ordered)]
+
+
+def _add_part(sums: Sums, row: Sequence[Any]) -> None:
+    kind, mask, share, hours, *values = row
+    share = 1 if share == 1 else share
+    counted, money = values[: len(_COUNTED)], values[len(_COUNTED) : len(_COUNTED) + len(_MONEY)]
+    held: dict[str, Number | None] = {}
+    for name, value in zip(_COUNTED, counted, strict=True):
+        if value is not None:
+            number = int(value) if name in COUNT_MEASURES else value
+            held[name] = number if share == 1 else number * share
+    for name, value in zip(_MONEY, money, strict=True):
+        held[name] = value if value is None or share == 1 else value * share
+    no_rate, stale = values[-3], values[-2]
+    added = Sums(
+        [Part(kind, mask, int(hours) * share, held)],
+        frozenset(no_rate or ()),
+        _latest(stale or ()),
+    )
+    both = sums + added
+    sums.parts, sums.no_rate, sums.stale_rates = both.parts, both.no_rate, both.stale_rates
+
+
+def _latest(told: Iterable[str]) -> dict[str, date]:
+    """Currency and date of old rates, as the query tells them ('USD2026-10-30'): the latest of each currency."""
+    found: dict[str, date] = {}
+    for text in told:
+        code, on = text[:3], date.fromisoformat(text[3:])
+        found[code] = max(on, found.get(code, on))
+    return found
+
+
+def _with_unallocated(scope: Scope, by: Sequence[Dimension], grain: Grain | None) -> list[UsageRow]:
+    """Each workload's part, and what is left of the whole as workload None."""
+    others = tuple(dimension for dimension in by if dimension != "workload")
+    names, _ = key_columns(by)
+    shared = _rows(
+        names,
+        read(scope.start_on, scope.end_on, lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours)),
+    )
+    left: dict[tuple[Any, ...], UsageRow] = {}
+    for row in usage(scope, others, grain):
+        left[row.period, *row.key.values()] = row
+    for row in shared:
+        key = {name: value for name, value in row.key.items() if not name.startswith("workload")}
+        there = left[row.period, *key.values()]
+        left[row.period, *key.values()] = UsageRow(there.period, there.key, _minus(there.sums, row.sums))
+    rest = [
+        UsageRow(row.period, {name: row.key.get(name) for name in names}, row.sums)
+        for row in left.values()
+        if row.sums.parts
+    ]
+    return sorted([*shared, *rest], key=lambda row: ordered([row.period, *row.key.values()]))
+
+
+def _minus(whole: Sums, part: Sums) -> Sums:
+    """What is left of the sums; parts of which nothing is left are dropped."""
+    negative = Sums(
+        [
+            Part(p.kind, p.known_mask, -p.hours, {n: None if v is None else -v for n, v in p.values.items()})
+            for p in part.parts
+        ]
+    )
+    rest = whole + negative
+    rest.parts = [p for p in rest.parts if p.hours > Decimal("1e-9")]
+    return rest
