@@ -188,6 +188,24 @@ class TestSuite(StatementConnectorSuite):
         source.play = samples.add("vllm:e2e_request_latency_seconds_bucket", [(0, 10), (60, 12)], le="+Inf")
         assert self.read(connect())[0].histograms["duration"].counts == (8, 4)
 
+    @pytest.mark.parametrize("shows_start", [True, False])
+    def test_a_histogram_restarts_in_a_later_hour_too(self, source, connect, shows_start):
+        """Between two scrapes it restarts: once seen by a lower bucket, once by the process's start alone."""
+        samples = Samples()
+        after = 130 if shows_start else 8
+        for bound, share in (("0.5", 1), ("+Inf", 2)):
+            grown = [(60, 100), (3000, 110), (4000, 120), (5000, after), (6000, after + 5)]
+            samples.add(
+                "vllm:e2e_request_latency_seconds_bucket", [(at, value * share) for at, value in grown], le=bound
+            )
+        if shows_start:
+            starts = [(at, FIRST - 9000 if at < 5000 else FIRST + 4500) for at, _ in grown]
+            samples.add(PROCESS[0], starts, model_name="", **PROCESS[1])
+        source.play = samples
+        first, second = self.read(connect())[:2]
+        assert first.histograms["duration"].counts == (10, 10)
+        assert second.histograms["duration"].counts == (10 + after + 5, 10 + after + 5)
+
     def test_old_and_new_names_of_one_thing_are_not_added(self, source, connect):
         samples = Samples().add("vllm:prompt_tokens_cached_total", [(0, 0), (60, 7)])
         source.play = samples.add("vllm:prefix_cache_hits_total", [(0, 0), (60, 9)])
@@ -272,7 +290,7 @@ KEY = ("vllm_generation_tokens_total", (("instance", "a"),))
 
 
 def track(samples):
-    return {KEY: Track({Decimal(str(at)): {"value": Decimal(value)} for at, value in samples})} if samples else {}
+    return {KEY: Track({float(at): {"value": Decimal(value)} for at, value in samples})} if samples else {}
 
 
 def test_large_counts_stay_exact():

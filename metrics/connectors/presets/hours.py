@@ -7,10 +7,11 @@ overlap; nothing is extrapolated, unlike PromQL's increase().
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from metrics.connectors.presets import COUNT_AND_SUM, Preset, Reading, spelling
 from metrics.errors import ConnectorError
@@ -32,7 +33,16 @@ FIRST_SCRAPE_SECONDS = 300
 class Track:
     """One counter or histogram: its scrapes by their time in Unix seconds."""
 
-    scrapes: dict[Decimal, Scrape] = field(default_factory=dict)
+    scrapes: dict[float, Scrape] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One series of Prometheus: a part of a track and its (Unix seconds, value as written) in the order of time."""
+
+    key: TrackKey
+    part: float | str
+    samples: list[tuple[float, str]]
 
 
 @dataclass(slots=True)
@@ -58,6 +68,23 @@ class CounterHours:
         self._is_histogram = {
             spelling(name): reading.is_histogram for reading in preset.readings for name in reading.names
         }
+
+    def file(self, tracks: dict[TrackKey, Track], rows: Sequence[Row]) -> None:
+        """Put rows together into scrapes. Of a histogram that only grew, the first and the last scrape say it all."""
+        by_track: dict[TrackKey, list[Row]] = {}
+        for row in rows:
+            if row.samples:
+                by_track.setdefault(row.key, []).append(row)
+        # A counter that is seen for the first time is judged by the scrapes of those beside it.
+        are_known = all(key in self._last for key in by_track)
+        restarted = _restarted_targets(tracks)
+        for key, parts in by_track.items():
+            may_thin = are_known and self._is_histogram.get(key[0], False) and target_of(key[1]) not in restarted
+            is_thin = may_thin and _only_grew(parts)
+            scrapes = tracks.setdefault(key, Track()).scrapes
+            for row in parts:
+                for at, text in (row.samples[0], row.samples[-1]) if is_thin else row.samples:
+                    scrapes.setdefault(at, {})[row.part] = Decimal(text)
 
     def begin(self, tracks: Mapping[TrackKey, Track]) -> None:
         """Take the last scrape before the first hour of each track that has one."""
@@ -99,8 +126,7 @@ class CounterHours:
     def _increase(self, key: TrackKey, track: Track, hour: datetime, *, is_late_label: bool) -> _Increase:
         last = self._last.get(key)
         total: Scrape = {}
-        for at in sorted(track.scrapes):
-            scrape = track.scrapes[at]
+        for _, scrape in sorted(track.scrapes.items()):
             if last is None:
                 started = scrape.get(PROCESS_START)
                 is_new = started is not None and started >= Decimal(int(hour.timestamp()) - FIRST_SCRAPE_SECONDS)
@@ -162,6 +188,25 @@ def _add_process_starts(tracks: Mapping[TrackKey, Track]) -> None:
         for at, scrape in track.scrapes.items():
             if at in start.scrapes:
                 scrape[PROCESS_START] = start.scrapes[at][VALUE]
+
+
+def _restarted_targets(tracks: Mapping[TrackKey, Track]) -> set[Labels]:
+    """The targets whose process start changed within the hour."""
+    return {
+        target_of(labels)
+        for (name, labels), track in tracks.items()
+        if name == PROCESS_START_METRIC and len({scrape[VALUE] for scrape in track.scrapes.values()}) > 1
+    }
+
+
+def _only_grew(rows: Sequence[Row]) -> bool:
+    """Whether all parts were scraped at the same times and none ever fell."""
+    times = [at for at, _ in rows[0].samples]
+    for row in rows:
+        values = [float(text) for _, text in row.samples]
+        if [at for at, _ in row.samples] != times or any(b < a for a, b in pairwise(values)):
+            return False
+    return True
 
 
 def _is_restart(last: Scrape, scrape: Scrape) -> bool:
