@@ -82,3 +82,8 @@ def chart_marks(scope: Scope) -> list[tuple[date, str]]:
 def exchange_rates(start_on: date, end_on: date) -> Rates:
     """The rates needed to convert amounts of local days [start_on, end_on) into the reporting currency. One query."""
     return _rates.rates(start_on, end_on)
+
+
+def has_real_usage() -> bool:
+    """Whether any usage that is not the demo's was ever counted; from then on the demo is in no total. One query."""
+    return _sources.has_real_usage()

@@ -355,3 +355,8 @@ def _new_models(scope: Scope, series_ids: Sequence[int]) -> list[tuple[date, str
         for model, day in days.items()
         if day != earliest and scope.start_on <= day < scope.end_on
     ]
+
+
+def has_real_usage() -> bool:
+    """See metrics.series."""
+    return Series.objects.filter(is_demo=False, backend__is_demo=False).exists()

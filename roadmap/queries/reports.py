@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.access import Asker, visible_workloads
 from metrics import series
-from roadmap.models import Report, Roadmap
+from roadmap.models import CostEntry, Report, Roadmap
 from roadmap.rules.reports import next_month
 
 
@@ -35,4 +35,4 @@ def reportable_roadmaps(month: date) -> list[tuple[bool, list[Roadmap]]]:
 
 def has_real_data() -> bool:
     """Whether anything that is not demo has been counted; from then on the demo is in no total."""
-    return series.has_real_data()
+    return series.has_real_usage() or CostEntry.objects.filter(roadmap__workload__is_demo=False).exists()
