@@ -1,0 +1,140 @@
+"""Pushes at the same time, and pushes that are cut off: each counts once or not at all."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import Membership, Role, User, Workload
+from accounts.tokens import make_token
+from metrics import ledger
+from metrics.models import IdempotencyKey, Receipt, RecordId, UsageHour
+
+URL = "/api/v1/usage"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def token() -> str:
+    claims = Workload.objects.create(slug="claims", name="Claims")
+    owner = User.objects.create_user(username="alice")
+    Membership.objects.create(user=owner, workload=claims, role=Role.MANAGER)
+    return make_token(name="t", owner=owner, scopes=["push"], workload=claims)[1]
+
+
+def push(token: str, records: list[dict], key: str | None = None):
+    client = APIClient(raise_request_exception=False)
+    headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
+    return client.post(URL, json.dumps({"records": records}), content_type="application/json", headers=headers)
+
+
+def records(*ids: str | None) -> list[dict]:
+    at = (timezone.now() - timedelta(hours=2)).replace(microsecond=0).isoformat()
+    return [{"timestamp": at, "model": "m", **({"id": name} if name else {})} for name in ids]
+
+
+def at_once(*calls):
+    """Runs the calls in threads that start together; their results in order."""
+    results: list = [None] * len(calls)
+    gate = threading.Barrier(len(calls))
+
+    def run(place: int) -> None:
+        try:
+            gate.wait(10)
+            results[place] = calls[place]()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return results
+
+
+def requests_counted() -> int:
+    return sum(hour.requests or 0 for hour in UsageHour.objects.all())
+
+
+def test_a_key_in_flight_is_told_to_ask_again(token, monkeypatch):
+    inside, go_on = threading.Event(), threading.Event()
+    post = ledger.post
+
+    def slow_post(*args, **kwargs):
+        inside.set()
+        assert go_on.wait(10)
+        return post(*args, **kwargs)
+
+    monkeypatch.setattr(ledger, "post", slow_post)
+    body = records(None)
+    first: list = []
+
+    def run() -> None:
+        try:
+            first.append(push(token, body, key="k"))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert inside.wait(10)
+    second = push(token, body, key="k")
+    go_on.set()
+    thread.join(30)
+    assert second.status_code == 409
+    assert second["Retry-After"] == "1"
+    assert first[0].status_code == 201
+    third = push(token, body, key="k")
+    assert third["Idempotency-Replayed"] == "true"
+    assert third.json() == first[0].json()
+    assert requests_counted() == 1
+
+
+def test_racing_pushes_with_one_key_count_once(token):
+    body = records(None)
+    answers = at_once(*[lambda: push(token, body, key="k")] * 6)
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.json()["receipt"] for answer in answers if answer.status_code == 201}) == 1
+    assert requests_counted() == 1
+    assert Receipt.objects.count() == 1
+
+
+def test_racing_pushes_with_the_same_ids_count_each_id_once(token):
+    names = [f"id {number}" for number in range(50)]
+    answers = at_once(
+        lambda: push(token, records(*names), key="a"),
+        lambda: push(token, records(*reversed(names)), key="b"),
+        lambda: push(token, records(*names[::2]), key="c"),
+    )
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert sum(answer.json()["accepted"] for answer in answers) == 50
+    assert sum(answer.json()["duplicates"] for answer in answers) == 75
+    assert requests_counted() == 50
+
+
+def test_first_pushes_at_once_make_one_backend_and_one_series(token):
+    answers = at_once(*[lambda key=key: push(token, records(None), key=key) for key in "abcd"])
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert requests_counted() == 4
+    assert UsageHour.objects.count() == 1
+
+
+def test_a_push_that_dies_before_the_commit_left_nothing_and_can_be_sent_again(token, monkeypatch):
+    class Killed(BaseException):
+        """As if the process went away."""
+
+    remember = "metrics.push_keys.PushKey.remember"
+    with monkeypatch.context() as patch:
+        patch.setattr(remember, lambda *_: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            push(token, records("a", "b"))
+    for model in (Receipt, RecordId, IdempotencyKey, UsageHour):
+        assert not model.objects.exists(), model
+    assert push(token, records("a", "b")).json()["accepted"] == 2
