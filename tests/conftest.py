@@ -102,7 +102,7 @@ def asker():
 
 @pytest.fixture
 def api():
-    """`api(person, scopes=[...], workload=None)`: a REST client with a fresh token; `.token` is the row, `.text` its text."""
+    """`api(person, scopes=[...], workload=None)`: a REST client with a token: `.token` its row, `.text` its text."""
 
     def _api(person: User, *, scopes: list[str], workload: Workload | None = None, **fields) -> APIClient:
         token, text = make_token(name="test", owner=person, scopes=scopes, workload=workload, **fields)

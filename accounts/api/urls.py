@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from accounts.api import schema  # noqa: F401  says how one signs in, by being imported
 from accounts.api.tokens import TokenListView, TokenView
 
 urlpatterns = [

@@ -8,7 +8,7 @@ from metrics.usage import MeasuredAt
 
 
 class Backend(models.Model):
-    """Something that serves inference and can be asked what it did, or whose usage is pushed (`connector` 'push_only')."""
+    """Something that serves inference and can be asked what it did, or whose usage is pushed ('push_only')."""
 
     slug = models.CharField(max_length=80, unique=True, validators=[slug_validator])
     name = models.CharField(max_length=200)

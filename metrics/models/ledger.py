@@ -56,8 +56,8 @@ class Receipt(models.Model):
     warnings = models.JSONField(default=list, blank=True)
     note = models.CharField(max_length=300, blank=True, default="")
     reverses = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversed_by")
-    # True for a receipt that was taken back and for the one that took it back: their entries cancel out, and neither makes
-    # a measure known.
+    # True for a receipt that was taken back and for the one that took it back: their entries cancel out, and neither
+    # makes a measure known.
     is_void = models.BooleanField(default=False)
     is_demo = models.BooleanField(default=False)
 
@@ -89,7 +89,7 @@ class LedgerEntry(AdditiveMeasures):
 
 
 class HistogramBounds(models.Model):
-    """A set of foreign bucket bounds in milliseconds, kept so that a percentile can be printed as the bucket it fell in."""
+    """Foreign bucket bounds in milliseconds, kept so that a percentile can be printed as the bucket it fell in."""
 
     bounds_ms = models.JSONField()
     digest = models.BinaryField(max_length=16, unique=True)

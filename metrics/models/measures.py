@@ -4,7 +4,7 @@ from django.db import models
 
 
 class AdditiveMeasures(models.Model):
-    """One column for each name in `metrics.usage.ADDITIVE_MEASURES`; signed, so that a correction is a row like any other."""
+    """One column for each name in `metrics.usage.ADDITIVE_MEASURES`; signed, so that a correction is a row too."""
 
     requests = models.BigIntegerField(null=True)
     errors = models.BigIntegerField(null=True)

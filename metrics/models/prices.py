@@ -8,9 +8,9 @@ from metrics.models.backend import Backend
 class RateCard(models.Model):
     """What a backend's GPUs or reserved capacity cost, valid from a local day (until the day before `valid_until_on`).
 
-    `rented`: `rate_per_unit_hour` x units for every held hour. `owned`: `purchase_amount` of all units spread evenly over the
-    hours from `purchased_on` over `amortisation_months`, plus energy: measured, else `rated_watts` x units x held hours, times
-    `pue` times `price_per_kwh`.
+    `rented`: `rate_per_unit_hour` x units for every held hour. `owned`: `purchase_amount` of all units spread evenly
+    over the hours from `purchased_on` over `amortisation_months`, plus energy: measured, else `rated_watts` x units x held
+    hours, times `pue` times `price_per_kwh`.
     """
 
     class Kind(models.TextChoices):
@@ -45,7 +45,7 @@ class RateCard(models.Model):
 
 
 class OwnPrice(models.Model):
-    """A negotiated price per million tokens; wins over the price list from its day on. `backend` null: every backend."""
+    """A negotiated price per million tokens; wins over the price list from its day on. No backend: every one."""
 
     backend = models.ForeignKey(Backend, on_delete=models.CASCADE, null=True, blank=True, related_name="own_prices")
     provider = models.CharField(max_length=60)

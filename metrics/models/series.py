@@ -18,7 +18,7 @@ class Series(models.Model):
     operation = models.CharField(max_length=60, default="chat")
     service_tier = models.CharField(max_length=40, default="standard")
     labels = models.JSONField(default=dict, blank=True)
-    # For pushes only: the workload it was pushed for (null: unallocated), where it was measured and what it went through.
+    # For pushes only: the workload it was pushed for (null: unallocated), where it was measured, what it went through.
     workload = models.ForeignKey(
         Workload, on_delete=models.PROTECT, null=True, blank=True, related_name="pushed_series"
     )
@@ -42,7 +42,7 @@ class Series(models.Model):
 
 
 class Allocation(models.Model):
-    """A share of a series for one workload, from a local day until the day before `valid_until_on`. Shares of a day sum to at most 1."""
+    """A share of a series for one workload, until the day before `valid_until_on`. Shares of a day sum to at most 1."""
 
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="allocations")
     workload = models.ForeignKey(Workload, on_delete=models.PROTECT, related_name="allocations")

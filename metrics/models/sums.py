@@ -9,7 +9,7 @@ from metrics.models.series import Series
 
 
 class UsageHour(AdditiveMeasures):
-    """What a series did in one UTC hour: the sum of its ledger entries. One row per currency of its money ('' for none)."""
+    """What a series did in one UTC hour: the sum of its ledger entries. A row per currency ('' for none)."""
 
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="hours")
     hour = models.DateTimeField()

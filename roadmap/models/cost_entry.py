@@ -9,7 +9,7 @@ from roadmap.models.roadmap import Roadmap
 
 
 class CostEntry(models.Model):
-    """Belongs to its roadmap, entered from a phase. One date (`end_on` empty), or spread by the day over a period, both days included."""
+    """Belongs to its roadmap, entered from a phase. One date (no `end_on`), or spread over a period's days."""
 
     class Category(models.TextChoices):
         """What it paid for."""

@@ -29,7 +29,7 @@ class Gate(models.Model):
 
 
 class GateCriterion(models.Model):
-    """What must or should hold: a KPI on target, a milestone done, a checklist item ticked. Exactly one of the three."""
+    """What must or should hold: a KPI on target, a milestone done, a checklist item ticked; one of the three."""
 
     class Needs(models.TextChoices):
         """What a KPI has to be; milestones and checklist items have to be done."""
@@ -63,7 +63,7 @@ class GateCriterion(models.Model):
 
 
 class GateDecision(models.Model):
-    """A decision with its evidence as it stood then: canonical JSON and its SHA-256. Never changed; undoing is a new decision."""
+    """A decision with its evidence as it stood then (canonical JSON, SHA-256). Never changed; undoing is a new one."""
 
     class Outcome(models.TextChoices):
         """See product.md, States."""

@@ -18,7 +18,7 @@ class DateRange(Func):
 
 
 class Phase(models.Model):
-    """Planned and actual start and end, owner, budget. Its window runs from `started_on` to `ended_on`, both included."""
+    """Planned and actual start and end, owner, budget. Its window: `started_on` to `ended_on`, both included."""
 
     class Kind(models.TextChoices):
         """The three phases of the founding article."""

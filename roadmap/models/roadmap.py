@@ -79,6 +79,9 @@ class Roadmap(models.Model):
     def __str__(self) -> str:
         return self.workload.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("roadmap", args=[self.slug])
+
     @property
     def slug(self) -> str:
         return self.workload.slug
@@ -86,6 +89,3 @@ class Roadmap(models.Model):
     @property
     def name(self) -> str:
         return self.workload.name
-
-    def get_absolute_url(self) -> str:
-        return reverse("roadmap", args=[self.slug])
