@@ -18,7 +18,6 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Self
-from urllib.parse import quote, quote_plus, urlsplit
 
 import certifi
 import httpx
@@ -26,6 +25,7 @@ import stamina
 
 from metrics.errors import ConnectorError
 from metrics.outbound import OutboundPolicy, parse_networks
+from metrics.redaction import all_spellings, redact, shown_address
 
 __all__ = ["Answer", "AnswerTooLarge", "HttpClient", "OutboundPolicy", "StatusError", "parse_networks", "redact"]
 
@@ -108,14 +108,14 @@ class HttpClient:
     def __init__(self, policy: OutboundPolicy, *, secrets: Iterable[str] = (), limits: Limits | None = None) -> None:
         self.policy = policy
         self.limits = limits or Limits()
-        self._secrets = _all_spellings(secrets)
+        self._secrets = all_spellings(secrets)
         self._client = httpx.Client(
             transport=_CheckedTransport(policy), follow_redirects=False, trust_env=False, cookies=None
         )
 
     def with_secrets(self, secrets: Iterable[str]) -> Self:
         twin = self._twin()
-        twin._secrets = tuple(sorted({*self._secrets, *_all_spellings(secrets)}, key=len, reverse=True))
+        twin._secrets = tuple(sorted({*self._secrets, *all_spellings(secrets)}, key=len, reverse=True))
         return twin
 
     def with_limits(self, **changes: float) -> Self:
@@ -176,7 +176,7 @@ class HttpClient:
         headers: Mapping[str, str] | None,
         hints: Mapping[int, str],
     ) -> Answer:
-        address = _shown(url)
+        address = shown_address(url)
         try:
             request = self._client.build_request(
                 method,
@@ -257,7 +257,7 @@ class HttpClient:
         permanent = status not in TRANSIENT_STATUSES
         said = _said(self.redact(body[:20_000].decode("utf-8", "replace")))
         if 300 <= status < 400:
-            target = self.redact(_shown(response.headers.get("location", "")) or "another address")
+            target = self.redact(shown_address(response.headers.get("location", "")) or "another address")
             message = f"{address} redirects to {target}, which is not followed."
             hint = "Give the address that it redirects to, if you trust it."
         else:
@@ -308,32 +308,6 @@ def _tls() -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     return context
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without any of the secrets."""
-    for secret in secrets:
-        text = text.replace(secret, "•••")
-    return text
-
-
-def _all_spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Longest first, so that a secret inside another does not leave the other's rest."""
-    spellings = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
-    return tuple(sorted(spellings, key=len, reverse=True))
-
-
-def _shown(url: str) -> str:
-    """The address without user, query and fragment."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "the address"
-    if not parts.hostname:
-        return parts.path
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
 def _pause_before_retry(error: Exception) -> bool | float:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from metrics.connector import Connector
 from metrics.connectors import connector_for
-from metrics.errors import ConnectorError
+from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient, OutboundPolicy, parse_networks
 from metrics.models import Backend
 from metrics.secrets import open_sealed
@@ -48,7 +48,7 @@ def connector_of(backend: Backend) -> Iterator[Connector]:
         raise ConnectorError("This backend is pushed to; there is nothing to pull.", permanent=True)
     try:
         connector_for(backend.connector)
-    except (LookupError, ValueError):
+    except RuleViolation:
         raise ConnectorError(
             f"This installation knows no connector '{backend.connector}'.",
             permanent=True,
