@@ -9,8 +9,8 @@ class RateCard(models.Model):
     """What a backend's GPUs or reserved capacity cost, valid from a local day (until the day before `valid_until_on`).
 
     `rented`: `rate_per_unit_hour` x units for every held hour. `owned`: `purchase_amount` of all units spread evenly
-    over the hours from `purchased_on` over `amortisation_months`, plus energy: measured, else `rated_watts` x units x held
-    hours, times `pue` times `price_per_kwh`.
+    over the hours from `purchased_on` over `amortisation_months`, plus energy (measured, else `rated_watts` x units x
+    held hours) times `pue` times `price_per_kwh`.
     """
 
     class Kind(models.TextChoices):
