@@ -1,13 +1,15 @@
 """Pages of roadmaps, phases, gates and reports."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.views import demo, reports
+from roadmap.views import demo, phase, reports
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("roadmap.plan_urls")),
     path("settings/demo/", demo.demo_page, name="demo"),
     path("settings/demo/remove/", demo.demo_remove, name="demo_remove"),
     path("reports/", reports.reports, name="reports"),
     path("reports/close/", reports.report_close, name="report_close"),
     path("reports/<uuid:uuid>/", reports.report, name="report"),
+    path("roadmaps/<slug:slug>/<slug:kind>/", phase.phase, name="phase"),
 ]

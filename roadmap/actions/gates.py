@@ -152,6 +152,7 @@ def decide_gate(
     reason = text_required(reason, field="reason", what="a reason")
     criteria = criteria_of([gate], values={phase.pk: values_of(phase)}, today=day)[gate.pk]
     check_outcome(chosen, standings_of(criteria), condition_count=len(conditions), new_due_on=new_due_on, today=day)
+    _check_conditions(conditions, day)
     late = _late_entries(roadmap, day) if chosen == Outcome.STOP else []
     _check_late(late, late_costs or {})
     decision = _freeze(asker, gate, chosen, reason, criteria, conditions, new_due_on, day, link)
@@ -181,6 +182,16 @@ def decide_gate(
         },
     )
     return decision
+
+
+def _check_conditions(conditions: Sequence[Condition], day: date) -> None:
+    for item in conditions:
+        text_required(item.name, field="conditions", what="each condition a name")
+        check_day(item.due_on, field="conditions")
+        if item.due_on < day:
+            raise RuleViolation("condition_in_past", "A condition is due today or later.", "conditions")
+        if item.owner is None:
+            raise RuleViolation("condition_without_owner", f"Name an owner for '{item.name}'.", "conditions")
 
 
 def _check_may_decide(asker: Asker, gate: Gate) -> None:
@@ -266,10 +277,9 @@ def _go_on(roadmap: Roadmap, phase: Phase, phases: list[Phase], conditions: Sequ
         move_planned(phases, after=following, by_days=delta)
         _carry_over(phase, following)
     for item in conditions:
-        check_day(item.due_on, field="conditions")
         milestone = Milestone(
             phase=following or phase,
-            name=text_required(item.name, field="conditions", what="each condition a name"),
+            name=item.name.strip(),
             due_on=item.due_on,
             baseline_due_on=item.due_on,
             owner=item.owner,

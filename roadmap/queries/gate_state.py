@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -68,6 +68,13 @@ def criteria_of(
         phase_values = values.get(phases[row.gate_id], NO_VALUES)
         found[row.gate_id].append(_state(row, phase_values, today))
     return {gate.pk: found[gate.pk] for gate in gates}
+
+
+def criterion_states(
+    rows: Iterable[GateCriterion], *, values: Mapping[int, KpiValue], today: date
+) -> list[CriterionState]:
+    """The criteria of one gate, their subjects attached already. `values`: KPI values by KPI id."""
+    return [_state(row, values, today) for row in rows]
 
 
 def standings_of(criteria: Sequence[CriterionState]) -> list[Standing]:

@@ -1,0 +1,119 @@
+"""KPIs and their readings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils import timezone
+
+from roadmap.forms.plan_form import PersonField, PlanForm, people_of
+from roadmap.kpis import COMPUTED
+from roadmap.models import Kpi, Reading, Roadmap
+
+WINDOWS = [("7", "7 days"), ("28", "28 days"), ("phase", "The phase to date")]
+
+
+class KpiForm(PlanForm):
+    """A KPI, read or computed; choosing a measure makes it a computed one."""
+
+    measure = forms.ChoiceField(
+        required=False, label="Computed from", help_text="Nothing: its values are read by hand or sent over REST."
+    )
+    window = forms.ChoiceField(choices=WINDOWS, label="Over")
+    rate_owner = PersonField(required=False, label="Rate's owner")
+
+    class Meta:
+        model = Kpi
+        fields = (
+            "name",
+            "measure",
+            "unit",
+            "direction",
+            "window",
+            "combine",
+            "baseline",
+            "target",
+            "target_on",
+            "minimum_sample",
+            "is_value",
+            "rate_amount",
+            "rate_currency",
+            "rate_source",
+            "rate_owner",
+        )
+        labels = {
+            "direction": "Better is",
+            "combine": "Readings combine as",
+            "target_on": "Target by",
+            "minimum_sample": "Minimum sample",
+            "is_value": "This is the value KPI of the phase",
+            "rate_amount": "Money per unit of it",
+            "rate_currency": "Currency of the rate",
+            "rate_source": "Source of the rate",
+        }
+        help_texts = {
+            "unit": "A computed KPI has the unit of its measure.",
+            "minimum_sample": "With fewer requests a computed KPI is 'no data'.",
+            "rate_amount": "Only for the value KPI: what one hour saved or task automated is worth.",
+        }
+
+    def __init__(self, *args: Any, roadmap: Roadmap, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        currency = settings.REPORTING_CURRENCY
+        choices = [(item.name, f"{item.title_in(currency)}, {item.unit_in(currency)}") for item in COMPUTED]
+        self.fields["measure"].choices = [("", "Nothing: it is read"), *choices]  # type: ignore[attr-defined]
+        self.fields["rate_owner"].queryset = people_of(roadmap)  # type: ignore[attr-defined]
+        self.fields["direction"].required = False
+        self.fields["minimum_sample"].required = False
+        self.fields["rate_currency"].widget.attrs["size"] = 4
+        for name in ("baseline", "target", "rate_amount"):
+            # Six stored places are not six typed ones.
+            value = self.initial.get(name)
+            if value is not None:
+                self.initial[name] = f"{value.normalize():f}"
+        held = self.instance.window_days
+        if self.instance.pk:
+            key = "phase" if held is None else str(held)
+            if key not in dict(WINDOWS):
+                self.fields["window"].choices = [*WINDOWS, (key, f"{key} days")]  # type: ignore[attr-defined]
+            self.initial["window"] = key
+        else:
+            self.initial["window"] = "28"
+
+    def clean_window(self) -> str:
+        """'7', '28' or 'phase'."""
+        return str(self.cleaned_data["window"])
+
+    def facts(self) -> dict[str, Any]:
+        """The fields as add_kpi and change_kpi take them."""
+        data = dict(self.cleaned_data)
+        window = data.pop("window")
+        data["window_days"] = None if window == "phase" else int(window)
+        data["minimum_sample"] = data["minimum_sample"] or 0
+        data["source"] = Kpi.Source.COMPUTED if data["measure"] else Kpi.Source.READ
+        return data
+
+
+class ReadingForm(PlanForm):
+    """One value at one time, now unless another is given."""
+
+    at = forms.DateTimeField(
+        label="At",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    class Meta:
+        model = Reading
+        fields = ("value", "at", "note")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["at"].help_text = f"In {settings.TIME_ZONE}; empty: now. The same time again replaces."
+
+    def clean_at(self) -> Any:
+        """Now, to the second, where no time is given."""
+        return self.cleaned_data.get("at") or timezone.now() - timedelta(microseconds=timezone.now().microsecond)

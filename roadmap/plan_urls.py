@@ -1,0 +1,48 @@
+"""Pages and forms of the plan: roadmaps, phases, milestones, checklists, KPIs, cost entries, risks, updates, gates."""
+
+from django.urls import URLPattern, path
+
+from roadmap.views import checklists, cost_entries, gates, kpis, milestones, notes, roadmaps, steering
+
+urlpatterns: list[URLPattern] = [
+    path("roadmaps/new/", roadmaps.roadmap_new, name="roadmap_new"),
+    path("roadmaps/first/", roadmaps.roadmap_first, name="roadmap_first"),
+    path("roadmaps/<slug:slug>/", roadmaps.roadmap, name="roadmap"),
+    path("roadmaps/<slug:slug>/settings/", roadmaps.roadmap_settings, name="roadmap_settings"),
+    path("roadmaps/<slug:slug>/state/", roadmaps.roadmap_state, name="roadmap_state"),
+    path("roadmaps/<slug:slug>/people/new/", roadmaps.member_new, name="member_new"),
+    path("roadmaps/<slug:slug>/people/<int:pk>/change/", roadmaps.member_change, name="member_change"),
+    path("roadmaps/<slug:slug>/people/<int:pk>/remove/", roadmaps.member_remove, name="member_remove"),
+    path("roadmaps/<slug:slug>/updates/", steering.updates, name="updates"),
+    path("roadmaps/<slug:slug>/updates/new/", steering.update_new, name="update_new"),
+    path("roadmaps/<slug:slug>/risks/new/", steering.risk_new, name="risk_new"),
+    path("risks/<int:pk>/edit/", steering.risk_edit, name="risk_edit"),
+    path("risks/<int:pk>/close/", steering.risk_close, name="risk_close"),
+    path("risks/<int:pk>/reopen/", steering.risk_reopen, name="risk_reopen"),
+    path("phases/<int:pk>/edit/", roadmaps.phase_edit, name="phase_edit"),
+    path("phases/<int:pk>/start/", roadmaps.phase_start, name="phase_start"),
+    path("phases/<int:phase_id>/milestones/new/", milestones.milestone_new, name="milestone_new"),
+    path("milestones/<int:pk>/edit/", milestones.milestone_edit, name="milestone_edit"),
+    path("milestones/<int:pk>/tick/", milestones.milestone_tick, name="milestone_tick"),
+    path("milestones/<int:pk>/drop/", milestones.milestone_drop, name="milestone_drop"),
+    path("milestones/<int:pk>/delete/", milestones.milestone_delete, name="milestone_delete"),
+    path("phases/<int:phase_id>/checklist/new/", checklists.checklist_new, name="checklist_new"),
+    path("checklist/<int:pk>/edit/", checklists.checklist_edit, name="checklist_edit"),
+    path("checklist/<int:pk>/tick/", checklists.checklist_tick, name="checklist_tick"),
+    path("checklist/<int:pk>/delete/", checklists.checklist_delete, name="checklist_delete"),
+    path("phases/<int:phase_id>/kpis/new/", kpis.kpi_new, name="kpi_new"),
+    path("kpis/<int:pk>/", kpis.kpi_page, name="kpi"),
+    path("kpis/<int:pk>/edit/", kpis.kpi_edit, name="kpi_edit"),
+    path("kpis/<int:pk>/delete/", kpis.kpi_delete, name="kpi_delete"),
+    path("kpis/<int:pk>/readings/new/", kpis.reading_new, name="reading_new"),
+    path("readings/<int:pk>/delete/", kpis.reading_delete, name="reading_delete"),
+    path("phases/<int:phase_id>/cost-entries/new/", cost_entries.cost_entry_new, name="cost_entry_new"),
+    path("cost-entries/<int:pk>/edit/", cost_entries.cost_entry_edit, name="cost_entry_edit"),
+    path("cost-entries/<int:pk>/delete/", cost_entries.cost_entry_delete, name="cost_entry_delete"),
+    path("phases/<int:phase_id>/notes/new/", notes.note_new, name="note_new"),
+    path("notes/<int:pk>/delete/", notes.note_delete, name="note_delete"),
+    path("gates/<int:pk>/", gates.gate, name="gate"),
+    path("gates/<int:pk>/edit/", gates.gate_edit, name="gate_edit"),
+    path("gates/<int:pk>/criteria/new/", gates.criterion_new, name="criterion_new"),
+    path("criteria/<int:pk>/delete/", gates.criterion_delete, name="criterion_delete"),
+]

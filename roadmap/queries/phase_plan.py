@@ -1,0 +1,228 @@
+"""The plan of a phase: KPIs, milestones, cost entries, checklist, gate and notes, as the page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import groupby
+
+from accounts.access import Asker, role_for
+from accounts.models import Role
+from roadmap.kpi import KpiStatus, KpiValue
+from roadmap.models import Annotation, ChecklistItem, CostEntry, Gate, GateDecision, Kpi, Milestone, Phase, Roadmap
+from roadmap.queries.gate_state import CriterionState, criterion_states, standings_of
+from roadmap.queries.phase_rows import PhaseRows
+from roadmap.rules.costs import CostSpan, amount_in
+from roadmap.rules.gates import met_count
+from web import wording
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the asker may do with this roadmap."""
+
+    can_contribute: bool = False
+    can_manage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KpiRow:
+    """A KPI with its value in words."""
+
+    kpi: Kpi
+    value: KpiValue | None
+    figure: str
+    baseline: str
+    target: str
+    tone: str
+    word: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneRow:
+    """A milestone with its state in words."""
+
+    milestone: Milestone
+    tone: str
+    word: str
+    note: str
+
+    @property
+    def is_done(self) -> bool:
+        return self.milestone.state == Milestone.State.DONE
+
+    @property
+    def is_dropped(self) -> bool:
+        return self.milestone.state == Milestone.State.DROPPED
+
+    @property
+    def has_moved(self) -> bool:
+        return self.milestone.due_on != self.milestone.baseline_due_on
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """A cost entry and what of it falls into the phase's window until today; None where the phase has no window."""
+
+    entry: CostEntry
+    in_phase: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistGroup:
+    """The items of one category."""
+
+    title: str
+    items: Sequence[ChecklistItem]
+
+
+@dataclass(frozen=True, slots=True)
+class GateSummary:
+    """The gate in a line: how many criteria are met, and what was decided last."""
+
+    gate: Gate
+    criteria: Sequence[CriterionState]
+    met: int
+    total: int
+    tone: str
+    word: str
+    decision: GateDecision | None
+
+    @property
+    def unmet(self) -> list[CriterionState]:
+        return [item for item in self.criteria if item.tone != "green"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePlan:
+    """Everything below the dashboard."""
+
+    phase: Phase
+    rights: Rights
+    today: date
+    kpis: Sequence[KpiRow]
+    milestones: Sequence[MilestoneRow]
+    costs: Sequence[CostRow]
+    cost_totals: Sequence[tuple[str, Decimal]]
+    checklist: Sequence[ChecklistGroup]
+    ticked: int
+    to_tick: int
+    gate: GateSummary | None
+    notes: Sequence[Annotation]
+
+
+def rights_for(role: Role | None) -> Rights:
+    """What a role allows."""
+    return Rights(can_contribute=role in (Role.CONTRIBUTOR, Role.MANAGER), can_manage=role == Role.MANAGER)
+
+
+def rights_of(asker: Asker, roadmap: Roadmap) -> Rights:
+    """The asker's rights on a roadmap."""
+    return rights_for(role_for(asker, roadmap.workload))
+
+
+def phase_plan(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) -> PhasePlan:
+    """The plan of a phase from its rows; asks the database for nothing. `values`: KPI values by KPI id."""
+    phase = rows.phase
+    cost_rows = [_cost_row(entry, phase, today) for entry in rows.costs if entry.phase_id == phase.pk]
+    totals: dict[str, Decimal] = {}
+    for row in cost_rows:
+        totals[row.entry.currency] = totals.get(row.entry.currency, Decimal(0)) + (row.in_phase or 0)
+    return PhasePlan(
+        phase=phase,
+        rights=rights_for(rows.role),
+        today=today,
+        kpis=[_kpi_row(kpi, values.get(kpi.pk)) for kpi in rows.kpis],
+        milestones=[_milestone_row(item, today) for item in rows.milestones],
+        costs=cost_rows,
+        cost_totals=sorted(totals.items()),
+        checklist=[
+            ChecklistGroup(str(ChecklistItem.Category(category).label), list(items))
+            for category, items in groupby(rows.checklist, key=lambda item: item.category)
+        ],
+        ticked=sum(1 for item in rows.checklist if item.is_done),
+        to_tick=len(rows.checklist),
+        gate=_gate_summary(rows, values=values, today=today),
+        notes=rows.notes,
+    )
+
+
+def _gate_summary(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) -> GateSummary | None:
+    """The gate of a phase; None where it has none."""
+    gate = rows.gate
+    if gate is None:
+        return None
+    criteria = criterion_states(rows.criteria, values=values, today=today)
+    met, total = met_count(standings_of(criteria))
+    decision = next((item for item in rows.decisions if item.gate_id == gate.pk), None)
+    tone, word = gate_word(rows.phase, gate, decision, today)
+    return GateSummary(gate, criteria, met, total, tone, word, decision)
+
+
+def gate_word(phase: Phase, gate: Gate, decision: GateDecision | None, today: date) -> tuple[str, str]:
+    """Tone and word of a gate: its outcome once the phase is closed, else how late it is or when it is due."""
+    if phase.state == Phase.State.CLOSED and decision is not None:
+        tones = {"go": "green", "conditional": "amber", "stop": "red", "hold": "amber"}
+        return tones[decision.outcome], decision.get_outcome_display()
+    if phase.state == Phase.State.ACTIVE and gate.due_on < today:
+        return "red", f"{wording.plural((today - gate.due_on).days, 'day')} overdue"
+    if phase.state == Phase.State.PLANNED:
+        return "none", "Not due"
+    days = (gate.due_on - today).days
+    return ("amber" if days <= 30 else "none"), "Due today" if days == 0 else f"In {wording.plural(days, 'day')}"
+
+
+def figure_of(value: Decimal | None) -> str:
+    """A KPI's figure; a dash where it is not set."""
+    return wording.DASH if value is None else wording.number(value)
+
+
+def text_of(value: KpiValue) -> str:
+    """The value as a figure, or the interval in which it lies."""
+    if value.low is not None and value.high is not None and value.low != value.high:
+        return f"{wording.number(value.low)} to {wording.number(value.high)}"
+    return wording.number(value.value, missing=wording.DASH)
+
+
+def _kpi_row(kpi: Kpi, value: KpiValue | None) -> KpiRow:
+    sign = "≥" if kpi.direction == Kpi.Direction.HIGHER else "≤"
+    target = wording.DASH if kpi.target is None else f"{sign} {wording.number(kpi.target)}"
+    if value is None or value.value is None:
+        reason = value.reason if value else "nothing measured yet"
+        return KpiRow(kpi, value, wording.DASH, figure_of(kpi.baseline), target, "off", "No data", reason)
+    status = value.judgement.status
+    notes = [value.judgement.note, value.basis]
+    if value.coverage is not None and value.coverage < 1:
+        notes.append(f"{wording.percent(value.coverage)} of {value.coverage_of or 'usage'}")
+    return KpiRow(
+        kpi,
+        value,
+        text_of(value),
+        figure_of(kpi.baseline),
+        target,
+        "none" if status == KpiStatus.NO_TARGET else value.judgement.tone,
+        value.judgement.word,
+        ", ".join(note for note in notes if note),
+    )
+
+
+def _milestone_row(milestone: Milestone, today: date) -> MilestoneRow:
+    if milestone.state == Milestone.State.DONE:
+        note = wording.day(milestone.done_on) if milestone.done_on != milestone.due_on else ""
+        return MilestoneRow(milestone, "green", "Done", note)
+    if milestone.state == Milestone.State.DROPPED:
+        return MilestoneRow(milestone, "off", "Dropped", milestone.dropped_reason)
+    late = (today - milestone.due_on).days
+    if late > 0:
+        return MilestoneRow(milestone, "red", f"{wording.plural(late, 'day')} late", "")
+    return MilestoneRow(milestone, "none", "Open", "Due today" if late == 0 else "")
+
+
+def _cost_row(entry: CostEntry, phase: Phase, today: date) -> CostRow:
+    if phase.started_on is None:
+        return CostRow(entry, None)
+    end = min(phase.ended_on or today, today) + timedelta(days=1)
+    return CostRow(entry, amount_in(CostSpan(entry.amount, entry.start_on, entry.end_on), phase.started_on, end))

@@ -1,0 +1,128 @@
+"""A gate's page, and deciding it."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.access import Asker, visible_workloads
+from accounts.authentication import asker_of
+from accounts.models import Role
+from metrics.errors import RuleViolation
+from roadmap.actions.gates import (
+    add_criterion,
+    change_gate,
+    decide_gate,
+    late_entries,
+    may_decide,
+    remove_criterion,
+)
+from roadmap.forms.gates import CriterionForm, DecideForm, GateForm
+from roadmap.models import Gate, GateCriterion, Phase
+from roadmap.queries.kpi_values import kpi_values
+from roadmap.views.place import act, allow, form_view, gate_context, gate_place
+from web.htmx import done, render
+
+SECTION = "criteria"
+
+
+def _find(request: HttpRequest, pk: int) -> tuple[Asker, Gate]:
+    asker = asker_of(request)
+    gate = (
+        Gate.objects.select_related("phase__roadmap__workload", "phase__owner", "gatekeeper")
+        .filter(pk=pk, phase__roadmap__workload__in=visible_workloads(asker))
+        .first()
+    )
+    if gate is None:
+        raise Http404
+    return asker, gate
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def gate(request: HttpRequest, pk: int) -> HttpResponse:
+    """The criteria live, the decision to take, and what was decided; POST decides."""
+    asker, found = _find(request, pk)
+    decides = may_decide(asker, found) and found.phase.state == Phase.State.ACTIVE
+    late = late_entries(found.phase.roadmap) if decides or request.method == "POST" else []
+    form = DecideForm(gate=found, late=late)
+    status = 200
+    if request.method == "POST":
+        form = DecideForm(request.POST, gate=found, late=late)
+        if form.is_valid():
+            try:
+                decision = decide_gate(asker, found, values_of=kpi_values, **form.facts())
+            except RuleViolation as error:
+                form.add_violation(error)
+            else:
+                message = f"Decided: {decision.get_outcome_display().lower()}. The evidence is frozen."
+                return done(request, found.get_absolute_url(), message)
+        status = 422
+        asker, found = _find(request, pk)
+    context = {"form": form, "decides": decides, **gate_context(asker, found)}
+    return render(request, "roadmap/gate.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def gate_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Changes due date and gatekeeper."""
+    asker, found = _find(request, pk)
+    allow(asker, Role.MANAGER, found.phase.roadmap)
+
+    def save(form: GateForm) -> str:
+        change_gate(asker, found, **form.cleaned_data)
+        return "Gate saved."
+
+    return form_view(
+        request,
+        asker,
+        gate_place(found, SECTION),
+        make=lambda **kwargs: GateForm(instance=_find(request, pk)[1], **kwargs),
+        save=save,
+        title="Change due date and gatekeeper",
+        then=lambda: done(request, found.get_absolute_url(), "Gate saved."),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def criterion_new(request: HttpRequest, pk: int) -> HttpResponse:
+    """Adds a criterion."""
+    asker, found = _find(request, pk)
+    allow(asker, Role.MANAGER, found.phase.roadmap)
+
+    def save(form: CriterionForm) -> str:
+        data = form.cleaned_data
+        needs = data["needs"] or GateCriterion.Needs.ON_TARGET
+        added = add_criterion(asker, found, subject=data["subject"], is_must=data["is_must"], needs=needs)
+        return f"The gate asks for '{added}' now."
+
+    return form_view(
+        request,
+        asker,
+        gate_place(found, SECTION),
+        make=lambda **kwargs: CriterionForm(gate=found, **kwargs),
+        save=save,
+        title="Add a criterion",
+        submit="Add",
+    )
+
+
+@require_POST
+def criterion_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes a criterion out of the gate."""
+    asker = asker_of(request)
+    criterion = (
+        GateCriterion.objects.select_related(
+            "gate__phase__roadmap__workload", "gate__phase__owner", "kpi", "milestone", "checklist_item"
+        )
+        .filter(pk=pk, gate__phase__roadmap__workload__in=visible_workloads(asker))
+        .first()
+    )
+    if criterion is None:
+        raise Http404
+    return act(
+        request,
+        asker,
+        gate_place(criterion.gate, SECTION),
+        lambda: remove_criterion(asker, criterion),
+        f"The gate no longer asks for '{criterion}'.",
+    )

@@ -1,0 +1,141 @@
+"""KPIs and their readings in place."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.access import Asker, visible_workloads
+from accounts.authentication import asker_of
+from accounts.models import Role
+from metrics.errors import RuleViolation
+from roadmap.actions.kpis import add_kpi, change_kpi, delete_kpi, delete_reading, record_reading
+from roadmap.forms.kpis import KpiForm, ReadingForm
+from roadmap.models import Kpi, Reading
+from roadmap.queries.phase_plan import rights_of
+from roadmap.views.place import More, act, allow, form_view, phase_or_404, phase_place
+from web.htmx import done, render
+
+SECTION = "kpis"
+# A page of readings; older ones are in the API.
+SHOWN_READINGS = 200
+
+
+def _find(request: HttpRequest, pk: int) -> tuple[Asker, Kpi]:
+    asker = asker_of(request)
+    kpi = (
+        Kpi.objects.select_related("phase__roadmap__workload", "carried_from__phase", "rate_owner")
+        .filter(pk=pk, phase__roadmap__workload__in=visible_workloads(asker))
+        .first()
+    )
+    if kpi is None:
+        raise Http404
+    return asker, kpi
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def kpi_new(request: HttpRequest, phase_id: int) -> HttpResponse:
+    """Adds a KPI to a phase."""
+    asker, phase = phase_or_404(request, phase_id)
+    allow(asker, Role.MANAGER, phase.roadmap)
+
+    def save(form: KpiForm) -> str:
+        return f"'{add_kpi(asker, phase, **form.facts()).name}' added."
+
+    return form_view(
+        request,
+        asker,
+        phase_place(phase, SECTION),
+        make=lambda **kwargs: KpiForm(roadmap=phase.roadmap, **kwargs),
+        save=save,
+        title="Add a KPI",
+        submit="Add",
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def kpi_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Changes a KPI."""
+    asker, kpi = _find(request, pk)
+    allow(asker, Role.MANAGER, kpi.phase.roadmap)
+
+    def save(form: KpiForm) -> str:
+        return f"'{change_kpi(asker, kpi, **form.facts()).name}' saved."
+
+    return form_view(
+        request,
+        asker,
+        phase_place(kpi.phase, SECTION),
+        make=lambda **kwargs: KpiForm(roadmap=kpi.phase.roadmap, instance=kpi, **kwargs),
+        save=save,
+        title=f"Change '{kpi.name}'",
+        row_id=kpi.pk,
+        deletes=[More(reverse("kpi_delete", args=[pk]), "Delete", f"Delete the KPI '{kpi.name}' with its readings?")],
+    )
+
+
+@require_POST
+def kpi_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Deletes a KPI with its readings."""
+    asker, kpi = _find(request, pk)
+    return act(
+        request, asker, phase_place(kpi.phase, SECTION), lambda: delete_kpi(asker, kpi), f"'{kpi.name}' deleted."
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def reading_new(request: HttpRequest, pk: int) -> HttpResponse:
+    """Records one reading of a KPI."""
+    asker, kpi = _find(request, pk)
+    allow(asker, Role.CONTRIBUTOR, kpi.phase.roadmap)
+
+    def save(form: ReadingForm) -> str:
+        data = form.cleaned_data
+        recorded = record_reading(asker, kpi, at=data["at"], value=data["value"], note=data["note"])
+        return "Reading replaced." if recorded.replaced else "Reading recorded."
+
+    return form_view(
+        request,
+        asker,
+        phase_place(kpi.phase, SECTION),
+        make=ReadingForm,
+        save=save,
+        title=f"Record '{kpi.name}'",
+        submit="Record",
+        row_id=kpi.pk,
+    )
+
+
+@require_http_methods(["GET", "HEAD"])
+def kpi_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """A KPI with its definition and its readings, newest first."""
+    asker, kpi = _find(request, pk)
+    context = {
+        "kpi": kpi,
+        "roadmap": kpi.phase.roadmap,
+        "phase": kpi.phase,
+        "rights": rights_of(asker, kpi.phase.roadmap),
+        "readings": kpi.readings.select_related("author", "token")[:SHOWN_READINGS],
+        "count": kpi.readings.count(),
+    }
+    return render(request, "roadmap/kpi.html", context)
+
+
+@require_POST
+def reading_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes a reading away."""
+    asker = asker_of(request)
+    reading = (
+        Reading.objects.select_related("kpi__phase__roadmap__workload")
+        .filter(pk=pk, kpi__phase__roadmap__workload__in=visible_workloads(asker))
+        .first()
+    )
+    if reading is None:
+        raise Http404
+    url = reverse("kpi", args=[reading.kpi_id])
+    try:
+        delete_reading(asker, reading)
+    except RuleViolation as error:
+        return done(request, url, error.message, tone="red")
+    return done(request, url, "Reading deleted.")

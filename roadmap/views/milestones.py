@@ -1,0 +1,151 @@
+"""Milestones in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.access import Asker, visible_workloads
+from accounts.authentication import asker_of
+from accounts.models import Role
+from roadmap.actions.milestones import (
+    add_milestone,
+    change_milestone,
+    delete_milestone,
+    drop_milestone,
+    reopen_milestone,
+    tick_milestone,
+)
+from roadmap.forms.milestones import DropForm, MilestoneForm, TickForm
+from roadmap.models import Milestone
+from roadmap.views.place import More, act, allow, form_view, phase_or_404, phase_place
+
+SECTION = "milestones"
+FIELDS = ("name", "due_on", "owner", "evidence_url", "outside_key")
+
+
+def _find(request: HttpRequest, pk: int) -> tuple[Asker, Milestone]:
+    asker = asker_of(request)
+    milestone = (
+        Milestone.objects.select_related("phase__roadmap__workload", "owner")
+        .filter(pk=pk, phase__roadmap__workload__in=visible_workloads(asker))
+        .first()
+    )
+    if milestone is None:
+        raise Http404
+    return asker, milestone
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def milestone_new(request: HttpRequest, phase_id: int) -> HttpResponse:
+    """Adds a milestone to a phase."""
+    asker, phase = phase_or_404(request, phase_id)
+    allow(asker, Role.MANAGER, phase.roadmap)
+
+    def save(form: MilestoneForm) -> str:
+        added = add_milestone(asker, phase, **form.cleaned_data)
+        return f"'{added.name}' added."
+
+    return form_view(
+        request,
+        asker,
+        phase_place(phase, SECTION),
+        make=lambda **kwargs: MilestoneForm(roadmap=phase.roadmap, **kwargs),
+        save=save,
+        title="Add a milestone",
+        submit="Add",
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Changes a milestone; a second person sees the first's change."""
+    asker, milestone = _find(request, pk)
+    allow(asker, Role.MANAGER, milestone.phase.roadmap)
+
+    def make(**kwargs: Any) -> MilestoneForm:
+        present = Milestone.objects.select_related("phase__roadmap").get(pk=pk)
+        return MilestoneForm(roadmap=milestone.phase.roadmap, instance=present, **kwargs)
+
+    def save(form: MilestoneForm) -> str:
+        changes = {name: form.cleaned_data[name] for name in FIELDS}
+        change_milestone(asker, milestone, version=form.cleaned_data.get("version"), **changes)
+        return f"'{changes['name']}' saved."
+
+    return form_view(
+        request,
+        asker,
+        phase_place(milestone.phase, SECTION),
+        make=make,
+        save=save,
+        title=f"Change '{milestone.name}'",
+        row_id=milestone.pk,
+        deletes=[
+            More(reverse("milestone_drop", args=[pk]), "Drop it"),
+            More(reverse("milestone_delete", args=[pk]), "Delete", f"Delete the milestone '{milestone.name}'?"),
+        ],
+    )
+
+
+@require_POST
+def milestone_tick(request: HttpRequest, pk: int) -> HttpResponse:
+    """Done, or open again when it was done."""
+    asker, milestone = _find(request, pk)
+    form = TickForm(request.POST)
+    version = form.cleaned_data["version"] if form.is_valid() else None
+    place = phase_place(milestone.phase, SECTION)
+    if milestone.state == Milestone.State.OPEN:
+        return act(
+            request,
+            asker,
+            place,
+            lambda: tick_milestone(asker, milestone, version=version),
+            f"'{milestone.name}' is done.",
+        )
+    return act(
+        request,
+        asker,
+        place,
+        lambda: reopen_milestone(asker, milestone, version=version),
+        f"'{milestone.name}' is open again.",
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def milestone_drop(request: HttpRequest, pk: int) -> HttpResponse:
+    """Gives a milestone up, with a reason."""
+    asker, milestone = _find(request, pk)
+    allow(asker, Role.MANAGER, milestone.phase.roadmap)
+
+    def save(form: DropForm) -> str:
+        drop_milestone(asker, milestone, reason=form.cleaned_data["reason"], version=form.cleaned_data["version"])
+        return f"'{milestone.name}' dropped."
+
+    return form_view(
+        request,
+        asker,
+        phase_place(milestone.phase, SECTION),
+        make=lambda **kwargs: DropForm(
+            initial={"version": Milestone.objects.values_list("version", flat=True).get(pk=pk)}, **kwargs
+        ),
+        save=save,
+        title=f"Drop '{milestone.name}'",
+        submit="Drop",
+        row_id=milestone.pk,
+    )
+
+
+@require_POST
+def milestone_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Deletes a milestone."""
+    asker, milestone = _find(request, pk)
+    return act(
+        request,
+        asker,
+        phase_place(milestone.phase, SECTION),
+        lambda: delete_milestone(asker, milestone),
+        f"'{milestone.name}' deleted.",
+    )

@@ -1,0 +1,236 @@
+"""A roadmap's page, a new one, its settings, people and phases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.access import can_make_roadmaps
+from accounts.authentication import asker_of
+from accounts.models import Membership, Role
+from metrics.errors import RuleViolation
+from roadmap.actions.people import remove_membership, set_membership
+from roadmap.actions.phases import change_phase, start_phase
+from roadmap.actions.roadmaps import change_roadmap, ensure_first_roadmap, make_roadmap, set_state
+from roadmap.forms.roadmaps import (
+    MemberForm,
+    MiddleRoadmapForm,
+    NewRoadmapForm,
+    PhaseForm,
+    RoadmapForm,
+    StartForm,
+    programmes,
+)
+from roadmap.queries.roadmap_page import roadmap_page
+from roadmap.template import load_templates
+from roadmap.views.place import (
+    act,
+    allow,
+    form_view,
+    phase_or_404,
+    roadmap_or_404,
+    settings_context,
+    settings_place,
+    steering_context,
+)
+from web.htmx import done, render
+
+
+@require_http_methods(["GET", "HEAD"])
+def roadmap(request: HttpRequest, slug: str) -> HttpResponse:
+    """The timeline, updates, risks and phases of a roadmap."""
+    asker, found = roadmap_or_404(request, slug)
+    page = roadmap_page(asker, found, today=timezone.localdate())
+    return render(request, "roadmap/roadmap.html", {"page": page, **steering_context(asker, found)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def roadmap_new(request: HttpRequest) -> HttpResponse:
+    """A new roadmap: from one start date, or in the middle of its life (`?way=middle`)."""
+    asker = asker_of(request)
+    if not can_make_roadmaps(asker):
+        raise PermissionDenied("Only an admin, or who already manages a roadmap, may make another.")
+    is_middle = request.GET.get("way") == "middle"
+    make = MiddleRoadmapForm if is_middle else NewRoadmapForm
+    status = 200
+    if request.method == "POST":
+        form = make(request.POST, asker=asker)
+        if form.is_valid():
+            try:
+                made = make_roadmap(asker, **form.facts())
+            except RuleViolation as error:
+                form.add_violation(error)
+            else:
+                return done(request, made.get_absolute_url(), f"'{made.name}' is there, with its plan.")
+        status = 422
+    else:
+        initial = {} if is_middle else {"start_on": timezone.localdate()}
+        form = make(asker=asker, initial=initial)
+    context = {"form": form, "is_middle": is_middle, "templates": load_templates(), "programmes": programmes()}
+    return render(request, "roadmap/roadmap_new.html", context, status=status)
+
+
+@require_POST
+def roadmap_first(request: HttpRequest) -> HttpResponse:
+    """The empty roadmap to begin with, from one button."""
+    asker = asker_of(request)
+    if not can_make_roadmaps(asker):
+        raise PermissionDenied("Only an admin, or who already manages a roadmap, may make another.")
+    made = ensure_first_roadmap(asker.user)
+    return done(request, made.get_absolute_url(), f"'{made.name}' is there, its PoC started today.")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def roadmap_settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """What a roadmap is, who belongs to it, and its phases."""
+    asker, found = roadmap_or_404(request, slug)
+    allow(asker, Role.MANAGER, found)
+    status = 200
+    if request.method == "POST":
+        form = RoadmapForm(request.POST, instance=found)
+        if form.is_valid():
+            try:
+                change_roadmap(asker, found, **form.cleaned_data)
+            except RuleViolation as error:
+                form.add_violation(error)
+            else:
+                return done(request, request.path, "Saved.")
+        status = 422
+        _, found = roadmap_or_404(request, slug)
+    else:
+        form = RoadmapForm(instance=found)
+    context = {
+        "roadmap": found,
+        "form": form,
+        "member_form": MemberForm(),
+        "programmes": programmes(),
+        **settings_context(asker, found),
+    }
+    return render(request, "roadmap/settings.html", context, status=status)
+
+
+@require_POST
+def roadmap_state(request: HttpRequest, slug: str) -> HttpResponse:
+    """Pauses a roadmap, goes on with it, or stops one that never started."""
+    asker, found = roadmap_or_404(request, slug)
+    state = request.POST.get("state", "")
+    return act(
+        request,
+        asker,
+        settings_place(found, "phases"),
+        lambda: set_state(asker, found, state=state),
+        f"'{found.name}' is {state}.",
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def member_new(request: HttpRequest, slug: str) -> HttpResponse:
+    """Gives a person a role."""
+    asker, found = roadmap_or_404(request, slug)
+    allow(asker, Role.MANAGER, found)
+
+    def save(form: MemberForm) -> str:
+        data = form.cleaned_data
+        set_membership(asker, found, user=data["person"], role=data["role"])
+        return f"{data['person'].display_name} is {data['role']} now."
+
+    return form_view(
+        request,
+        asker,
+        settings_place(found, "people"),
+        make=MemberForm,
+        save=save,
+        title="Add a person",
+        submit="Add",
+    )
+
+
+def _member(request: HttpRequest, slug: str, pk: int) -> tuple[Any, Any, Membership]:
+    asker, found = roadmap_or_404(request, slug)
+    membership = Membership.objects.select_related("user").filter(pk=pk, workload=found.workload).first()
+    if membership is None:
+        raise Http404
+    return asker, found, membership
+
+
+@require_POST
+def member_change(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Gives a member another role."""
+    asker, found, membership = _member(request, slug, pk)
+    role = request.POST.get("role", "")
+    return act(
+        request,
+        asker,
+        settings_place(found, "people"),
+        lambda: set_membership(asker, found, user=membership.user, role=role),
+        f"{membership.user.display_name} is {role} now.",
+    )
+
+
+@require_POST
+def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Takes a member out; who takes out themselves lands on the portfolio."""
+    asker, found, membership = _member(request, slug, pk)
+    name, is_self = membership.user.display_name, membership.user_id == asker.user.pk
+    place = settings_place(found, "people")
+    if is_self and not asker.user.is_admin:
+        try:
+            remove_membership(asker, found, membership)
+        except RuleViolation as error:
+            return done(request, place.url, error.message, tone="red")
+        return redirect("/")
+    return act(
+        request, asker, place, lambda: remove_membership(asker, found, membership), f"{name} no longer belongs to it."
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def phase_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Changes dates, owner and budget of a phase."""
+    asker, phase = phase_or_404(request, pk)
+    allow(asker, Role.MANAGER, phase.roadmap)
+
+    def save(form: PhaseForm) -> str:
+        change_phase(asker, phase, **form.cleaned_data)
+        return f"{phase.get_kind_display()} saved."
+
+    def make(**kwargs: Any) -> PhaseForm:
+        _, present = phase_or_404(request, pk)
+        return PhaseForm(instance=present, **kwargs)
+
+    return form_view(
+        request,
+        asker,
+        settings_place(phase.roadmap, "phases"),
+        make=make,
+        save=save,
+        title=f"Change {phase.get_kind_display()}",
+        row_id=phase.pk,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def phase_start(request: HttpRequest, pk: int) -> HttpResponse:
+    """Starts a planned phase."""
+    asker, phase = phase_or_404(request, pk)
+    allow(asker, Role.MANAGER, phase.roadmap)
+
+    def save(form: StartForm) -> str:
+        start_phase(asker, phase, on=form.cleaned_data["on"])
+        return f"{phase.get_kind_display()} started."
+
+    return form_view(
+        request,
+        asker,
+        settings_place(phase.roadmap, "phases"),
+        make=lambda **kwargs: StartForm(initial={"on": timezone.localdate()}, **kwargs),
+        save=save,
+        title=f"Start {phase.get_kind_display()}",
+        submit="Start",
+        row_id=phase.pk,
+    )
