@@ -47,6 +47,7 @@ class DemoBackend:
     hardware: str = ""
     parameters: Mapping[str, object] | None = None
     card: Mapping[str, object] | None = None
+    purchased_days_ago: int | None = None
     is_billed: bool = False
 
 
@@ -70,7 +71,10 @@ def seed(
     """
     until = now.replace(minute=0, second=0, microsecond=0)
     first = until - timedelta(days=max(stream.starts_days_ago for stream in streams))
-    made = {item.slug: _make_backend(item, first, until) for item in backends}
+    made = {}
+    for item in backends:
+        since = until - timedelta(days=max(s.starts_days_ago for s in streams if s.backend == item.slug))
+        made[item.slug] = _make_backend(item, since, until)
     for item in backends:
         if item.behind:
             made[item.slug].behind = made[item.behind]
@@ -92,7 +96,7 @@ def seed(
     Series.objects.filter(backend__in=made.values()).update(is_demo=True)
 
 
-def _make_backend(item: DemoBackend, first: datetime, until: datetime) -> Backend:
+def _make_backend(item: DemoBackend, since: datetime, until: datetime) -> Backend:
     backend = Backend.objects.create(
         slug=item.slug,
         name=item.name,
@@ -107,7 +111,10 @@ def _make_backend(item: DemoBackend, first: datetime, until: datetime) -> Backen
         is_demo=True,
     )
     if item.card:
-        RateCard.objects.create(backend=backend, valid_from_on=counting.local_day(first), **item.card)
+        card = RateCard(backend=backend, valid_from_on=counting.local_day(since), **item.card)
+        if item.purchased_days_ago is not None:
+            card.purchased_on = counting.local_day(until - timedelta(days=item.purchased_days_ago))
+        card.save()
     return backend
 
 

@@ -12,7 +12,7 @@ from metrics.identity import SeriesIdentity, series_ids
 from metrics.ledger import PostedCell
 from metrics.models import Backend, Receipt, Series, UsageHour
 from metrics.spreading import LEFT_OUT, Part, UsedHour, spread
-from metrics.usage import FeedKind, MeasuredAt, SeriesKey, SeriesKind
+from metrics.usage import STEP_OPERATIONS, FeedKind, MeasuredAt, SeriesKey, SeriesKind
 from metrics.windows import Window
 
 
@@ -74,7 +74,8 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
 
 def counting_series(backend: Backend, *, models: frozenset[str] | None = None) -> dict[int, Series]:
     """Return the usage series that carry this backend's traffic, its own and those of linked sources, by id."""
-    found = Series.objects.filter(counting.counted_usage_of(backend)).in_bulk()
+    traffic = Series.objects.filter(counting.counted_usage_of(backend)).exclude(operation__in=STEP_OPERATIONS)
+    found = traffic.in_bulk()
     if backend.behind_id is None:
         return found
     if models is None:

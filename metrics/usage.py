@@ -38,6 +38,10 @@ class SeriesKind(StrEnum):
     OTHER_CHARGES = "other_charges"
 
 
+# Operations whose spans repeat what the inference below them did: they count requests, durations and errors under their
+# own name, never tokens or money (api.md, OpenTelemetry).
+STEP_OPERATIONS = frozenset({"create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "retrieval"})
+
 # Additive measures of an hour, in the order of the bits of `known_mask`. Never reorder; append only.
 COUNT_MEASURES = (
     "requests",

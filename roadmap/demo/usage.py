@@ -1,6 +1,5 @@
 """The demo's backends and the streams of usage that they serve."""
 
-from datetime import date
 from decimal import Decimal
 
 from metrics.demo import DemoBackend
@@ -55,13 +54,13 @@ BACKENDS = (
         provider="edge",
         measured_at=MeasuredAt.SERVER,
         hardware="NVIDIA L40S",
+        purchased_days_ago=130,
         card={
             "kind": "owned",
             "units": Decimal(1),
             "unit_name": "NVIDIA L40S",
             "currency": "USD",
             "purchase_amount": Decimal("14800.00"),
-            "purchased_on": date(2026, 1, 15),
             "amortisation_months": 36,
             "rated_watts": Decimal(350),
             "pue": Decimal("1.3"),
@@ -114,9 +113,9 @@ STREAMS = (
     # The GPU server that two roadmaps share: busy by day, idle by night.
     Stream(
         backend="demo-vllm-ams-1", provider="vllm", model="llama-3.3-70b-instruct", workload=None, seed=21,
-        requests_per_day=19_500, starts_days_ago=430, growth=5.0, profile="office",
+        requests_per_day=46_000, starts_days_ago=430, growth=3.0, profile="office",
         input_tokens=2_900, output_tokens=260, cached_ratio=0.31, median_ms=2_450, median_ms_now=1_480, sigma=0.38,
-        first_token_share=0.2, error_rate=0.002, gpu_seconds_per_request=2.3, energy_wh_per_request=0.46,
+        first_token_share=0.2, error_rate=0.002, gpu_seconds_per_request=1.25, energy_wh_per_request=0.26,
         is_hourly=True,
     ),
     # Images on the factory floor, pushed by the line's own server.
@@ -124,7 +123,7 @@ STREAMS = (
         backend="demo-edge-line-3", provider="edge", model="weld-defects-v4", workload=WELDS, operation="classify",
         seed=31, requests_per_day=31_000, starts_days_ago=112, growth=3.5, profile="shifts",
         units_per_request=Decimal(1), median_ms=62, median_ms_now=41, sigma=0.3, error_rate=0.0015, quality=0.948,
-        gpu_seconds_per_request=0.55, energy_wh_per_request=0.05, is_pushed=True,
+        gpu_seconds_per_request=0.9, energy_wh_per_request=0.09, is_pushed=True,
     ),
 )  # fmt: skip
 
