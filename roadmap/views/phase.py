@@ -1,0 +1,64 @@
+"""The page of a phase: its dashboard above, its plan below. One address for the page and for htmx's part of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from accounts.authentication import asker_of
+from roadmap.models import Phase, Update
+from roadmap.queries.dashboard_filters import parse_filters
+from roadmap.queries.gate_state import criterion_states, standings_of
+from roadmap.queries.phase_dashboard import PhaseDashboard, phase_dashboard
+from roadmap.queries.roadmap_page import phase_tabs
+from roadmap.rules.gates import met_count
+from roadmap.views.place import plan_context
+from web.htmx import render
+from web.wording import moment
+
+TONES = {Update.Status.ON_TRACK: "green", Update.Status.AT_RISK: "amber", Update.Status.OFF_TRACK: "red"}
+
+
+@require_safe
+def phase(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
+    """The phase page; a filter that cannot be applied is answered in words beside the others' result."""
+    try:
+        dashboard = phase_dashboard(asker_of(request), slug=slug, kind=kind, filters=parse_filters(request.GET))
+    except Phase.DoesNotExist as error:
+        raise Http404 from error
+    context = dashboard_context(dashboard) | plan_context(dashboard.rows, dashboard.values)
+    return render(request, "roadmap/phase.html", context, part="dashboard")
+
+
+def dashboard_context(dashboard: PhaseDashboard) -> dict[str, Any]:
+    """What the upper half of the page needs beside the dashboard itself."""
+    rows = dashboard.rows
+    states = criterion_states(rows.criteria, values=dashboard.values, today=dashboard.today)
+    met, total = met_count(standings_of(states))
+    return {
+        "dashboard": dashboard,
+        "roadmap": rows.roadmap,
+        "phase": rows.phase,
+        "tabs": phase_tabs(rows.roadmap, rows.phases, current=rows.phase),
+        "update_tone": TONES[Update.Status(rows.update.status)] if rows.update else "none",
+        "criteria_met": met,
+        "criteria_total": total,
+        "sources": [_source(item) for item in dashboard.freshness],
+        "is_demo": rows.roadmap.workload.is_demo,
+        "zone": settings.REPORTING_TIME_ZONE,
+    }
+
+
+def _source(item: Any) -> dict[str, Any]:
+    """A source's freshness in words: 'data until 14:00 UTC', or what is wrong with it."""
+    until = max((at for at in (item.data_until, item.last_push_at) if at is not None), default=None)
+    return {
+        "name": item.name,
+        "slug": item.slug,
+        "until": moment(until) if until else "",
+        "problem": item.problem,
+        "is_permanent": item.is_problem_permanent,
+    }
