@@ -13,13 +13,13 @@ _HISTOGRAM = {
     "type": "object",
     "required": ["bounds_ms", "counts"],
     "properties": {
-        "bounds_ms": {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}},
+        "bounds_ms": {"type": "array", "items": {"type": "number", "minimum": 0, "exclusiveMinimum": True}},
         "counts": {"type": "array", "items": {"type": "integer", "minimum": 0}},
     },
 }
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**12}
 _AMOUNT = {"type": "number", "minimum": 0, "maximum": 10**12}
-_MILLISECONDS = {"type": "number", "exclusiveMinimum": 0, "maximum": 86_400_000}
+_MILLISECONDS = {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 86_400_000}
 _TYPES: dict[str, dict[str, Any]] = {
     "timestamp": {"type": "string", "format": "date-time"},
     "model": {"type": "string", "minLength": 1, "maxLength": 200},
