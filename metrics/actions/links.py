@@ -111,7 +111,7 @@ def _link(asker: Asker, look_alike: LookAlike) -> None:
 
 
 def _refuse_circle(backend: Backend, gateway: Backend) -> None:
-    there: Backend | None = gateway
+    there: Backend | None = Backend.objects.get(pk=gateway.pk)
     while there is not None:
         if there.pk == backend.pk:
             raise RuleViolation("circle", f"{gateway} stands behind {backend} itself.", "behind")

@@ -1,0 +1,191 @@
+"""Counted once: of linked sources one counts; unlinked ones that look alike are asked about. Worked by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from metrics import counting, ledger, series
+from metrics.actions.links import decide_look_alike, link_backend, link_push
+from metrics.counting import Source, Verdict, decide, find_look_alikes, recount
+from metrics.errors import RuleViolation
+from metrics.figures import Scope
+from metrics.ledger import PostedCell
+from metrics.models import Backend, LookAlike, Receipt, Series
+from metrics.usage import FeedKind
+
+DAY = date(2026, 11, 21)
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SCOPE = Scope(DAY, DAY + timedelta(days=2), None)
+
+
+@pytest.fixture
+def gateway(db) -> Backend:
+    return Backend.objects.create(slug="gw", name="LiteLLM", connector="x", measured_at="gateway", provider="litellm")
+
+
+def _post(series_id: int, tokens: int, hour: datetime = NOON) -> None:
+    one = Series.objects.get(pk=series_id)
+    kind = FeedKind.PUSH if one.is_pushed else FeedKind.USAGE
+    cell = PostedCell(series_id, hour, {"requests": 10, "input_tokens": tokens, "output_tokens": 0})
+    ledger.post(Receipt(kind=kind, backend=one.backend), ledger.feed(kind, one.backend), [cell])
+
+
+def _counted() -> int:
+    return sum(int(row.sums.total("tokens") or 0) for row in series.usage(SCOPE))
+
+
+# --- The rule
+
+
+def test_the_gateway_counts_else_the_server_else_the_application():
+    sources = [Source("app", "application", DAY), Source("server", "server", DAY), Source("gw", "gateway", DAY)]
+    assert decide(sources) == Verdict("gw", DAY)
+    assert decide(sources[:2]) == Verdict("server", DAY)
+
+
+def test_a_source_that_reports_nothing_does_not_take_over():
+    assert decide([Source("app", "application", DAY), Source("gw", "gateway", None)]) is None
+
+
+def test_it_counts_from_its_first_day_on():
+    later = DAY + timedelta(days=5)
+    assert decide([Source("app", "application", DAY), Source("server", "server", later)]) == Verdict("server", later)
+
+
+# --- Links
+
+
+def test_a_server_behind_a_gateway_is_counted_once(backend, gateway, make_series, adam, asker):
+    """The gateway saw 1,000 tokens, the server 1,017: the total is 1,000, the server is the cross-check, gap 1.7%."""
+    own, front = make_series("llama"), make_series("llama", on=gateway, measured_at="gateway")
+    _post(own, 1017)
+    _post(front, 1000)
+    assert _counted() == 2017
+    link_backend(asker(adam), backend, gateway=gateway, from_on=DAY)
+    assert _counted() == 1000
+    check = series.cross_checks(SCOPE)[0]
+    assert (check.counted_tokens, check.other_tokens) == (1000, 1017)
+    assert round(check.gap_ratio, 3) == Decimal("0.017")
+
+
+def test_a_link_taken_back_counts_both_again(backend, gateway, make_series, adam, asker):
+    _post(make_series("llama"), 1017)
+    _post(make_series("llama", on=gateway, measured_at="gateway"), 1000)
+    link_backend(asker(adam), backend, gateway=gateway, from_on=DAY)
+    link_backend(asker(adam), backend, gateway=None)
+    assert _counted() == 2017
+
+
+def test_days_before_the_link_stay_as_they_were(backend, gateway, make_series, adam, asker):
+    own, front = make_series("llama"), make_series("llama", on=gateway, measured_at="gateway")
+    for series_id in (own, front):
+        _post(series_id, 100)
+        _post(series_id, 100, NOON + timedelta(days=1))
+    link_backend(asker(adam), backend, gateway=gateway, from_on=DAY + timedelta(days=1))
+    assert _counted() == 300
+
+
+def test_a_gateway_that_reports_nothing_does_not_hide_the_server(backend, gateway, make_series, adam, asker):
+    _post(make_series("llama"), 1000)
+    link_backend(asker(adam), backend, gateway=gateway, from_on=DAY)
+    assert _counted() == 1000
+
+
+def test_a_push_that_goes_through_a_pulled_server_is_counted_once(backend, make_series, claims, adam, asker):
+    pushed = make_series("llama", is_pushed=True, workload_id=claims.pk, measured_at="application")
+    _post(make_series("llama"), 1000)
+    _post(pushed, 990)
+    assert _counted() == 1990
+    link_push(asker(adam), Series.objects.get(pk=pushed), backend=backend)
+    assert _counted() == 1000
+
+
+def test_a_new_series_of_a_linked_push_is_linked_too(backend, make_series, claims, adam, asker):
+    pushed = make_series("llama", is_pushed=True, workload_id=claims.pk, measured_at="application")
+    _post(make_series("llama"), 1000)
+    _post(pushed, 990)
+    link_push(asker(adam), Series.objects.get(pk=pushed), backend=backend)
+    fields = {"is_pushed": True, "workload_id": claims.pk, "measured_at": "application"}
+    again = make_series("llama", labels=(("team", "x"),), **fields)
+    _post(again, 500)
+    recount([backend.pk])
+    assert _counted() == 1000
+
+
+def test_a_backend_cannot_stand_behind_itself_in_a_circle(backend, gateway, adam, asker):
+    link_backend(asker(adam), backend, gateway=gateway)
+    with pytest.raises(RuleViolation) as caught:
+        link_backend(asker(adam), gateway, gateway=backend)
+    assert caught.value.code == "circle"
+
+
+# --- Look-alikes
+
+
+def _pair(make_series, claims, *, pushed: int, pulled: int) -> None:
+    fields = {"is_pushed": True, "workload_id": claims.pk, "measured_at": "application"}
+    _post(make_series("llama-3.gguf", **fields), pushed)
+    _post(make_series("models/llama-3"), pulled)
+
+
+def test_nearly_the_same_tokens_of_a_model_are_asked_about(make_series, claims):
+    _pair(make_series, claims, pushed=1000, pulled=1040)
+    assert find_look_alikes(DAY) == 1
+    assert find_look_alikes(DAY) == 0
+    found = LookAlike.objects.get()
+    assert (found.first_tokens, found.second_tokens) == (1040, 1000)
+    assert [item.code for item in series.attention(None)].count("look_alike") == 1
+
+
+@pytest.mark.parametrize(("pushed", "pulled"), [(1000, 1200), (40, 41)])
+def test_others_are_left_in_peace(make_series, claims, pushed, pulled):
+    _pair(make_series, claims, pushed=pushed, pulled=pulled)
+    assert find_look_alikes(DAY) == 0
+
+
+def test_a_source_in_several_series_is_compared_as_a_whole(make_series, claims):
+    fields = {"is_pushed": True, "workload_id": claims.pk, "measured_at": "application"}
+    _post(make_series("llama", labels=(("team", "a"),), **fields), 600)
+    _post(make_series("llama", labels=(("team", "b"),), **fields), 400)
+    _post(make_series("llama"), 1000)
+    assert find_look_alikes(DAY) == 1
+
+
+def test_linking_them_counts_once_and_asks_no_more(make_series, claims, adam, asker):
+    _pair(make_series, claims, pushed=1000, pulled=1040)
+    find_look_alikes(DAY)
+    decide_look_alike(asker(adam), LookAlike.objects.get(), decision="linked")
+    assert _counted() == 1040
+    assert find_look_alikes(DAY) == 0
+    assert [item for item in series.attention(None) if item.code == "look_alike"] == []
+
+
+def test_different_traffic_counts_both_and_asks_no_more(make_series, claims, adam, asker):
+    _pair(make_series, claims, pushed=1000, pulled=1040)
+    find_look_alikes(DAY)
+    decide_look_alike(asker(adam), LookAlike.objects.get(), decision="different")
+    assert _counted() == 2040
+    assert find_look_alikes(DAY) == 0
+
+
+def test_a_decision_is_taken_once(make_series, claims, adam, asker):
+    _pair(make_series, claims, pushed=1000, pulled=1040)
+    find_look_alikes(DAY)
+    decide_look_alike(asker(adam), LookAlike.objects.get(), decision="different")
+    with pytest.raises(RuleViolation) as caught:
+        decide_look_alike(asker(adam), LookAlike.objects.get(), decision="linked")
+    assert caught.value.code == "already_decided"
+
+
+def test_linked_sources_are_not_asked_about(backend, gateway, make_series, adam, asker):
+    _post(make_series("llama"), 1000)
+    _post(make_series("llama", on=gateway, measured_at="gateway"), 1000)
+    link_backend(asker(adam), backend, gateway=gateway, from_on=DAY)
+    assert find_look_alikes(DAY) == 0
+
+
+def test_names_of_a_model_are_compared_without_folder_and_ending():
+    assert counting.model_name("/models/Llama-3-8B.gguf") == counting.model_name("meta/llama-3-8b")
