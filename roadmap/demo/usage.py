@@ -113,9 +113,9 @@ STREAMS = (
     # The GPU server that two roadmaps share: busy by day, idle by night.
     Stream(
         backend="demo-vllm-ams-1", provider="vllm", model="llama-3.3-70b-instruct", workload=None, seed=21,
-        requests_per_day=46_000, starts_days_ago=430, growth=3.0, profile="office",
+        requests_per_day=46_000, starts_days_ago=430, growth=1.8, profile="office",
         input_tokens=2_900, output_tokens=260, cached_ratio=0.31, median_ms=2_450, median_ms_now=1_480, sigma=0.38,
-        first_token_share=0.2, error_rate=0.002, gpu_seconds_per_request=1.25, energy_wh_per_request=0.26,
+        first_token_share=0.2, error_rate=0.002, gpu_seconds_per_request=1.6, energy_wh_per_request=0.33,
         is_hourly=True,
     ),
     # Images on the factory floor, pushed by the line's own server.
