@@ -54,6 +54,26 @@ def workloads_spend(workload_windows: Mapping[int, tuple[date, date]], *, includ
     return _usage.workloads_spend(workload_windows, include_demo=include_demo)
 
 
+def workloads_usage(
+    workload_windows: Mapping[int, tuple[date, date]],
+    *,
+    by: tuple[Dimension, ...] = (),
+    include_demo: bool = True,
+) -> list[UsageRow]:
+    """As `usage` by 'workload' and `by`, each workload over its own half-open window of local days. One query."""
+    return _usage.workloads_usage(workload_windows, by, include_demo=include_demo)
+
+
+def workloads_latency(
+    workload_windows: Mapping[int, tuple[date, date]],
+    *,
+    measures: Sequence[str] = ("duration",),
+    include_demo: bool = True,
+) -> list[LatencyRow]:
+    """As `latency` by 'workload' and 'measured_at', each workload over its own half-open window of local days."""
+    return _latency.workloads_latency(workload_windows, measures, include_demo=include_demo)
+
+
 def freshness(workload_ids: Sequence[int] | None = None) -> list[SourceFreshness]:
     """How far the data of each backend goes that serves these workloads (None: all)."""
     return _sources.freshness(workload_ids)

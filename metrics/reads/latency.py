@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -13,15 +13,33 @@ from metrics.days import histogram_hours_as_days, zone_name
 from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope
 from metrics.models import HistogramBounds
 from metrics.reads.door import ALLOCATIONS, PERIODS, STALE, Sql, allocated, key_columns, narrowed, ordered, read
-from metrics.reads.usage import day_rows
+from metrics.reads.usage import day_rows, join_windows, spanned
 from metrics.rows import HISTOGRAM_NAME, HISTOGRAM_NUMBER
 from metrics.windows import month_of, next_month
 
 _bounds: dict[int, tuple[float, ...]] = {}
 
 
-def latency(scope: Scope, measures: Sequence[str], by: Sequence[Dimension], grain: Grain | None) -> list[LatencyRow]:
-    """See metrics.series.latency."""
+Windows = Mapping[int, tuple[date, date]]
+
+
+def workloads_latency(windows: Windows, measures: Sequence[str], *, include_demo: bool) -> list[LatencyRow]:
+    """See metrics.series.workloads_latency."""
+    if not windows:
+        return []
+    scope = Scope(*spanned(windows), tuple(windows), include_demo=include_demo)
+    return latency(scope, measures, ("workload",), None, windows=windows)
+
+
+def latency(
+    scope: Scope,
+    measures: Sequence[str],
+    by: Sequence[Dimension],
+    grain: Grain | None,
+    *,
+    windows: Windows | None = None,
+) -> list[LatencyRow]:
+    """See metrics.series.latency. `windows`: of each workload only the days of its own window."""
     by = (*by, "measured_at")
     names, _ = key_columns(by)
     numbers = [HISTOGRAM_NUMBER[measure] for measure in measures]
@@ -29,7 +47,7 @@ def latency(scope: Scope, measures: Sequence[str], by: Sequence[Dimension], grai
     counts = read(
         scope.start_on,
         scope.end_on,
-        lambda *, with_hours: _histograms(scope, numbers, by, grain, with_hours=with_hours),
+        lambda *, with_hours: _histograms(scope, numbers, by, grain, with_hours=with_hours, windows=windows),
     )
     bounds_of = _bounds_of({row[-4] for row in counts} - {None})
     for *group, number, bounds, share, window, _ in counts:
@@ -37,7 +55,7 @@ def latency(scope: Scope, measures: Sequence[str], by: Sequence[Dimension], grai
         merged[place].add_window(
             window, bounds_ms=None if bounds is None else bounds_of[bounds], share=1 if share == 1 else share
         )
-    means = _means(scope, measures, by, grain)
+    means = _means(scope, measures, by, grain, windows)
     return [
         LatencyRow(
             period=place[0],
@@ -52,18 +70,27 @@ def latency(scope: Scope, measures: Sequence[str], by: Sequence[Dimension], grai
 
 
 def _histograms(
-    scope: Scope, numbers: Sequence[int], by: Sequence[Dimension], grain: Grain | None, *, with_hours: bool
+    scope: Scope,
+    numbers: Sequence[int],
+    by: Sequence[Dimension],
+    grain: Grain | None,
+    *,
+    with_hours: bool,
+    windows: Windows | None,
 ) -> Sql:
     """Columns: period, keys, measure, bounds, share, window, TRUE."""
     _, keys = key_columns(by)
     is_shared = allocated(scope.workload_ids, by)
     grouped = [PERIODS[grain], *keys, "d.measure", "d.bounds_id", "a.share_ratio" if is_shared else "1::numeric"]
     sql = Sql("SELECT " + ", ".join(grouped) + ', histogram_sum(d."window"), TRUE FROM (')
-    held = _counts(scope, numbers, grain, is_shared=is_shared, with_hours=with_hours)
+    # A workload's own window may begin within a month.
+    cut = "day" if windows is not None else grain
+    held = _counts(scope, numbers, cut, is_shared=is_shared, with_hours=with_hours)
     sql.add(held.text, *held.params)
     sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
     if is_shared:
         sql.add(ALLOCATIONS)
+    join_windows(sql, windows)
     sql.add(" WHERE TRUE")
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
@@ -131,7 +158,11 @@ def _bounds_of(ids: set[int]) -> dict[int, tuple[float, ...]]:
 
 
 def _means(
-    scope: Scope, measures: Sequence[str], by: Sequence[Dimension], grain: Grain | None
+    scope: Scope,
+    measures: Sequence[str],
+    by: Sequence[Dimension],
+    grain: Grain | None,
+    windows: Windows | None,
 ) -> dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]]:
     """Mean and coverage of each period, key and measure that anything was timed for."""
 
@@ -150,6 +181,7 @@ def _means(
         sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
         if is_shared:
             sql.add(ALLOCATIONS)
+        join_windows(sql, windows)
         sql.add(" WHERE s.kind = 'usage'")
         if scope.workload_ids is not None:
             sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))

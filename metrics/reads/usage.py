@@ -46,20 +46,46 @@ def usage(scope: Scope, by: Sequence[Dimension], grain: Grain | None) -> list[Us
     return _rows(names, found)
 
 
+def workloads_usage(
+    windows: Mapping[int, tuple[date, date]],
+    by: Sequence[Dimension],
+    *,
+    include_demo: bool,
+) -> list[UsageRow]:
+    """See metrics.series.workloads_usage."""
+    if not windows:
+        return []
+    start_on, end_on = spanned(windows)
+    scope = Scope(start_on, end_on, tuple(windows), include_demo=include_demo)
+    by = ("workload", *by)
+    found = read(
+        start_on, end_on, lambda *, with_hours: _figures(scope, by, None, with_hours=with_hours, windows=windows)
+    )
+    return _rows(key_columns(by)[0], found)
+
+
 def workloads_spend(windows: Mapping[int, tuple[date, date]], *, include_demo: bool) -> dict[int, Sums]:
     """See metrics.series.workloads_spend."""
-    if not windows:
-        return {}
-    start_on = min(start for start, _ in windows.values())
-    end_on = max(end for _, end in windows.values())
-    scope = Scope(start_on, end_on, tuple(windows), include_demo=include_demo)
-    found = read(
-        start_on,
-        end_on,
-        lambda *, with_hours: _figures(scope, ("workload",), None, with_hours=with_hours, windows=windows),
-    )
-    spent = {row.key["workload"]: row.sums for row in _rows(key_columns(("workload",))[0], found)}
+    spent = {row.key["workload"]: row.sums for row in workloads_usage(windows, (), include_demo=include_demo)}
     return {workload: spent.get(workload, Sums()) for workload in windows}
+
+
+def spanned(windows: Mapping[int, tuple[date, date]]) -> tuple[date, date]:
+    """The days from the first start to the last end."""
+    return min(start for start, _ in windows.values()), max(end for _, end in windows.values())
+
+
+def join_windows(sql: Sql, windows: Mapping[int, tuple[date, date]] | None) -> None:
+    """Keep of each workload the days of its own window."""
+    if windows is None:
+        return
+    sql.add(
+        " JOIN unnest(%s::bigint[], %s::date[], %s::date[]) AS w (workload_id, start_on, end_on) "
+        "ON w.workload_id = a.workload_id AND d.day >= w.start_on AND d.day < w.end_on",
+        rows.literal(windows),
+        rows.literal(start for start, _ in windows.values()),
+        rows.literal(end for _, end in windows.values()),
+    )
 
 
 def day_rows(start_on: date, end_on: date, *, with_hours: bool) -> Sql:
@@ -104,14 +130,7 @@ def _figures(
     sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
     if is_shared:
         sql.add(ALLOCATIONS)
-    if windows is not None:
-        sql.add(
-            " JOIN unnest(%s::bigint[], %s::date[], %s::date[]) AS w (workload_id, start_on, end_on) "
-            "ON w.workload_id = a.workload_id AND d.day >= w.start_on AND d.day < w.end_on",
-            rows.literal(windows),
-            rows.literal(start for start, _ in windows.values()),
-            rows.literal(end for _, end in windows.values()),
-        )
+    join_windows(sql, windows)
     sql.add(
         f" LEFT JOIN LATERAL (SELECT round(t.per_euro / f.per_euro, {_PLACES}) AS factor, "
         f'least(t."on", f."on") AS rate_on FROM {_RATE.format(currency="d.currency")} f, '
