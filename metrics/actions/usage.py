@@ -22,7 +22,7 @@ from metrics.fold import DEFAULTS, Folded, PlaceKey, fold, place_keys
 from metrics.format import Batch, Limits, Rejection
 from metrics.formats import DECODERS
 from metrics.identity import SeriesGone
-from metrics.models import Backend, Receipt
+from metrics.models import Backend, PushProblem, Receipt
 from metrics.new_series import within_allowance
 from metrics.push_keys import PushKey, drop_repeats, release
 from metrics.push_places import Places, find_places
@@ -40,6 +40,13 @@ class PushAnswer:
     status: int
     document: dict[str, Any]
     is_replay: bool = False
+
+
+def note_problem(token: Token, *, code: str, detail: str) -> None:
+    """Keeps why the token's last push counted nothing, for the Send data page. What was sent is not kept."""
+    PushProblem.objects.update_or_create(
+        token=token, defaults={"at": timezone.now(), "code": code[:60], "detail": detail[:500]}
+    )
 
 
 class NothingAccepted(RuleViolation):

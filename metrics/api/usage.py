@@ -23,7 +23,7 @@ from accounts.access import Asker
 from accounts.authentication import TokenAuthentication
 from accounts.models import Token
 from accounts.permissions import HasScope
-from metrics.actions.usage import NothingAccepted, PushAnswer, accept_usage, rejected_rows
+from metrics.actions.usage import NothingAccepted, PushAnswer, accept_usage, note_problem, rejected_rows
 from metrics.api.usage_schema import PUSH_SCHEMA
 from metrics.errors import RuleViolation
 from metrics.format import Unreadable
@@ -73,8 +73,8 @@ class UsageView(APIView):
             raise NotAuthenticated
         content_type = _content_type(request)
         with in_flight(token.pk):
-            body = _body(request)
             try:
+                body = _body(request)
                 answer = accept_usage(
                     Asker(user=token.owner, token=token),
                     token=token,
@@ -85,8 +85,10 @@ class UsageView(APIView):
                     see=lambda slug: request.build_absolute_uri(address_of(slug)),
                 )
             except Unreadable as error:
+                note_problem(token, code=error.code, detail=error.message)
                 return _problem(error.status, error.code, error.message)
             except NothingAccepted as error:
+                note_problem(token, code=error.rejections[0].code, detail=error.message)
                 return _nothing_accepted(error)
             except KeyViolation as error:
                 headers = {"Retry-After": str(KEY_RETRY_SECONDS)} if error.status == 409 else {}

@@ -4,7 +4,7 @@ from metrics.models.backend import Backend, Pull
 from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, StaleDay, UsageDay
 from metrics.models.ledger import Feed, HistogramBounds, LedgerEntry, LedgerHistogram, Receipt, StatedWindow
 from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
-from metrics.models.push import CounterState, IdempotencyKey, RecordId, SeriesAllowance
+from metrics.models.push import CounterState, IdempotencyKey, PushProblem, RecordId, SeriesAllowance
 from metrics.models.series import Allocation, LookAlike, Series
 from metrics.models.sums import HistogramHour, UsageHour
 
@@ -25,6 +25,7 @@ __all__ = [
     "LookAlike",
     "OwnPrice",
     "Pull",
+    "PushProblem",
     "RateCard",
     "Receipt",
     "RecordId",

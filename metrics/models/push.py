@@ -61,6 +61,18 @@ class SeriesAllowance(models.Model):
         return f"{self.token_id} {self.day}: {self.made}"
 
 
+class PushProblem(models.Model):
+    """Why the last push of a token counted nothing, for the person who waits for it on Send data. No receipt, no data."""
+
+    token = models.OneToOneField(Token, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    code = models.CharField(max_length=60)
+    detail = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.code}"
+
+
 class CounterState(models.Model):
     """The last sample of one counter stream. It moves in the transaction that posts the difference."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -24,7 +25,7 @@ from accounts.models import Role, Token, Workload
 from metrics.actions.usage import can_reverse, reverse_receipt, visible_receipts
 from metrics.api.usage import address_of
 from metrics.errors import RuleViolation
-from metrics.models import Receipt
+from metrics.models import PushProblem, Receipt
 from metrics.snippets import NO_TOKEN, Snippet, snippets
 from web.htmx import done, render
 
@@ -167,6 +168,16 @@ def _is_reversible(asker: Asker, receipt: Receipt) -> bool:
     return receipt.kind != "reversal" and not receipt.is_void and can_reverse(asker, receipt)
 
 
+def _last_problem(asker: Asker, workload: Workload | None, last: Receipt | None) -> PushProblem | None:
+    """Why the last push counted nothing, where that was after the last receipt."""
+    problems = PushProblem.objects.filter(token__in=_tokens(asker)).select_related("token")
+    if workload is not None:
+        problems = problems.filter(Q(token__workload=workload) | Q(token__workload=None))
+    if last is not None:
+        problems = problems.filter(at__gt=last.created_at)
+    return problems.order_by("-at").first()
+
+
 def _arrival(asker: Asker, workload: Workload | None, since: str) -> dict[str, Any]:
     """The last push since the page was opened, or the last before it, and how to ask again."""
     receipts = _receipts(asker).filter(kind="push")
@@ -176,9 +187,11 @@ def _arrival(asker: Asker, workload: Workload | None, since: str) -> dict[str, A
     arrival = None
     if last is not None:
         arrival = Arrival(last, address_of(last.workload.slug if last.workload else None))
+    problem = _last_problem(asker, workload, last)
     query = {"roadmap": workload.slug if workload else "", "since": since}
     return {
         "arrival": arrival,
+        "problem": problem,
         "is_new": last is not None and last.created_at.isoformat() >= since,
         "poll_url": f"{reverse('received')}?{urlencode(query)}",
     }

@@ -87,6 +87,16 @@ def test_the_line_turns_when_something_arrives(sign_in, alice, push):
     assert "<html" in browser.get(poll).content.decode()
 
 
+def test_a_push_that_counted_nothing_says_why_until_one_counts(sign_in, alice, push):
+    browser = sign_in(alice)
+    push(record(input_tokens=-1))
+    page = browser.get("/send/").content.decode()
+    assert "Nothing received yet" not in page
+    assert "None of 1 records can count. First: input_tokens: takes a whole number" in page
+    push(record())
+    assert "None of 1" not in browser.get("/send/").content.decode()
+
+
 def test_a_receipt_can_be_taken_back_from_the_page(sign_in, alice, push):
     push(record())
     browser = sign_in(alice)
