@@ -62,7 +62,7 @@ class SeriesAllowance(models.Model):
 
 
 class PushProblem(models.Model):
-    """Why the last push of a token counted nothing, for the person who waits for it on Send data. No receipt, no data."""
+    """Why the last push of a token counted nothing, for who waits for it on Send data. It holds no data."""
 
     token = models.OneToOneField(Token, on_delete=models.CASCADE, related_name="+")
     at = models.DateTimeField()
