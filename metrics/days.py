@@ -102,6 +102,7 @@ def rebuild() -> None:
 def drop() -> None:
     """Mark every day that has hours as stale, and forget the days that have none. Call it in a transaction."""
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BUILD_LOCK])
         _drop(cursor)
 
 

@@ -120,15 +120,24 @@ def round(batch: Batch) -> None:
 
 
 def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
-    if not batch.sums:
+    with_histograms = {key for key, _, _ in batch.histograms}
+    # A cell in which nothing is known is no entry.
+    keys = sorted(key for key, sums in batch.sums.items() if sums or key in with_histograms)
+    if not keys:
         return
-    keys = sorted(batch.sums)
     check_exist((key[0] for key in keys), feed.pk)
     held = {name for sums in batch.sums.values() for name in sums}
     measures = [name for name in ADDITIVE_MEASURES if name in held]
     values = {name: [batch.sums[key].get(name) for key in keys] for name in measures}
     ids = _insert_entries(receipt, feed, keys, values, returning=bool(batch.histograms))
-    hours.add_hours(keys, values)
+    summed = [place for place, key in enumerate(keys) if batch.sums[key]]
+    if len(summed) == len(keys):
+        hours.add_hours(keys, values)
+    elif summed:
+        hours.add_hours(
+            [keys[place] for place in summed],
+            {name: [column[place] for place in summed] for name, column in values.items()},
+        )
     hours.mark_stale((series, hour) for series, hour, _ in keys)
     if batch.histograms:
         _insert_histograms(ids, batch.histograms)
