@@ -120,7 +120,7 @@ def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_sha
         )
         outside = "(d.day < %s OR d.day >= %s"
         if is_shared:
-            outside += " OR " + changes.format("date_trunc('month', d.day)")
+            outside += " OR " + changes.format("date_trunc('month', d.day::timestamp)::date")
         sql.add(f" AND {outside})", *months)
         sql.add(
             f" UNION ALL SELECT {columns.format(day='month')} FROM metrics_histogrammonth d "
