@@ -176,6 +176,20 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "RoadmapStateEnum": "roadmap.models.roadmap.Roadmap.State",
+        "PhaseStateEnum": "roadmap.models.phase.Phase.State",
+        "PhaseKindEnum": "roadmap.models.phase.Phase.Kind",
+        "MilestoneStateEnum": "roadmap.models.milestone.Milestone.State",
+        "ChecklistCategoryEnum": "roadmap.models.milestone.ChecklistItem.Category",
+        "CostCategoryEnum": "roadmap.models.cost_entry.CostEntry.Category",
+        "CostKindEnum": "roadmap.models.cost_entry.CostEntry.Kind",
+        "CostStatusEnum": "roadmap.models.cost_entry.CostEntry.Status",
+        "RiskCategoryEnum": "roadmap.models.steering.Risk.Category",
+        "RiskStateEnum": "roadmap.models.steering.Risk.State",
+        "ReportStateEnum": "roadmap.models.report.Report.State",
+        "UpdateStatusEnum": "roadmap.models.steering.Update.Status",
+    },
 }
 
 # --- Security -------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """REST addresses of roadmaps, phases, gates and reports, under /api/v1/."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from roadmap.api import reports
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("roadmap.api.plan_urls")),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
 ]

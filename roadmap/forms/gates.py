@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from roadmap.actions.gates import Condition
-from roadmap.forms.plan_form import PersonField, PlanForm, people_of
+from roadmap.forms.plan_form import PersonField, PlanForm, link_field, people_of
 from roadmap.models import ChecklistItem, CostEntry, Gate, GateCriterion, GateDecision, Kpi, Milestone
 from web.forms import DateInput, Form
 
@@ -51,6 +51,7 @@ class CriterionForm(Form):
         taken = list(gate.criteria.values_list("kpi_id", "milestone_id", "checklist_item_id"))
         self.subjects: dict[str, Kpi | Milestone | ChecklistItem] = {}
         groups = []
+        rows: Any
         for index, (title, rows) in enumerate(
             (("KPIs", phase.kpis.all()), ("Milestones", phase.milestones.all()), ("Checklist", phase.checklist.all()))
         ):
@@ -76,7 +77,7 @@ class DecideForm(Form):
     outcome = forms.ChoiceField(choices=GateDecision.Outcome.choices, widget=forms.RadioSelect)
     reason = forms.CharField(widget=forms.Textarea, help_text="It is frozen with the evidence.")
     new_due_on = forms.DateField(required=False, label="New gate date, for a hold")
-    link = forms.URLField(required=False, label="Link to the minutes")
+    link = link_field("Link to the minutes", "")
 
     def __init__(self, *args: Any, gate: Gate, late: Sequence[CostEntry] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from roadmap.forms.plan_form import PersonField, PlanForm, people_of
+from roadmap.forms.plan_form import PersonField, PlanForm, link_field, people_of
 from roadmap.models import ChecklistItem, Milestone, Roadmap
 from web.forms import Form
 
@@ -15,6 +15,7 @@ class MilestoneForm(PlanForm):
     """A milestone; `version` is the state that the form was drawn from."""
 
     owner = PersonField(required=False)
+    evidence_url = link_field()
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     class Meta:
@@ -22,10 +23,9 @@ class MilestoneForm(PlanForm):
         fields = ("name", "due_on", "owner", "evidence_url", "outside_key")
         labels = {
             "due_on": "Due",
-            "evidence_url": "Evidence",
             "outside_key": "Outside key",
         }
-        help_texts = {"evidence_url": "A link to what proves it.", "outside_key": "A Jira key, for example."}
+        help_texts = {"outside_key": "A Jira key, for example."}
 
     def __init__(self, *args: Any, roadmap: Roadmap, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,8 +53,9 @@ class TickForm(Form):
 class ChecklistForm(PlanForm):
     """A checklist item."""
 
+    evidence_url = link_field()
+
     class Meta:
         model = ChecklistItem
         fields = ("category", "name", "evidence_url")
-        labels = {"name": "Item", "evidence_url": "Evidence"}
-        help_texts = {"evidence_url": "A link to what proves it."}
+        labels = {"name": "Item"}

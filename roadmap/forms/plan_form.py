@@ -31,6 +31,11 @@ class PersonField(forms.ModelChoiceField):
         return str(obj.display_name)
 
 
+def link_field(label: str = "Evidence", help_text: str = "A link to what proves it.") -> forms.URLField:
+    """A web address, https where no scheme is typed."""
+    return forms.URLField(label=label, help_text=help_text, required=False, max_length=200, assume_scheme="https")
+
+
 def people_of(roadmap: Roadmap) -> QuerySet[User]:
     """Who can be named in a roadmap: its members, admins and executives."""
     return (

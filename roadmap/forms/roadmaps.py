@@ -11,7 +11,7 @@ from django.conf import settings
 from accounts.access import Asker
 from accounts.models import OrganisationRole, Role, User
 from roadmap.actions.roadmaps import Middle, PassedPhase
-from roadmap.forms.plan_form import PersonField, PlanForm, people_of
+from roadmap.forms.plan_form import PersonField, PlanForm, link_field, people_of
 from roadmap.models import GateDecision, Phase, Programme, Roadmap
 from roadmap.template import PHASE_KINDS, load_templates
 from web.forms import DateInput, Form
@@ -122,7 +122,7 @@ class MiddleRoadmapForm(RoadmapFields):
             )
             self.fields[f"{kind}_decided_by_name"] = forms.CharField(required=False, max_length=200, label="Decided by")
             self.fields[f"{kind}_decided_on"] = forms.DateField(required=False, label="Decided on", widget=DateInput)
-            self.fields[f"{kind}_link"] = forms.URLField(required=False, label="Link to the decision")
+            self.fields[f"{kind}_link"] = link_field("Link to the decision", "")
 
     def passed_groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields of each phase that may lie before, for the page."""
@@ -205,10 +205,8 @@ class RoadmapForm(PlanForm):
         people = people_of(self.instance)
         self.fields["owner"].queryset = people  # type: ignore[attr-defined]
         self.fields["sponsor"].queryset = people  # type: ignore[attr-defined]
-        self.initial |= {
-            "name": self.instance.name,
-            "programme": self.instance.programme.name if self.instance.programme else "",
-        }
+        self.initial["name"] = self.instance.name
+        self.initial["programme"] = self.instance.programme.name if self.instance.programme else ""
 
 
 class PhaseForm(PlanForm):

@@ -198,7 +198,7 @@ def form_view(
     A mistake, of the input or of a rule, answers 422 with the form and everything typed. `then` answers instead of the
     section after a change that moves elsewhere.
     """
-    opened = {
+    opened: dict[str, Any] = {
         "section": place.section,
         "action": request.path,
         "title": title,
@@ -227,7 +227,7 @@ def _take_present_version(form: forms.BaseForm, make: Callable[..., forms.BaseFo
     """After somebody else's change the form, sent again, is meant for the state that it now tells of."""
     if error.code != "conflict_changed_meanwhile" or "version" not in form.fields:
         return
-    data = form.data.copy()
+    data = dict(form.data.items())
     data[form.add_prefix("version")] = str(make().initial.get("version", ""))
     form.data = data
 
