@@ -247,6 +247,16 @@ def test_secrets_are_redacted_in_every_spelling():
     assert redact("nothing here", ["x9"]) == "nothing here"
 
 
+def test_a_secret_is_taken_out_before_a_long_answer_is_shortened(source, client):
+    """Cut in the middle, it would no longer be found."""
+    secret = "k" * 40
+    source.play = lambda request: Reply(status=400, body=f'{{"error": "{"x" * 220}{secret}"}}')
+    with pytest.raises(StatusError) as caught:
+        client.with_secrets([secret]).get(source.url)
+    assert "kkk" not in caught.value.message
+    assert "xxx" in caught.value.message
+
+
 def test_user_and_query_of_an_address_are_not_shown(client):
     with pytest.raises(ConnectorError) as caught:
         client.get("http://me:hunter2@127.0.0.1:1/metrics?token=hunter3")

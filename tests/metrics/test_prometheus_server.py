@@ -189,22 +189,22 @@ class TestSuite(StatementConnectorSuite):
         assert self.read(connect())[0].histograms["duration"].counts == (8, 4)
 
     @pytest.mark.parametrize("shows_start", [True, False])
-    def test_a_histogram_restarts_in_a_later_hour_too(self, source, connect, shows_start):
-        """Between two scrapes it restarts: once seen by a lower bucket, once by the process's start alone."""
+    def test_a_histogram_that_restarts_twice_in_a_later_hour_is_followed(self, source, connect, shows_start):
+        """Seen by lower buckets, or by the process's start alone: then every value is above the one before."""
+        lows = (130, 140) if shows_start else (8, 7)
+        grown = [(60, 100), (3000, 110), (4000, 120), (5000, lows[0]), (6000, lows[1]), (7000, 300)]
         samples = Samples()
-        after = 130 if shows_start else 8
         for bound, share in (("0.5", 1), ("+Inf", 2)):
-            grown = [(60, 100), (3000, 110), (4000, 120), (5000, after), (6000, after + 5)]
-            samples.add(
-                "vllm:e2e_request_latency_seconds_bucket", [(at, value * share) for at, value in grown], le=bound
-            )
+            found = [(at, value * share) for at, value in grown]
+            samples.add("vllm:e2e_request_latency_seconds_bucket", found, le=bound)
         if shows_start:
-            starts = [(at, FIRST - 9000 if at < 5000 else FIRST + 4500) for at, _ in grown]
+            starts = [(at, FIRST + {5000: 4500, 6000: 5500, 7000: 5500}.get(at, -9000)) for at, _ in grown]
             samples.add(PROCESS[0], starts, model_name="", **PROCESS[1])
         source.play = samples
         first, second = self.read(connect())[:2]
         assert first.histograms["duration"].counts == (10, 10)
-        assert second.histograms["duration"].counts == (10 + after + 5, 10 + after + 5)
+        expected = 10 + lows[0] + 300
+        assert second.histograms["duration"].counts == (expected, expected)
 
     def test_old_and_new_names_of_one_thing_are_not_added(self, source, connect):
         samples = Samples().add("vllm:prompt_tokens_cached_total", [(0, 0), (60, 7)])
