@@ -181,12 +181,12 @@ def mark_layers(marks: Sequence[tuple[str, Event]]) -> list[Layer]:
                 "strokeWidth": 1,
                 "opacity": 1,
             },
-            "encoding": {"x": x, "y": {"value": 0}, "tooltip": tooltip},
+            "encoding": {"x": x, "y": {"value": -9}, "tooltip": tooltip},
         },
         {
             "data": {"values": values},
             "mark": {"type": "text", "style": "event", "baseline": "middle", "tooltip": None},
-            "encoding": {"x": x, "y": {"value": 0.5}, "text": {"field": "letter", "type": "nominal"}},
+            "encoding": {"x": x, "y": {"value": -8.5}, "text": {"field": "letter", "type": "nominal"}},
         },
     ]
 
@@ -201,7 +201,7 @@ def today_layers(today: date, start_on: date, end_on: date) -> list[Layer]:
         {"data": {"values": values}, "mark": {"type": "rule", "style": "today", "tooltip": None}, "encoding": {"x": x}},
         {
             "data": {"values": values},
-            "mark": {"type": "text", "dy": -17, "baseline": "middle", "text": "Today", "tooltip": None},
+            "mark": {"type": "text", "dy": -26, "baseline": "middle", "text": "Today", "tooltip": None},
             "encoding": {"x": x, "y": {"value": 0}},
         },
     ]
