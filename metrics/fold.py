@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from functools import lru_cache
+from operator import attrgetter
 
 from django.conf import settings
 
@@ -180,7 +181,10 @@ def place_keys(batch: Batch) -> set[PlaceKey]:
     """Each (roadmap, provider, backend) that a record names."""
     if batch.fields.isdisjoint(("roadmap", "provider", "backend")):
         return {(None, DEFAULTS["provider"], None)} if batch.records else set()
-    found = {(record.roadmap, record.provider, record.backend) for record in batch.records}
+    if batch.fields.isdisjoint(("roadmap", "backend")):
+        providers = set(map(attrgetter("provider"), batch.records))
+        return {(None, provider or DEFAULTS["provider"], None) for provider in providers}
+    found = set(map(attrgetter("roadmap", "provider", "backend"), batch.records))
     return {(roadmap, provider or DEFAULTS["provider"], backend) for roadmap, provider, backend in found}
 
 
@@ -231,7 +235,7 @@ def group(records: list[Record], fields: frozenset[str]) -> dict[GroupKey, list[
 def _columns(records: list[Record], fields: frozenset[str]) -> Iterator[tuple[str, list[object]]]:
     for name in _KEY_FIELDS:
         if name in fields:
-            yield name, [getattr(record, name) for record in records]
+            yield name, list(map(attrgetter(name), records))
     if "labels" in fields:
         yield "labels", [bytes(record.labels) for record in records]
     if "cost" in fields:
@@ -255,12 +259,12 @@ def _add_up(cell: FoldedCell, records: list[Record], fields: frozenset[str]) -> 
     cell.counts["errors"] = sum([record.errors or 0 for record in records]) if has_errors else 0
     for name in _COUNTS:
         if name in fields:
-            values = [value for record in records if (value := getattr(record, name)) is not None]
+            values = [value for value in map(attrgetter(name), records) if value is not None]
             if values:
                 cell.counts[name] = sum(values)
     for name in _AMOUNTS:
         if name in fields:
-            amounts = [round(value * _MICRO) for record in records if (value := getattr(record, name)) is not None]
+            amounts = [round(value * _MICRO) for value in map(attrgetter(name), records) if value is not None]
             if amounts:
                 cell.micro[name] = sum(amounts)
     if not fields.isdisjoint(("quality", "quality_sum")):
@@ -282,7 +286,7 @@ def _add_quality(cell: FoldedCell, records: list[Record]) -> None:
 
 
 def _latencies(records: list[Record], measure: str, name: str, fields: frozenset[str]) -> list[float]:
-    values = [value for record in records if (value := getattr(record, name)) is not None] if name in fields else []
+    values = [value for value in map(attrgetter(name), records) if value is not None] if name in fields else []
     if measure != "inter_token" or not fields.issuperset(("duration_ms", "time_to_first_token_ms", "output_tokens")):
         return values
     # measures.md, Latency: (duration - time to first token) / (output tokens - 1), where it is not given.
@@ -302,7 +306,7 @@ def _add_latency(cell: FoldedCell, measure: str, values: list[float]) -> None:
     if not values:
         return
     cell.counts[f"{measure}_count"] = len(values)
-    cell.micro[f"{measure}_sum_ms"] = sum([round(value * _MICRO) for value in values])
+    cell.micro[f"{measure}_sum_ms"] = sum(map(round, [value * _MICRO for value in values]))
     cell.windows[measure] = window_of_values(values)
 
 
@@ -358,7 +362,11 @@ def _estimated(
     priced = [] if price is None else _priceable(records, key.operation)
     if len(priced) < len(records):
         known = {id(record) for record in priced}
-        folded.not_priced += sum(1 for record in records if id(record) not in known and _has_work(record))
+        has_errors = not batch.fields.isdisjoint(("errors", "error_type"))
+        if has_errors:
+            folded.not_priced += sum(1 for record in records if id(record) not in known and _has_work(record))
+        else:
+            folded.not_priced += len(records) - len(priced)
     if price is None or not priced:
         return "", None
     with localcontext() as context:
@@ -397,7 +405,7 @@ def _flat_cost(price: Price, records: list[Record], fields: frozenset[str]) -> D
 
 
 def _sum_of(name: str, records: list[Record], fields: frozenset[str]) -> int:
-    return sum([getattr(record, name) or 0 for record in records]) if name in fields else 0
+    return sum([value or 0 for value in map(attrgetter(name), records)]) if name in fields else 0
 
 
 def _stepped_cost(price: Price, records: list[Record], batch: Batch) -> Decimal | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -128,6 +129,42 @@ TAKES: dict[str, str] = {
     "id": "text of 1 to 128 characters",
 }
 FIELDS = tuple(Record.__struct_fields__)
+_ABSENT = dict.fromkeys(FIELDS) | {"labels": LABELS_NOT_GIVEN}
+
+
+def narrow_record(fields: frozenset[str]) -> type[Record]:
+    """Record with these fields only: the others are None without taking room, and unknown when it is decoded.
+
+    Records of one sender have a handful of fields out of 33, and are decoded twice as fast by their own type.
+    """
+    kept = fields | {"timestamp", "model"} | ({"errors"} if "error_type" in fields else set())
+    return msgspec.defstruct(  # type: ignore[return-value]
+        "Record",
+        [
+            (one.name, one.type) if one.required else (one.name, one.type, one.default)
+            for one in msgspec.structs.fields(Record)
+            if one.name in kept
+        ],
+        namespace={name: value for name, value in _ABSENT.items() if name not in kept},
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+def fields_given(records: Sequence[Record]) -> frozenset[str]:
+    """The fields that some record gives."""
+    given = {"timestamp", "model"}
+    for name in FIELDS:
+        values = map(attrgetter(name), records)
+        if name == "labels":
+            is_given = any(bytes(value) for value in values)
+        else:
+            is_given = any(value is not None for value in values)
+        if is_given:
+            given.add(name)
+    return frozenset(given)
+
+
 _TEXT_FIELDS = ("model", "roadmap", "provider", "backend", "operation", "service_tier", "error_type", "id")
 _TIMES = ("duration_ms", "time_to_first_token_ms", "inter_token_ms")
 _HISTOGRAMS = ("duration_histogram", "time_to_first_token_histogram", "inter_token_histogram")

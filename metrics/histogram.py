@@ -10,6 +10,7 @@ so that a percentile that falls into them is printed as the foreign bucket. Hold
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -92,11 +93,11 @@ def window_of(buckets: Mapping[int, int]) -> Window:
 
 def window_of_values(values_ms: Iterable[float]) -> Window:
     """The stored form of single latencies in milliseconds."""
-    buckets: Buckets = {}
-    for ms in values_ms:
-        bucket = bucket_of(ms)
-        buckets[bucket] = buckets.get(bucket, 0) + 1
-    return window_of(buckets)
+    values = list(values_ms)
+    if values and min(values) >= LOWEST_MS and max(values) < HIGHEST_MS:
+        # `bucket_of` written out: a push has thousands.
+        return window_of(Counter([int(log(ms) * _PER_LOG + _OFFSET) for ms in values]))
+    return window_of(Counter([bucket_of(ms) for ms in values]))
 
 
 def buckets_of(window: Sequence[int]) -> Buckets:

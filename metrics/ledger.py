@@ -53,7 +53,8 @@ def post(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell]) -> Receipt:
     SeriesGone where a series was deleted meanwhile.
     """
     batch = posting.gather(cells)
-    with transaction.atomic():
+    # No savepoint: nobody goes on after a posting that failed.
+    with transaction.atomic(savepoint=False):
         _save(receipt)
         posting.write(receipt, feed, batch)
     return receipt

@@ -9,6 +9,7 @@ from hashlib import blake2b, sha256
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import Token
 from metrics.errors import RuleViolation
@@ -72,15 +73,22 @@ class PushKey:
 
     def remember(self, receipt: Receipt, status: int, answer: dict[str, Any]) -> None:
         """Keeps the answer in the transaction of what it answers."""
-        IdempotencyKey.objects.filter(token=self.token, path=self.path, key_digest=self.digest).delete()
-        IdempotencyKey.objects.create(
+        row = IdempotencyKey(
             token=self.token,
             path=self.path,
             key_digest=self.digest,
             body_digest=self.body_digest,
+            created_at=timezone.now(),
             status=status,
             answer=answer,
             receipt=receipt,
+        )
+        # One of more than 24 hours ago makes room.
+        IdempotencyKey.objects.bulk_create(
+            [row],
+            update_conflicts=True,
+            unique_fields=["token", "path", "key_digest"],
+            update_fields=["body_digest", "created_at", "status", "answer", "receipt"],
         )
 
 

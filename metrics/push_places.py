@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
+import time as clock
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import blake2b
 
+from django.db import transaction
+
 from accounts.access import Asker, can, can_see_backends, visible_workloads
 from accounts.models import Role, Workload
+from metrics import identity
 from metrics.fold import Place, PlaceKey
 from metrics.models import Backend
 from metrics.usage import MeasuredAt
 
 PUSH_ONLY = "push_only"
 UNKNOWN_PROVIDER = "unknown"
+# A backend that is added takes its provider's pushes over after at most this long.
+REMEMBERED_SECONDS = 10.0
+MAX_REMEMBERED = 1_000
+
+_by_provider: dict[str, tuple[float, Backend]] = {}
+identity.caches.append(_by_provider)
 
 
 @dataclass(slots=True)
@@ -50,7 +60,7 @@ def find_places(asker: Asker, keys: Iterable[PlaceKey]) -> Places:
             backend = named[slug]
         else:
             if provider not in by_provider:
-                by_provider[provider] = _backend_of(provider)
+                by_provider[provider] = _remembered_backend_of(provider)
             backend = by_provider[provider]
         places.found[key] = Place(backend.pk, workload.pk if workload is not None else None)
         places.backends[backend.pk] = backend
@@ -100,6 +110,23 @@ def _named_backends(asker: Asker, slugs: set[str]) -> tuple[dict[str, Backend], 
 def _nearest(slug: str, names: list[str]) -> str:
     near = get_close_matches(slug, names, n=3, cutoff=0.4)
     return f" Nearest: {', '.join(near)}." if near else ""
+
+
+def _remembered_backend_of(provider: str) -> Backend:
+    """As `_backend_of`, asked once in a while: a sender's provider is the same in each push."""
+    known = _by_provider.get(provider)
+    if known is not None and known[0] > clock.monotonic():
+        return known[1]
+    backend = _backend_of(provider)
+    until = clock.monotonic() + REMEMBERED_SECONDS
+
+    def remember() -> None:
+        if len(_by_provider) >= MAX_REMEMBERED:
+            _by_provider.clear()
+        _by_provider[provider] = (until, backend)
+
+    transaction.on_commit(remember)
+    return backend
 
 
 def _backend_of(provider: str) -> Backend:

@@ -105,8 +105,8 @@ def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
         batch.reject(_refusals(batch, places))
     if not batch.records:
         raise NothingAccepted(sorted(batch.rejections))
-    receipt_id = _next_receipt_id()
-    repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id)
+    receipt_id = _next_receipt_id() if "id" in batch.fields else None
+    repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if receipt_id is not None else 0
     # `through` names a backend or gateway; one that is gone links nothing.
     through = Backend.objects.filter(slug=token.through).first() if token.through else None
     folded = fold(
@@ -118,7 +118,8 @@ def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
     is_new = within_allowance(token, folded, batch, now=now)
     series = ledger.series_ids(folded.identities)
     receipt = _receipt(asker, token, batch, folded, places, repeats)
-    receipt.pk = receipt_id
+    if receipt_id is not None:
+        receipt.pk = receipt_id
     _post(receipt, folded.posted(series), places)
     if is_new:
         counting.recount({identity.backend_id for identity in folded.identities})
@@ -157,7 +158,7 @@ def _receipt(asker: Asker, token: Token, batch: Batch, folded: Folded, places: P
         token=token,
         user=asker.user,
         backend_id=backend_ids.pop() if len(backend_ids) == 1 else None,
-        workload_id=workload_ids.pop() if len(workload_ids) == 1 else None,
+        workload=places.workloads.get(workload_ids.pop() or 0) if len(workload_ids) == 1 else None,
         window_start=min(times).astimezone(UTC) if times else None,
         window_end=max(times).astimezone(UTC) if times else None,
         accepted=len(batch.records),

@@ -7,11 +7,23 @@ record costs time and loses nobody else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import msgspec
 
-from metrics.format import FIELDS, TAKES, Batch, Limits, Record, Rejection, Unreadable, check
+from metrics.format import (
+    FIELDS,
+    TAKES,
+    Batch,
+    Limits,
+    Record,
+    Rejection,
+    Unreadable,
+    check,
+    fields_given,
+    narrow_record,
+)
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,7 +37,9 @@ class _RawDocument(msgspec.Struct, forbid_unknown_fields=True):
 _DOCUMENT = msgspec.json.Decoder(_Document)
 _RAW_DOCUMENT = msgspec.json.Decoder(_RawDocument)
 _RECORD = msgspec.json.Decoder(Record)
-_FIELD_NAMES = tuple((name, f'"{name}"'.encode()) for name in FIELDS)
+# Sets of fields that bodies had lately, each with decoders for records of just these.
+_MAX_SHAPES = 16
+_TRIED_SHAPES = 3
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # Decoding again keeps an object for each value of `records`: 16 MiB of `1,1,1` would take 700 MB.
 _MAX_VALUES = 2_000_000
@@ -33,37 +47,81 @@ _PATH = re.compile(r" - at `\$(?:\.([a-z_]+))?(.*)`$")
 _QUOTED = re.compile(r"`([^`]*)`")
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    fields: frozenset[str]
+    document: Callable[[bytes], list[Record]]
+    lines: Callable[[bytes], list[Record]]
+
+
+# Latest first. Replaced as a whole, so that threads read it without a lock.
+_shapes: tuple[_Shape, ...] = ()
+
+
 def decode_document(body: bytes, limits: Limits) -> Batch:
     """The records of `{"records": [...]}`. Raises Unreadable."""
     if not body.strip():
         raise Unreadable(400, "empty", 'The body is empty. Send {"records": [...]} with at least one record.')
     try:
-        records = _DOCUMENT.decode(body).records
+        records, fields = _decode_typed(body, as_lines=False)
     except _UNREADABLE:
-        return check(_decode_one_by_one(_raw_records(body), _fields_in(body), limits), limits)
+        return check(_decode_one_by_one(_raw_records(body), body, limits), limits)
     _check_number(len(records), limits)
-    return check(Batch(records, range(len(records)), _fields_in(body)), limits)
+    return check(Batch(records, range(len(records)), _with_escapes(fields, body)), limits)
 
 
 def decode_lines(body: bytes, limits: Limits) -> Batch:
     """The records of newline-delimited JSON; blank lines do not count. Raises Unreadable."""
     try:
-        records = _RECORD.decode_lines(body)
+        records, fields = _decode_typed(body, as_lines=True)
     except _UNREADABLE:
         if body.count(b"\n") > _MAX_VALUES:
             raise _too_many(limits) from None
         lines = [line for line in body.split(b"\n") if line.strip()]
-        return check(_decode_one_by_one(lines, _fields_in(body), limits), limits)
+        return check(_decode_one_by_one(lines, body, limits), limits)
     _check_number(len(records), limits)
-    return check(Batch(records, range(len(records)), _fields_in(body)), limits)
+    return check(Batch(records, range(len(records)), _with_escapes(fields, body)), limits)
 
 
-def _fields_in(body: bytes) -> frozenset[str]:
-    """The fields that some record may give: those whose name stands in the body. 'nul': an escaped U+0000 may."""
-    if b"\\u" not in body:
-        return frozenset(name for name, quoted in _FIELD_NAMES if quoted in body)
-    # A name may be written with escapes.
-    return frozenset(FIELDS) | ({"nul"} if b"\\u0000" in body else frozenset())
+def _decode_typed(body: bytes, *, as_lines: bool) -> tuple[list[Record], frozenset[str]]:
+    """All records, and the fields that they may give: by a set of fields seen lately, else by all fields."""
+    for shape in _shapes[:_TRIED_SHAPES]:
+        try:
+            records = shape.lines(body) if as_lines else shape.document(body)
+        except msgspec.ValidationError as error:
+            if not str(error).startswith("Object contains unknown field"):
+                raise
+        else:
+            _remember(shape)
+            return records, shape.fields
+    records = _RECORD.decode_lines(body) if as_lines else _DOCUMENT.decode(body).records
+    fields = fields_given(records)
+    if records:
+        _remember(_shape_of(fields))
+    return records, fields
+
+
+def _shape_of(fields: frozenset[str]) -> _Shape:
+    for shape in _shapes:
+        if shape.fields == fields:
+            return shape
+    record = narrow_record(fields)
+    document = msgspec.json.Decoder(
+        msgspec.defstruct("Document", [("records", list[record])], forbid_unknown_fields=True)  # type: ignore[valid-type]
+    )
+    lines = msgspec.json.Decoder(record)
+    return _Shape(fields, lambda body: document.decode(body).records, lines.decode_lines)  # type: ignore[attr-defined]
+
+
+def _remember(shape: _Shape) -> None:
+    global _shapes  # noqa: PLW0603 - what this process saw last
+    if not _shapes or _shapes[0] is not shape:
+        _shapes = (shape, *[one for one in _shapes if one.fields != shape.fields])[:_MAX_SHAPES]
+
+
+def _with_escapes(fields: frozenset[str], body: bytes) -> frozenset[str]:
+    """'nul' beside the fields where a text may hold U+0000, which JSON has to write as an escape."""
+    return fields | {"nul"} if b"\\u0000" in body else fields
 
 
 def _raw_records(body: bytes) -> list[msgspec.Raw]:
@@ -96,7 +154,7 @@ def _too_many(limits: Limits) -> Unreadable:
     )
 
 
-def _decode_one_by_one(texts: Iterable[msgspec.Raw | bytes], fields: frozenset[str], limits: Limits) -> Batch:
+def _decode_one_by_one(texts: Iterable[msgspec.Raw | bytes], body: bytes, limits: Limits) -> Batch:
     texts = list(texts)
     _check_number(len(texts), limits)
     records: list[Record] = []
@@ -110,7 +168,7 @@ def _decode_one_by_one(texts: Iterable[msgspec.Raw | bytes], fields: frozenset[s
             rejections.append(Rejection(index, *_explain(str(error))))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             rejections.append(Rejection(index, "malformed", "This record is not JSON in UTF-8."))
-    return Batch(records, indexes, fields, rejections)
+    return Batch(records, indexes, _with_escapes(fields_given(records), body), rejections)
 
 
 def _explain(message: str) -> tuple[str, str]:

@@ -153,3 +153,26 @@ def test_the_oldest_day_is_a_limit_of_its_own():
     limits = Limits(now=NOW, oldest=NOW - timedelta(days=1), max_records=5)
     batch = decode_document(document({**GOOD, "timestamp": "2026-11-21T14:00:00Z"}), limits)
     assert [one.code for one in batch.rejections] == ["timestamp_too_old"]
+
+
+def test_fields_that_were_seen_before_decide_nothing():
+    """Bodies are decoded by the fields of bodies before them; what counts must not depend on those."""
+    kinds = [
+        {},
+        {"units": 1},
+        {"error_type": "rate_limit", "duration_ms": 5},
+        {"labels": {"team": "a"}},
+        {"requests": 3, "errors": 1},
+        {"cost": "1", "currency": "USD", "id": "x"},
+    ]
+    for _ in range(2):
+        for first in kinds:
+            for second in kinds:
+                batch = decode_document(document({**GOOD, **first}, {**GOOD, **second}), LIMITS)
+                assert not batch.rejections
+                assert batch.fields >= {*GOOD, *first, *second}
+                for record, extra in zip(batch.records, (first, second), strict=True):
+                    assert record.units == extra.get("units")
+                    assert record.errors == (1 if "error_type" in extra else extra.get("errors"))
+                    assert record.id == extra.get("id")
+                    assert bytes(record.labels) == (b'{"team": "a"}' if "labels" in extra else b"")
