@@ -75,6 +75,11 @@ class SeriesRow:
     def spend(self) -> Any:
         return self.sums.spend if self.sums else None
 
+    @property
+    def is_not_priced(self) -> bool:
+        """Traffic without any cost, which is not zero and not unknown usage."""
+        return self.spend is None and bool(self.requests or self.tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class MonthRow:

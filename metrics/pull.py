@@ -353,7 +353,7 @@ def _what_was_counted(cells: list[UsageCell]) -> str:
     requests, tokens_in, tokens_out = (total(name) for name in ("requests", "input_tokens", "output_tokens"))
     parts = []
     if requests is not None:
-        parts.append(f"{requests:,} requests")
+        parts.append(f"{requests:,} request{'' if requests == 1 else 's'}")
     if tokens_in is not None:
         parts.append(f"{tokens_in:,} input tokens")
     if tokens_out is not None:

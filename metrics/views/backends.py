@@ -119,7 +119,7 @@ def backend_new(request: HttpRequest, kind: str) -> HttpResponse:
     connector = _connector(kind)
     example = _example_values(request, kind)
     form = BackendForm(request.POST or None, connector=connector, initial=example or None)
-    context: dict[str, Any] = {"form": form, "connector": connector, "is_example": bool(example)}
+    context: dict[str, Any] = {"form": form, "about": _about(connector), "is_example": bool(example)}
     if request.method == "GET":
         return render(request, "metrics/backend_form.html", context)
     do = request.POST.get("do", "")
@@ -148,7 +148,7 @@ def backend_change(request: HttpRequest, slug: str) -> HttpResponse:
     backend = get_object_or_404(visible_backends(asker_of(request)), slug=slug)
     connector = None if backend.connector == sources.PUSH_ONLY else _connector(backend.connector)
     form = BackendForm(request.POST or None, connector=connector, backend=backend)
-    context: dict[str, Any] = {"form": form, "connector": connector, "backend": backend}
+    context: dict[str, Any] = {"form": form, "about": _about(connector), "backend": backend}
     if request.method == "GET":
         return render(request, "metrics/backend_form.html", context)
     if request.POST.get("do") == "test" and connector is not None:
@@ -240,14 +240,13 @@ def _tested(
     request: HttpRequest, form: BackendForm, context: dict[str, Any], *, backend: Backend | None = None
 ) -> HttpResponse:
     """What works and what does not, in words, below the form, whose entries stay as they are."""
-    _name_it(form, context["connector"])
+    _name_it(form)
     if not form.is_valid():
         return render(
             request, "metrics/backend_form.html", {**context, "is_part": is_partial(request)}, part="result", status=422
         )
-    kind = context["connector"].kind
     try:
-        result = actions.test_backend(asker_of(request), kind=kind, values=form.values, backend=backend)
+        result = actions.test_backend(asker_of(request), kind=form.connector.kind, values=form.values, backend=backend)
     except RuleViolation as error:
         _show(form, error)
         return render(
@@ -261,7 +260,7 @@ def _discovered(
     request: HttpRequest, form: BackendForm, context: dict[str, Any], connector: type[Connector], *, is_adding: bool
 ) -> HttpResponse:
     """What the source offers, to be ticked; then one backend for each tick."""
-    _name_it(form, connector)
+    _name_it(form)
     if not form.is_valid():
         return render(
             request, "metrics/backend_form.html", {**context, "is_part": is_partial(request)}, part="result", status=422
@@ -308,11 +307,11 @@ def _add_candidate(
     )
 
 
-def _name_it(form: BackendForm, connector: type[Connector]) -> None:
+def _name_it(form: BackendForm) -> None:
     """Whoever tests or looks around needs no name yet."""
-    if not form.data.get("name"):
+    if not form.data.get("name") and form.connector is not None:
         form.data = form.data.copy()  # type: ignore[attr-defined]
-        form.data["name"] = connector.title  # type: ignore[index]
+        form.data["name"] = form.connector.title  # type: ignore[index]
 
 
 def _keep_secrets_entered(form: BackendForm) -> None:
@@ -351,6 +350,14 @@ def _example_values(request: HttpRequest, kind: str) -> dict[str, Any]:
 def _is_example(form: BackendForm, kind: str) -> bool:
     url = settings.EXAMPLE_SERVER_URL
     return bool(url) and kind == "metrics_endpoint" and url in (form.values.get("addresses") or "").split()
+
+
+def _about(connector: type[Connector] | None) -> dict[str, Any] | None:
+    """What the template says of a connector; a class itself would be called there."""
+    if connector is None:
+        return None
+    names = ("kind", "title", "summary", "shows", "can_discover")
+    return {name: getattr(connector, name) for name in names}
 
 
 def _connector(kind: str) -> type[Connector]:
