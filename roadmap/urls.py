@@ -2,9 +2,11 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.views import demo, phase, reports
+from roadmap.views import demo, phase, portfolio, reports
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", portfolio.portfolio_page, name="portfolio"),
+    path("portfolio.csv", portfolio.portfolio_csv, name="portfolio_csv"),
     path("", include("roadmap.plan_urls")),
     path("settings/demo/", demo.demo_page, name="demo"),
     path("settings/demo/remove/", demo.demo_remove, name="demo_remove"),

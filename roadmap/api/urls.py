@@ -2,10 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import reports
+from roadmap.api import dashboard, reports
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
+    path("phases/<int:pk>/dashboard", dashboard.PhaseDashboardView.as_view(), name="api_phase_dashboard"),
+    path("portfolio", dashboard.PortfolioView.as_view(), name="api_portfolio"),
 ]

@@ -15,7 +15,7 @@ from roadmap.kpi import KpiValue, combine_readings, no_data, value_of_readings
 from roadmap.kpis import BY_NAME
 from roadmap.models import CostEntry, Kpi, Phase, Reading
 from roadmap.queries.entered import Entered, rates_for
-from roadmap.queries.readings import Readings
+from roadmap.queries.readings import FiguresReader, Readings
 
 DAY = timedelta(days=1)
 
@@ -50,7 +50,7 @@ def kpi_values(
     kpis: Sequence[Kpi] | None = None,
     readings: Iterable[Reading] | None = None,
     entries: Sequence[CostEntry] | None = None,
-    reader: Readings | None = None,
+    reader: FiguresReader | None = None,
     now: datetime | None = None,
 ) -> dict[int, KpiValue]:
     """The values by KPI id. What the caller has loaded already (`kpis`, `readings`, ...) is not read again.
@@ -113,7 +113,7 @@ def _read_value(kpi: Kpi, phase: Phase, readings: Sequence[tuple[date, Decimal]]
 def _computed_values(
     kpis: Sequence[Kpi],
     phase: Phase,
-    reader: Readings,
+    reader: FiguresReader,
     entries: Sequence[CostEntry],
     value_readings: Sequence[tuple[date, Decimal]],
     today: date,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -66,6 +67,15 @@ def latency_figures(place: str, histogram: MergedHistogram, rows: Sequence[Laten
         percentiles=percentiles,
         mean_ms=None if mean is None else float(mean),
     )
+
+
+class FiguresReader(Protocol):
+    """Where KPIs get the figures of a window from."""
+
+    def figures(
+        self, start_on: date, end_on: date, *, entered: Decimal | None = None, value_sum: Decimal | None = None
+    ) -> PhaseFigures:
+        """The figures of the local days [start_on, end_on)."""
 
 
 @dataclass(slots=True)

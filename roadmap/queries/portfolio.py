@@ -1,0 +1,282 @@
+"""The portfolio: one row per roadmap that the asker may see, totals, what needs a decision, filters and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.access import Asker, can_make_roadmaps
+from accounts.models import User
+from metrics import series
+from metrics.figures import SourceFreshness
+from metrics.windows import local_day
+from roadmap.models import Roadmap
+from roadmap.queries.entered import Entered, rates_for
+from roadmap.queries.portfolio_decisions import decisions_of
+from roadmap.queries.portfolio_filters import GROUPS, PortfolioFilters, parse_portfolio_filters
+from roadmap.queries.portfolio_rows import portfolio_rows
+from roadmap.queries.portfolio_standing import PortfolioRow, Standing, row_of, standings_for
+from roadmap.queries.portfolio_totals import Total, Totals, totals_of
+from web import wording
+from web.drawings import Axis
+from web.pieces import Decision
+
+__all__ = ["Group", "Portfolio", "Step", "first_steps", "parse_portfolio_filters", "portfolio"]
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows under one head; an empty title: not grouped."""
+
+    title: str
+    rows: Sequence[PortfolioRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The whole page. `demo_is_in_totals`: there is nothing but the demo, so the totals are the demo's."""
+
+    filters: PortfolioFilters
+    choices: Mapping[str, Sequence[tuple[str, str]]]
+    today: date
+    currency: str
+    sentence: str
+    rest: str
+    totals: Sequence[Total]
+    decisions: Sequence[Decision]
+    rows: Sequence[PortfolioRow]
+    groups: Sequence[Group]
+    axis: Axis | None
+    count: int
+    has_demo: bool
+    demo_is_in_totals: bool
+
+
+def portfolio(asker: Asker, filters: PortfolioFilters, *, now: datetime | None = None) -> Portfolio:
+    """The portfolio of the asker. The number of queries does not grow with roadmaps, series or months."""
+    now = now or timezone.now()
+    today = local_day(now, settings.REPORTING_ZONE)
+    found = portfolio_rows(asker)
+    sees_all = asker.user.reads_all and (asker.token is None or asker.token.workload_id is None)
+    if not found:
+        return _empty(filters, today)
+    freshness = series.freshness(None if sees_all else [item.workload_id for item in found])
+    standings = standings_for(found, freshness, now=now, today=today)
+    rows = [row_of(item, today) for item in standings]
+    choices = _choices(rows)
+    filters = filters.checked(choices)
+    kept = [position for position, row in enumerate(rows) if _is_kept(row, filters)]
+    shown = [rows[position] for position in kept]
+    chosen = [standings[position] for position in kept]
+    include_demo = not (series.has_real_usage() or any(not row.is_demo and row.spent is not None for row in rows))
+    totals = _totals(
+        chosen, freshness, today=today, is_everything=sees_all and not filters.is_set, include_demo=include_demo
+    )
+    return Portfolio(
+        filters=filters,
+        choices=choices,
+        today=today,
+        currency=settings.REPORTING_CURRENCY,
+        sentence=_sentence(shown),
+        rest=_year_sentence(totals),
+        totals=totals.strip,
+        decisions=decisions_of(asker, chosen, shown, today=today, sees_all=sees_all and not filters.is_set),
+        rows=shown,
+        groups=_groups(shown, filters.group),
+        axis=_axis(shown, today),
+        count=len(rows),
+        has_demo=any(row.is_demo for row in rows),
+        demo_is_in_totals=include_demo and any(row.is_demo for row in rows),
+    )
+
+
+def _empty(filters: PortfolioFilters, today: date) -> Portfolio:
+    return Portfolio(
+        filters=filters,
+        choices={},
+        today=today,
+        currency=settings.REPORTING_CURRENCY,
+        sentence="There is no roadmap yet.",
+        rest="",
+        totals=(),
+        decisions=(),
+        rows=(),
+        groups=(),
+        axis=None,
+        count=0,
+        has_demo=False,
+        demo_is_in_totals=False,
+    )
+
+
+def _choices(rows: Sequence[PortfolioRow]) -> dict[str, list[tuple[str, str]]]:
+    def of(pairs: set[tuple[str, str]]) -> list[tuple[str, str]]:
+        return sorted((pair for pair in pairs if pair[0]), key=lambda pair: pair[1].lower())
+
+    return {
+        "programme": of({(row.programme, row.programme) for row in rows}),
+        "unit": of({(row.business_unit, row.business_unit) for row in rows}),
+        "owner": of({(row.owner_username, row.owner) for row in rows}),
+        "phase": of({(row.phase_kind, row.phase_name) for row in rows}),
+        "status": of({(row.status, row.status_word) for row in rows}),
+        "provider": of({(provider, provider) for row in rows for provider in row.providers}),
+    }
+
+
+def _is_kept(row: PortfolioRow, filters: PortfolioFilters) -> bool:
+    own = {
+        "programme": row.programme,
+        "unit": row.business_unit,
+        "owner": row.owner_username,
+        "phase": row.phase_kind,
+        "status": row.status,
+    }
+    if any(filters.value(name) and filters.value(name) != value for name, value in own.items()):
+        return False
+    provider = filters.value("provider")
+    return not provider or provider in row.providers
+
+
+def _groups(rows: Sequence[PortfolioRow], group: str) -> list[Group]:
+    if group == "none":
+        return [Group("", rows)]
+    none = f"No {GROUPS[group].lower()}"
+    heads = {
+        "programme": lambda row: row.programme or none,
+        "phase": lambda row: row.phase_name or none,
+        "owner": lambda row: row.owner or none,
+        "unit": lambda row: row.business_unit or none,
+        "status": lambda row: row.status_word,
+    }
+    found: dict[str, list[PortfolioRow]] = {}
+    for row in rows:
+        found.setdefault(heads[group](row), []).append(row)
+    return [Group(title, found[title]) for title in sorted(found, key=lambda title: (title == none, title.lower()))]
+
+
+def _axis(rows: Sequence[PortfolioRow], today: date) -> Axis | None:
+    days = [day for row in rows for span in row.phases for day in (span.start, span.end - DAY)]
+    return Axis.of_years([*days, today]) if days else None
+
+
+def _totals(
+    standings: Sequence[Standing],
+    freshness: Sequence[SourceFreshness],
+    *,
+    today: date,
+    is_everything: bool,
+    include_demo: bool,
+) -> Totals:
+    """The totals of what is shown; unfiltered, and for who sees all, of the whole organisation."""
+    kept = [item for item in standings if include_demo or not item.rows.roadmap.workload.is_demo]
+    entries = [entry for item in kept for entry in item.rows.costs]
+    phases = [phase for item in kept for phase in item.rows.phases if item.rows.roadmap.state != Roadmap.State.STOPPED]
+    currencies = [entry.currency for entry in entries] + [phase.budget_currency for phase in phases]
+    first = date(today.year - 1, 1, 1)
+    return totals_of(
+        workload_ids=None if is_everything else [item.rows.workload_id for item in kept],
+        phases=phases,
+        entered=Entered(entries, rates_for(currencies, first, today + DAY), today),
+        freshness=freshness,
+        today=today,
+        include_demo=include_demo,
+    )
+
+
+def _sentence(rows: Sequence[PortfolioRow]) -> str:
+    """'7 of 12 roadmaps are on track, 3 at risk, 1 off track, 1 not started.'"""
+    total = len(rows)
+    if not total:
+        return "No roadmap fits these filters."
+    counts = {word: sum(1 for row in rows if row.status == word) for word in ("on_track", "at_risk", "off_track")}
+    words = {
+        "at_risk": "at risk",
+        "off_track": "off track",
+        "not_started": "not started",
+        "no_update": "without update",
+    }
+    others = [
+        (name, sum(1 for row in rows if row.status == name))
+        for name in (*words, Roadmap.State.PAUSED, Roadmap.State.STOPPED)
+    ]
+    verb = "is" if counts["on_track"] == 1 else "are"
+    first = f"{counts['on_track']} of {wording.plural(total, 'roadmap')} {verb} on track"
+    rest = [f"{count} {words.get(name, str(name))}" for name, count in others if count]
+    return ", ".join([first, *rest]) + "."
+
+
+def _year_sentence(totals: Totals) -> str:
+    outlook = totals.forecast
+    if outlook is None or outlook.total is None:
+        return ""
+    currency = settings.REPORTING_CURRENCY
+    if totals.plan:
+        return (
+            f"The year is forecast to end at {wording.money(outlook.total, currency)}"
+            f" of {wording.money(totals.plan, currency)} planned."
+        )
+    return f"The year is forecast to end at {wording.money(outlook.total, currency)}."
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the first four steps: what to do, why, and whether it is done."""
+
+    what: str
+    why: str
+    action: str
+    url: str
+    is_done: bool
+
+
+def first_steps(asker: Asker, *, has_backends: bool) -> list[Step]:
+    """The four steps to a dashboard, for an organisation without a roadmap; only those that the asker may take."""
+    can_make = can_make_roadmaps(asker)
+    has_usage = has_backends and series.first_and_last_day(None) is not None
+    steps = [
+        Step(
+            "Make a roadmap from a template",
+            "Three phases with milestones, KPIs, checklists and gates, dated from one day."
+            if can_make
+            else "An admin makes it, or gives you a role in one that is there.",
+            "New roadmap" if can_make else "",
+            reverse("roadmap_new") if can_make else "",
+            is_done=False,
+        )
+    ]
+    if has_backends:
+        connected = [item for item in series.freshness(None) if item.reports is not None]
+        steps += [
+            Step(
+                "Send a figure",
+                "One curl with a token shows up on the dashboard at the next reload.",
+                "Send data",
+                reverse("send_data"),
+                is_done=has_usage,
+            ),
+            Step(
+                "Connect a backend",
+                "A GPU server, a gateway or a provider's admin key is read every hour.",
+                "Add a backend",
+                reverse("backends"),
+                is_done=bool(connected),
+            ),
+        ]
+    if asker.user.is_admin:
+        steps.append(
+            Step(
+                "Invite a colleague",
+                "People see the roadmaps that they belong to.",
+                "People",
+                reverse("people"),
+                is_done=User.objects.filter(is_active=True, is_demo=False).count() > 1,
+            )
+        )
+    return steps

@@ -1,0 +1,194 @@
+"""The organisation's money above the portfolio: this month, the fiscal year, its forecast, unallocated, not priced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+
+from metrics import series
+from metrics.figures import Scope, SourceFreshness, Sums, UsageRow, whole
+from metrics.windows import next_month
+from roadmap.models import Phase
+from roadmap.queries.entered import Entered
+from roadmap.queries.phase_money import RECENT_DAYS, rate_of
+from roadmap.rules.costs import CostSpan, amount_in
+from roadmap.rules.forecast import Forecast, forecast
+from web import wording
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One of the totals: its figure apart from its unit, and what it is held against."""
+
+    name: str
+    title: str
+    value: Decimal | None
+    figure: str
+    unit: str
+    note: str
+    start_on: date | None = None
+    end_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The strip, and the year's forecast against its plan for the opening sentence."""
+
+    strip: Sequence[Total]
+    forecast: Forecast | None
+    plan: Decimal | None
+
+
+def fiscal_year(today: date) -> tuple[date, date]:
+    """The first day of the fiscal year that holds `today`, and the day after its last."""
+    month = settings.FISCAL_YEAR_START_MONTH
+    year = today.year if today.month >= month else today.year - 1
+    return date(year, month, 1), date(year + 1, month, 1)
+
+
+def totals_of(
+    *,
+    workload_ids: Sequence[int] | None,
+    phases: Sequence[Phase],
+    entered: Entered,
+    freshness: Sequence[SourceFreshness],
+    today: date,
+    include_demo: bool,
+) -> Totals:
+    """The totals of some roadmaps; `workload_ids` None: of the whole organisation, what is unallocated included."""
+    year_start, year_end = fiscal_year(today)
+    ids = None if workload_ids is None else tuple(workload_ids)
+    rows = series.usage(Scope(year_start, today + DAY, ids, include_demo=include_demo), by=("workload",), grain="month")
+    day_scope = Scope(
+        max(today - (RECENT_DAYS + 1) * DAY, date(2000, 1, 1)), today + DAY, ids, include_demo=include_demo
+    )
+    day_rows = series.usage(day_scope, by=("backend",), grain="day")
+    month_start = today.replace(day=1)
+    month = [row for row in rows if row.period is not None and row.period >= month_start]
+    plan = _Plan(phases, entered, today)
+    year_spent = _with_entered(whole(rows), entered.amount(year_start, today + DAY))
+    outlook = _outlook(year_spent, day_rows, entered, freshness, today=today, end_on=year_end - DAY)
+    year_plan = plan.amount(year_start, year_end)
+    strip = [
+        _month_total(month, entered, plan, month_start, today),
+        _year_total(year_spent, plan, year_start, today),
+        _forecast_total(outlook, year_plan, today, year_end),
+    ]
+    if workload_ids is None:
+        strip.append(_unallocated(month, month_start, today))
+    strip.append(_not_priced(rows, year_start, today))
+    return Totals(strip, outlook, year_plan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Budgets spread by the day over the phases as planned."""
+
+    phases: Sequence[Phase]
+    entered: Entered
+    today: date
+
+    def amount(self, start_on: date, end_on: date) -> Decimal | None:
+        found: Decimal | None = None
+        for phase in self.phases:
+            if phase.budget_amount is None:
+                continue
+            budget = self.entered.rates.convert(phase.budget_amount, phase.budget_currency, self.today)
+            if budget is not None:
+                part = amount_in(CostSpan(budget, phase.planned_start_on, phase.planned_end_on), start_on, end_on)
+                found = (found or Decimal(0)) + part
+        return found
+
+
+def _with_entered(sums: Sums, entered: Decimal | None) -> Decimal | None:
+    known = [amount for amount in (sums.spend, entered) if amount is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
+def _figure(amount: Decimal | None) -> tuple[str, str]:
+    if amount is None:
+        return wording.NO_DATA, ""
+    digits, letter = wording.scaled(amount)
+    return digits, f"{letter} {settings.REPORTING_CURRENCY}".strip()
+
+
+def _month_total(month: Sequence[UsageRow], entered: Entered, plan: _Plan, month_start: date, today: date) -> Total:
+    spent = _with_entered(whole(month), entered.amount(month_start, today + DAY))
+    planned = plan.amount(month_start, next_month(month_start))
+    note = f"of {wording.short(planned)} planned for {wording.month(month_start).split()[0]}" if planned else "no plan"
+    title = f"Spend, {wording.days(month_start, today)}"
+    return Total("month", title, spent, *_figure(spent), note, month_start, today + DAY)
+
+
+def _year_total(spent: Decimal | None, plan: _Plan, start_on: date, today: date) -> Total:
+    planned = plan.amount(start_on, today + DAY)
+    note = "no plan" if not planned or spent is None else _against(spent, planned)
+    return Total("fiscal_year", "Fiscal year to date", spent, *_figure(spent), note, start_on, today + DAY)
+
+
+def _forecast_total(outlook: Forecast | None, planned: Decimal | None, today: date, end_on: date) -> Total:
+    title = f"Forecast to {wording.day_short(end_on - DAY)}"
+    if outlook is None or outlook.total is None:
+        return Total("forecast", title, None, wording.TOO_LITTLE_DATA, "", "7 complete days are needed", today, end_on)
+    note = _against(outlook.total, planned) if planned else "no plan"
+    if outlook.low is not None and outlook.high is not None:
+        note += f"; band {wording.short(outlook.low)} to {wording.short(outlook.high)}"
+    return Total("forecast", title, outlook.total, *_figure(outlook.total), note, today, end_on)
+
+
+def _against(amount: Decimal, planned: Decimal) -> str:
+    difference = amount - planned
+    word = "over" if difference > 0 else "under"
+    return f"{wording.short(abs(difference).quantize(Decimal(1)))} {word} plan"
+
+
+def _unallocated(month: Sequence[UsageRow], start_on: date, today: date) -> Total:
+    """The share of the month's usage spend that belongs to no roadmap."""
+    all_spend = whole(month).spend
+    left = whole(month, lambda row: row.key["workload"] is None).spend or Decimal(0)
+    share = left / all_spend if all_spend else None
+    figure = wording.NO_DATA if share is None else wording.percent(share)
+    note = f"{wording.money(left, settings.REPORTING_CURRENCY)} in {wording.month(start_on).split()[0]}"
+    return Total("unallocated", "Unallocated", share, figure, "", note, start_on, today + DAY)
+
+
+def _not_priced(rows: Sequence[UsageRow], start_on: date, today: date) -> Total:
+    sums = whole(rows)
+    tokens, requests = sums.tokens_without_cost, sums.requests_without_cost
+    amount, unit = (tokens, "tokens") if tokens or not requests else (requests, "requests")
+    digits, letter = wording.scaled(Decimal(amount).quantize(Decimal(1)))
+    note = "since " + wording.day(start_on) if amount else "everything has a price"
+    return Total(
+        "not_priced", "Not priced", Decimal(amount), digits, f"{letter} {unit}".strip(), note, start_on, today + DAY
+    )
+
+
+def _outlook(
+    spent: Decimal | None,
+    day_rows: Sequence[UsageRow],
+    entered: Entered,
+    freshness: Sequence[SourceFreshness],
+    *,
+    today: date,
+    end_on: date,
+) -> Forecast | None:
+    if spent is None:
+        return None
+    so_far = (whole(day_rows, lambda row: row.period == today).spend or Decimal(0)) + (
+        entered.amount(today, today + DAY) or Decimal(0)
+    )
+    since = today - (RECENT_DAYS + 1) * DAY
+    rate = rate_of(day_rows, freshness, since=since, today=today)
+    return forecast(
+        spent=spent - so_far,
+        rate=rate,
+        today=today,
+        end_on=end_on,
+        cost_entries=entered.by_day(today, end_on + DAY),
+    )
