@@ -27,7 +27,7 @@ from metrics.models import (
     RecordId,
     Series,
 )
-from metrics.usage import FeedKind, MeasuredAt, SeriesKey
+from metrics.usage import FeedKind, MeasuredAt, SeriesKey, SeriesKind
 from metrics.windows import HOUR, Window
 
 # The invented provider's invoice is this much of the list price.
@@ -92,6 +92,9 @@ def seed(
             _post_bills(made[item.slug], streams, first, until)
     rated = [made[item.slug].pk for item in backends if item.card]
     capacity.post_capacity(until, backend_ids=rated, since=first.replace(hour=0))
+    for item in backends:
+        if item.card:
+            _allocate_idle(made[item.slug], streams, shares.get(item.slug, {}), workloads, first)
     Receipt.objects.filter(backend__in=made.values()).update(is_demo=True)
     Series.objects.filter(backend__in=made.values()).update(is_demo=True)
 
@@ -135,7 +138,12 @@ def _post_streams(
     for stream in streams:
         workload = workloads[stream.workload] if stream.workload else None
         identity = SeriesIdentity(
-            key=SeriesKey(provider=stream.provider, model=stream.model, operation=stream.operation),
+            key=SeriesKey(
+                provider=stream.provider,
+                model=stream.model,
+                operation=stream.operation,
+                labels=(("team", stream.team),) if stream.team else (),
+            ),
             backend_id=backend.pk,
             is_pushed=is_pushed,
             workload_id=workload.pk if workload and is_pushed else None,
@@ -172,6 +180,19 @@ def _allocate(
         )
         for slug, ratio in parts.items()
     )
+
+
+def _allocate_idle(
+    backend: Backend,
+    streams: Sequence[Stream],
+    shares: Mapping[str, Decimal],
+    workloads: Mapping[str, Workload],
+    first: datetime,
+) -> None:
+    """Idle capacity of all months goes where the busy part went."""
+    owner = next((stream.workload for stream in streams if stream.backend == backend.slug and stream.workload), None)
+    for series in Series.objects.filter(backend=backend, kind=SeriesKind.IDLE):
+        _allocate(series.pk, workloads[owner] if owner else None, shares, workloads, first)
 
 
 def _cell(series_id: int, hour: DemoHour) -> PostedCell:

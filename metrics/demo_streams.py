@@ -31,7 +31,8 @@ class Stream:
 
     `requests_per_day`: on a working day at the end of the demo. `growth`: factor from the first day to the last.
     `starts_days_ago`, `ends_days_ago`: when it ran. Latencies are log-normal around `median_ms`, which falls to
-    `median_ms_now` over the stream's life; None where the source times nothing.
+    `median_ms_now` over the stream's life; None where the source times nothing. `gpus` bounds an
+    hour's busy seconds.
     """
 
     backend: str
@@ -62,6 +63,8 @@ class Stream:
     is_pushed: bool = False
     is_priced: bool = False
     measured_at: str = "server"
+    team: str = ""
+    gpus: int = 0
     seed: int = 0
 
 
@@ -141,7 +144,8 @@ def _hour(stream: Stream, hour: datetime, requests: int, progress: float, source
             sums["quality_count"] = scored
             sums["quality_sum"] = _decimal(scored * mean)
     if stream.gpu_seconds_per_request is not None:
-        sums["gpu_busy_seconds"] = _decimal(requests * stream.gpu_seconds_per_request * source.uniform(0.95, 1.05))
+        busy = requests * stream.gpu_seconds_per_request * source.uniform(0.95, 1.05)
+        sums["gpu_busy_seconds"] = _decimal(min(busy, stream.gpus * 3600))
     if stream.energy_wh_per_request is not None:
         sums["energy_wh"] = _decimal(requests * stream.energy_wh_per_request * source.uniform(0.95, 1.05))
     timed = requests - errors
