@@ -205,9 +205,9 @@ def _completed(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_kpi(kpi: Kpi) -> None:
-    check(kpi)
     if not kpi.direction:
         raise RuleViolation("missing", "Say which way is better.", "direction")
+    check(kpi)
     if kpi.window_days is not None and not 1 <= kpi.window_days <= 366:
         raise RuleViolation("window", "A window is 1 to 366 days, or the phase to date.", "window_days")
     if kpi.rate_amount is not None and not (kpi.rate_source and kpi.rate_owner_id and kpi.rate_currency):
