@@ -227,7 +227,7 @@ def test_a_posting_costs_the_same_number_of_queries_for_any_number_of_cells(
         for h in range(10)
     ]
     for cells in (one, many):
-        with django_assert_num_queries(7):  # savepoint and release, receipt, check, five tables
+        with django_assert_num_queries(7):  # receipt, check, five tables
             ledger.post(Receipt(kind=FeedKind.PUSH), feed, cells)
 
 
