@@ -63,7 +63,7 @@ COST_PER_1000_UNITS = ComputedKpi(
     "{currency}",
     "lower",
     _per_1000_units,
-    source="Push `units` with each record, and its `cost` or connect the backend.",
+    source="Push 'units' with each record, and its 'cost' or connect the backend.",
 )
 IDLE_SHARE = ComputedKpi(
     "idle_share",

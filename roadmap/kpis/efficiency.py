@@ -79,7 +79,7 @@ UNITS_PER_DOLLAR = ComputedKpi(
     "units per {currency}",
     "higher",
     _units_per_money,
-    source="Push `units` with each record, and its `cost` or connect the backend.",
+    source="Push 'units' with each record, and its 'cost' or connect the backend.",
 )
 CACHE_HIT_RATIO = ComputedKpi(
     "cache_hit_ratio",
@@ -95,7 +95,7 @@ UTILISATION = ComputedKpi(
     "%",
     "higher",
     _utilisation,
-    source="Needs GPU busy seconds: connect Prometheus with DCGM, or push `gpu_busy_seconds`; and a rate card.",
+    source="Needs GPU busy seconds: connect Prometheus with DCGM, or push 'gpu_busy_seconds'; and a rate card.",
 )
 ENERGY_PER_1000_TOKENS = ComputedKpi(
     "energy_per_1000_tokens",
@@ -103,5 +103,5 @@ ENERGY_PER_1000_TOKENS = ComputedKpi(
     "kWh",
     "lower",
     _energy,
-    source="Push `energy_wh`, or connect a source that reports it.",
+    source="Push 'energy_wh', or connect a source that reports it.",
 )

@@ -28,9 +28,9 @@ def _quality(figures: PhaseFigures) -> KpiValue:
 
 ERROR_RATE = ComputedKpi("error_rate", "Error rate", "%", "lower", _error_rate, source="Needs a source of errors.")
 QUALITY = ComputedKpi(
-    "quality", "Quality", "0-1", "higher", _quality, source="Push `quality` scores of an evaluation with the records."
+    "quality", "Quality", "0-1", "higher", _quality, source="Push 'quality' scores of an evaluation with the records."
 )
-_GUARDRAIL_SOURCE = "Push the guardrail's counts with the records: `blocked`, `overridden`, `false_alarms`."
+_GUARDRAIL_SOURCE = "Push the guardrail's counts with the records: 'blocked', 'overridden', 'false_alarms'."
 BLOCK_RATE = ComputedKpi(
     "block_rate",
     "Blocked requests",

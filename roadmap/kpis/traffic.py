@@ -33,5 +33,5 @@ def _providers(figures: PhaseFigures) -> KpiValue:
 
 REQUESTS = ComputedKpi("requests", "Requests", "requests", "higher", _requests)
 TOKENS = ComputedKpi("tokens", "Tokens, input and output", "tokens", "higher", _tokens)
-UNITS = ComputedKpi("units", "Units of work", "units", "higher", _units, source="Push `units` with each record.")
+UNITS = ComputedKpi("units", "Units of work", "units", "higher", _units, source="Push 'units' with each record.")
 PROVIDERS = ComputedKpi("providers", "Providers used", "providers", "higher", _providers)

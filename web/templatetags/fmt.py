@@ -99,8 +99,10 @@ def moment(value: datetime | None) -> str:
 
 
 @register.filter
-def moment_utc(value: datetime | None) -> str:
-    """{{ at|moment_utc }} '22 Nov 2026, 13:00 UTC', for freshness and hours."""
+def moment_utc(value: datetime | str | None) -> str:
+    """{{ at|moment_utc }} '22 Nov 2026, 13:00 UTC', for freshness and hours; a frozen document has it as ISO text."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
     return wording.moment(value)
 
 
