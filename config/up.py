@@ -3,6 +3,7 @@
 `config.install` has checked the folder, the port and Python by now and hands over the lock.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -115,6 +116,7 @@ class Start:
         self.run, self.logs = var / "run", var / "logs"
         self.supervisor = Supervisor(self.run, say=lambda text: steps.say(f"{time.strftime('%H:%M:%S')} {text}"))
         self.preparing: list[subprocess.Popen[str]] = []
+        self.postgres: EmbeddedPostgres | None = None
 
     def everything(self) -> dict[str, Any]:
         """Starts all of it and returns what prepare found."""
@@ -130,9 +132,24 @@ class Start:
         self._start_servers()
         settings |= {name: os.environ[name] for name in ("DATABASE_URL", "CELERY_BROKER_URL")}
         write_settings(self.run / "up.env", settings)
+        return self._fill_and_serve(static)
+
+    def _fill_and_serve(self, static: "subprocess.Popen[str] | None") -> dict[str, Any]:
+        """Migrates, fills and starts the programs; the web server beside that where there is nothing to migrate."""
+        stamp, wanted = self.run / "migrated", _data_digest()
+        is_migrated = static is None and stamp.is_file() and stamp.read_text() == wanted
+        if is_migrated:
+            self._start_web()
         found = self._prepare_data()
         self._finish_static(static)
-        self._start_programs(demo=bool(found["demo_present"]))
+        if not is_migrated:
+            if self.postgres is not None:
+                self.postgres.checkpoint()
+            stamp.write_text(wanted)
+            self._start_web()
+        with self.steps.step("Web server"):
+            self.supervisor.wait_until_ready("web", seconds=60)
+        self._start_jobs(demo=bool(found["demo_present"]))
         return found
 
     def stop(self) -> None:
@@ -147,6 +164,7 @@ class Start:
         if not os.environ.get("DATABASE_URL"):
             with self.steps.step("PostgreSQL"):
                 postgres = EmbeddedPostgres(self.var / "postgres", run=self.run, log=self.logs / "postgres.log")
+                self.postgres = postgres
                 postgres.initialise()
                 self.supervisor.start(postgres.program())
                 self.supervisor.wait_until_ready("postgres", seconds=120)
@@ -222,21 +240,12 @@ class Start:
             )
         return result
 
-    def _start_programs(self, *, demo: bool) -> None:
+    def _start_web(self) -> None:
         host, port = self.options.host, self.options.port
         bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        gunicorn = [
-            "gunicorn",
-            "config.wsgi:application",
-            "--bind",
-            bind,
-            "--workers",
-            "2",
-            "--worker-class",
-            "gthread",
-        ]
+        command = ["gunicorn", "config.wsgi:application", "--bind", bind, "--workers", "2", "--worker-class", "gthread"]
         # Loaded once and then forked; connections are opened on the first request, after the fork.
-        gunicorn += [
+        command += [
             "--preload",
             "--threads",
             "8",
@@ -247,12 +256,12 @@ class Start:
             "--access-logfile",
             "-",
         ]
+        self._start_module("web", command, is_ready=lambda: _answers(host, port), stop_seconds=15)
+
+    def _start_jobs(self, *, demo: bool) -> None:
         celery = ["celery", "--app", "config"]
         worker = [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         beat = [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule", str(self.run / "beat-schedule")]
-        with self.steps.step("Web server"):
-            self._start_module("web", gunicorn, is_ready=lambda: _answers(host, port), stop_seconds=15)
-            self.supervisor.wait_until_ready("web", seconds=60)
         self._start_module("worker", worker)
         self._start_module("beat", beat, stop_seconds=5)
         if demo:
@@ -287,6 +296,15 @@ def _static_digest() -> str:
         found = file.stat()
         parts.append(f"{file.relative_to(ROOT)} {found.st_size} {found.st_mtime_ns}")
     return "\n".join(parts)
+
+
+def _data_digest() -> str:
+    """What the database was migrated to: its address, the packages, each migration of this checkout."""
+    total = hashlib.sha256(os.environ["DATABASE_URL"].encode())
+    total.update((ENVIRONMENT / ".installed-requirements.txt").read_bytes())
+    for file in sorted(ROOT.glob("*/migrations/*.py")):
+        total.update(str(file).encode() + file.read_bytes())
+    return total.hexdigest()
 
 
 def _answers(host: str, port: int) -> bool:
