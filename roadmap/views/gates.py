@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -43,10 +44,12 @@ def gate(request: HttpRequest, pk: int) -> HttpResponse:
     """The criteria live, the decision to take, and what was decided; POST decides."""
     asker, found = _find(request, pk)
     decides = may_decide(asker, found) and found.phase.state == Phase.State.ACTIVE
-    late = late_entries(found.phase.roadmap) if decides or request.method == "POST" else []
+    late = late_entries(found.phase.roadmap) if decides else []
     form = DecideForm(gate=found, late=late)
     status = 200
     if request.method == "POST":
+        if not may_decide(asker, found):
+            raise PermissionDenied("Only the gatekeeper or an admin decides this gate, and never the phase's owner.")
         form = DecideForm(request.POST, gate=found, late=late)
         if form.is_valid():
             try:
