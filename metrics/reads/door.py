@@ -16,6 +16,8 @@ from django.db import connection
 
 from metrics import days
 from metrics.figures import Dimension, Grain, Scope
+from metrics.rows import literal
+from metrics.usage import STEP_OPERATIONS
 
 Rows = list[tuple[Any, ...]]
 
@@ -71,8 +73,14 @@ ALLOCATIONS = (
 )
 
 
-def narrowed(sql: Sql, scope: Scope) -> Sql:
-    """Add the conditions of the scope that are about the series."""
+def narrowed(sql: Sql, scope: Scope, by: Sequence[Dimension]) -> Sql:
+    """Add the conditions of the scope that are about the series.
+
+    Agents, tools and workflows repeat what the inference below them did, so they are read only where operations (or
+    single series) are told apart.
+    """
+    if "operation" not in by and "series" not in by:
+        sql.add(" AND NOT (s.kind = 'usage' AND s.operation = ANY(%s::text[]))", literal(sorted(STEP_OPERATIONS)))
     if scope.backend_id is not None:
         sql.add(" AND s.backend_id = %s", scope.backend_id)
     if scope.model is not None:

@@ -94,51 +94,51 @@ def _histograms(
     sql.add(" WHERE TRUE")
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
-    narrowed(sql, scope)
+    narrowed(sql, scope, by)
     return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(grouped) + 1)))
 
 
 def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_shared: bool, with_hours: bool) -> Sql:
     """The histograms of the window's days; whole months at once where weeks and days are not asked for."""
     months = _whole_months(scope) if grain in (None, "month") and not with_hours else None
-    columns = 'd.series_id, d.{day} AS day, d.measure, d.bounds_id, d."window"'
     wanted = rows.literal(numbers)
+    columns = 'd.series_id, {0} AS day, d.measure, d.bounds_id, d."window"'
+    by_day = f"SELECT {columns.format('d.day')} FROM metrics_histogramday d "
+    chosen = "WHERE d.measure = ANY(%s::smallint[]) AND d.{0} >= %s AND d.{0} < %s"
     sql = Sql()
-    sql.add(
-        f"SELECT {columns.format(day='day')} FROM metrics_histogramday d "
-        "WHERE d.measure = ANY(%s::smallint[]) AND d.day >= %s AND d.day < %s",
-        wanted,
-        scope.start_on,
-        scope.end_on,
-    )
-    if months is not None:
+    if months is None:
+        sql.add(by_day + chosen.format("day"), wanted, scope.start_on, scope.end_on)
+        if with_hours:
+            stale = "(SELECT series_id, day FROM metrics_staleday WHERE day >= %s AND day < %s)"
+            sql.add(
+                f" AND NOT {STALE} UNION ALL " + histogram_hours_as_days(stale, "h.measure = ANY(%s::smallint[])"),
+                scope.start_on,
+                scope.end_on,
+                *[zone_name()] * 3,
+                wanted,
+            )
+        return sql
+    start, end = months
+    by_month = f"SELECT {columns.format('d.month')} FROM metrics_histogrammonth d "
+    if is_shared:
         # A month in which a share changes is read by its days.
-        changes = (
-            "EXISTS (SELECT 1 FROM metrics_allocation c WHERE c.series_id = d.series_id AND ("
-            "(c.valid_from_on > {0} AND c.valid_from_on < {0} + interval '1 month') OR "
-            "(c.valid_until_on > {0} AND c.valid_until_on < {0} + interval '1 month')))"
-        )
-        outside = "(d.day < %s OR d.day >= %s"
-        if is_shared:
-            outside += " OR " + changes.format("date_trunc('month', d.day::timestamp)::date")
-        sql.add(f" AND {outside})", *months)
         sql.add(
-            f" UNION ALL SELECT {columns.format(day='month')} FROM metrics_histogrammonth d "
-            "WHERE d.measure = ANY(%s::smallint[]) AND d.month >= %s AND d.month < %s",
-            wanted,
-            *months,
+            "WITH divided AS MATERIALIZED (SELECT DISTINCT c.series_id, date_trunc('month', c.day::timestamp)::date "
+            "AS month FROM (SELECT series_id, valid_from_on AS day FROM metrics_allocation UNION ALL "
+            "SELECT series_id, valid_until_on FROM metrics_allocation) c "
+            "WHERE c.day > %s AND c.day < %s AND extract(day FROM c.day) > 1) ",
+            start,
+            end,
         )
-        if is_shared:
-            sql.add(" AND NOT " + changes.format("d.month"))
-    if with_hours:
-        stale = "(SELECT series_id, day FROM metrics_staleday WHERE day >= %s AND day < %s)"
-        sql.add(
-            f" AND NOT {STALE} UNION ALL " + histogram_hours_as_days(stale, "h.measure = ANY(%s::smallint[])"),
-            scope.start_on,
-            scope.end_on,
-            *[zone_name()] * 3,
-            wanted,
-        )
+    sql.add(by_month + chosen.format("month"), wanted, start, end)
+    if is_shared:
+        sql.add(" AND NOT EXISTS (SELECT 1 FROM divided v WHERE v.series_id = d.series_id AND v.month = d.month)")
+        sql.add(f" UNION ALL {by_day} JOIN divided v ON v.series_id = d.series_id ")
+        sql.add("AND d.day >= v.month AND d.day < v.month + interval '1 month' ")
+        sql.add(chosen.format("day"), wanted, start, end)
+    for first, last in ((scope.start_on, start), (end, scope.end_on)):
+        if first < last:
+            sql.add(f" UNION ALL {by_day} {chosen.format('day')}", wanted, first, last)
     return sql
 
 
@@ -185,7 +185,7 @@ def _means(
         sql.add(" WHERE s.kind = 'usage'")
         if scope.workload_ids is not None:
             sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
-        narrowed(sql, scope)
+        narrowed(sql, scope, by)
         return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(keys) + 2)))
 
     found: dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]] = {}

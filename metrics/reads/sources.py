@@ -263,8 +263,13 @@ def _stopped(workload_ids: Sequence[int] | None) -> list[Attention]:
     ]
 
 
+def _demo_backends() -> set[int]:
+    return set(Backend.objects.filter(is_demo=True).values_list("pk", flat=True))
+
+
 def _not_priced(workload_ids: Sequence[int] | None) -> list[Attention]:
     found = []
+    demo = _demo_backends()
     for row in usage(_recent(PRICED_WITHIN, workload_ids), ("backend", "model"), None):
         without = row.sums.requests_without_cost or row.sums.tokens_without_cost
         if without:
@@ -276,6 +281,7 @@ def _not_priced(workload_ids: Sequence[int] | None) -> list[Attention]:
                     f"{int(without):,} {unit} on {row.key['backend_name']} have no price, so they are in no total.",
                     "backend",
                     (row.key["backend_slug"],),
+                    is_demo=row.key["backend"] in demo,
                 )
             )
     return found
@@ -283,6 +289,7 @@ def _not_priced(workload_ids: Sequence[int] | None) -> list[Attention]:
 
 def _unallocated() -> list[Attention]:
     found = []
+    demo = _demo_backends()
     for row in usage(_recent(NOTICED_WITHIN, None), ("workload", "backend"), None):
         if row.key["workload"] is not None:
             continue
@@ -293,7 +300,16 @@ def _unallocated() -> list[Attention]:
             detail = f"{int(tokens):,} tokens of the last 28 days belong to no roadmap."
         else:
             continue
-        found.append(Attention("unallocated", row.key["backend_name"], detail, "backend", (row.key["backend_slug"],)))
+        found.append(
+            Attention(
+                "unallocated",
+                row.key["backend_name"],
+                detail,
+                "backend",
+                (row.key["backend_slug"],),
+                is_demo=row.key["backend"] in demo,
+            )
+        )
     return found
 
 

@@ -107,44 +107,46 @@ def _figures(
     with_hours: bool,
     windows: Mapping[int, tuple[date, date]] | None = None,
 ) -> Sql:
-    """Columns: period, keys, kind, known mask, share, hours, measures, money, currencies without and with old rates."""
+    """Columns: period, keys, kind, known mask, share, hours, measures, money, currencies without and with old rates.
+
+    Days are added up by currency first, those in foreign currencies by day as well; so few rows meet the rates.
+    """
     _, keys = key_columns(by)
     is_shared = allocated(scope.workload_ids, by)
     grouped = [PERIODS[grain], *keys, "s.kind", "d.known_mask", "a.share_ratio" if is_shared else "1::numeric"]
-    sql = Sql("SELECT " + ", ".join(grouped) + ", SUM(d.hours)")
-    sql.add("".join(f", SUM(d.{name})" for name in _COUNTED))
-    for name in _MONEY:
-        sql.add(
-            f", SUM(CASE WHEN d.currency = %s THEN d.{name} ELSE d.{name} * fx.factor END)",
-            currency(),
-        )
-    sql.add(
-        ", array_agg(DISTINCT d.currency) FILTER (WHERE d.currency NOT IN ('', %s) AND fx.factor IS NULL)", currency()
-    )
-    sql.add(
-        ", array_agg(DISTINCT d.currency || fx.rate_on::text) "
-        f"FILTER (WHERE fx.rate_on < d.day - {QUIET_RATE_AGE.days}), TRUE FROM ("
-    )
+    names = [f"k{place}" for place in range(len(grouped))]
+    sql = Sql("WITH summed AS MATERIALIZED (SELECT ")
+    sql.add(", ".join(f"{expression} AS {name}" for expression, name in zip(grouped, names, strict=True)))
+    sql.add(", d.currency, CASE WHEN d.currency IN ('', %s) THEN NULL ELSE d.day END AS rate_day", currency())
+    sql.add("".join(f", SUM(d.{name}) AS {name}" for name in ("hours", *_COUNTED, *_MONEY)) + " FROM (")
     days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
     sql.add(days.text, *days.params)
     sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
     if is_shared:
         sql.add(ALLOCATIONS)
     join_windows(sql, windows)
-    sql.add(
-        f" LEFT JOIN LATERAL (SELECT round(t.per_euro / f.per_euro, {_PLACES}) AS factor, "
-        f'least(t."on", f."on") AS rate_on FROM {_RATE.format(currency="d.currency")} f, '
-        f"{_RATE.format(currency='%s')} t) fx ON d.currency NOT IN ('', %s)",
-        currency(),
-        currency(),
-        currency(),
-    )
     sql.add(" WHERE (s.uncounted_from_on IS NULL OR d.day < s.uncounted_from_on)")
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
-    narrowed(sql, scope)
-    places = ", ".join(str(place) for place in range(1, len(grouped) + 1))
-    return sql.add(f" GROUP BY {places}")
+    narrowed(sql, scope, by)
+    sql.add(f" GROUP BY {', '.join(str(place) for place in range(1, len(grouped) + 3))}")
+    sql.add(
+        "), fx AS (SELECT d.currency, d.day, "
+        f'round(t.per_euro / f.per_euro, {_PLACES}) AS factor, least(t."on", f."on") AS rate_on '
+        "FROM (SELECT DISTINCT currency, rate_day AS day FROM summed WHERE rate_day IS NOT NULL) d, "
+        f"LATERAL {_RATE.format(currency='d.currency')} f, LATERAL {_RATE.format(currency='%s')} t)",
+        currency(),
+        currency(),
+    )
+    sql.add(f" SELECT {', '.join(names)}" + "".join(f", SUM({name})" for name in ("hours", *_COUNTED)))
+    sql.add("".join(f", SUM(CASE WHEN rate_day IS NULL THEN {name} ELSE {name} * fx.factor END)" for name in _MONEY))
+    sql.add(
+        ", array_agg(DISTINCT g.currency) FILTER (WHERE rate_day IS NOT NULL AND fx.factor IS NULL)"
+        ", array_agg(DISTINCT g.currency || fx.rate_on::text) "
+        f"FILTER (WHERE fx.rate_on < rate_day - {QUIET_RATE_AGE.days}), TRUE "
+        "FROM summed g LEFT JOIN fx ON fx.currency = g.currency AND fx.day = g.rate_day"
+    )
+    return sql.add(f" GROUP BY {', '.join(names)}")
 
 
 def _rows(names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> list[UsageRow]:
