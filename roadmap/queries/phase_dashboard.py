@@ -75,6 +75,11 @@ class PhaseDashboard:
         return self.rows.phase
 
     @property
+    def last_on(self) -> date | None:
+        """The last day shown."""
+        return self.window[1] - DAY if self.window else None
+
+    @property
     def window_text(self) -> str:
         """'1 Apr to 21 Nov 2026'."""
         return wording.days(self.window[0], self.window[1] - DAY) if self.window else "not started"
@@ -126,6 +131,7 @@ class _Builder:
             start_on, end_on, grain=self.grain, backend_id=self.backend_id, model=self.filters.model or None
         )
         self.now_window, self.before_window, self.window_words = self._tile_windows()
+        self._load_latency_days()
         values = kpi_values(
             self.phase,
             kpis=self.rows.kpis,
@@ -241,6 +247,14 @@ class _Builder:
             (before_start, start_on) if is_enough else None,
             wording.plural(days, "day"),
         )
+
+    def _load_latency_days(self) -> None:
+        """The days of both windows in one reading, unless the chart's reading holds them or they are too many."""
+        first = self.before_window[0] if self.before_window else self.now_window[0]
+        last = self.now_window[1]
+        is_shown = self.grain == "day" and self.shown[0] <= first and last <= self.shown[1]
+        if not is_shown and (last - first).days <= 2 * RECENT_DAYS:
+            self.reader.latency(first, last, grain="day", backend_id=self.backend_id, model=self.filters.model or None)
 
     def _has_traffic(self, start_on: date, end_on: date) -> bool:
         return any(
@@ -365,7 +379,8 @@ class _Builder:
             phase_charts.throughput(self.rows_shown, roadmap=self.rows.roadmap, now=self.now, **shared),
         ]
         words = wording.days(self.shown[0], self.shown[1] - DAY)
-        by_operation = phase_charts.operations(self.rows_shown, window=words)
+        steps = [row for row in self.reader.steps(*self.shown, self.grain) if self.keep(row)]
+        by_operation = phase_charts.operations([*self.rows_shown, *steps], window=words)
         return charts if by_operation is None else [*charts, by_operation]
 
     def _health_money(self, money: PhaseMoney) -> health.Money:

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from metrics import series
 from metrics.figures import Dimension, LatencyRow, MergedHistogram, Scope, Sums, UsageRow, whole
-from metrics.usage import HISTOGRAM_MEASURES, SeriesKind
+from metrics.usage import HISTOGRAM_MEASURES, STEP_OPERATIONS, SeriesKind
 from metrics.windows import Window
 from roadmap.charts.frame import Grain
 from roadmap.kpi import LatencyFigures, PhaseFigures
@@ -39,22 +39,35 @@ def window_seconds(start_on: date, end_on: date, now: datetime) -> int:
 
 def pick_latency(rows: Iterable[LatencyRow], *, place: str | None = None) -> dict[str, LatencyFigures]:
     """Per measure the percentiles of the place that counts (or of `place`), periods merged, places never."""
-    merged: dict[tuple[str, str], tuple[MergedHistogram, list[LatencyRow]]] = {}
+    held: dict[tuple[str, str], list[LatencyRow]] = {}
     for row in rows:
-        key = (row.measure, row.key["measured_at"])
-        histogram, members = merged.get(key, (MergedHistogram(), []))
-        merged[key] = (histogram + row.histogram if members else row.histogram, [*members, row])
+        held.setdefault((row.measure, row.key["measured_at"]), []).append(row)
     found: dict[str, LatencyFigures] = {}
     for measure in HISTOGRAM_MEASURES:
         for at in (place,) if place else PLACES:
-            histogram, members = merged.get((measure, at), (MergedHistogram(), []))
+            members = held.get((measure, at))
             if not members:
                 continue
-            figures = latency_figures(at, histogram, members)
+            figures = latency_figures(at, merged_histogram(members), members)
             # A place that only has a mean does not hide one that has percentiles.
             if measure not in found or (not found[measure].percentiles and figures.percentiles):
                 found[measure] = figures
     return found
+
+
+def merged_histogram(rows: Sequence[LatencyRow]) -> MergedHistogram:
+    """The counts of all rows in one histogram; a single row's own."""
+    if len(rows) == 1:
+        return rows[0].histogram
+    merged = MergedHistogram()
+    for row in rows:
+        for bucket, count in row.histogram.native.items():
+            merged.native[bucket] = merged.native.get(bucket, 0) + count
+        for bounds, buckets in row.histogram.foreign.items():
+            into = merged.foreign.setdefault(bounds, {})
+            for bucket, count in buckets.items():
+                into[bucket] = into.get(bucket, 0) + count
+    return merged
 
 
 def latency_figures(place: str, histogram: MergedHistogram, rows: Sequence[LatencyRow]) -> LatencyFigures:
@@ -89,15 +102,24 @@ class Readings:
     now: datetime
     include_demo: bool = True
     _usage: dict[tuple[date, date, Grain | None], list[UsageRow]] = field(default_factory=dict)
-    _latency: dict[tuple[object, ...], list[LatencyRow]] = field(default_factory=dict)
+    _steps: dict[tuple[date, date, Grain | None], list[UsageRow]] = field(default_factory=dict)
+    _steps: dict[tuple[date, date, Grain | None], list[UsageRow]] = field(default_factory=dict)
+    _latency: dict[tuple[date, date, Grain | None, int | None, str | None], list[LatencyRow]] = field(
+        default_factory=dict
+    )
 
     def scope(self, start_on: date, end_on: date, *, backend_id: int | None = None, model: str | None = None) -> Scope:
         """The local days [start_on, end_on) of these workloads."""
         return Scope(start_on, end_on, self.workload_ids, backend_id, model, self.include_demo)
 
     def periods(self, start_on: date, end_on: date, grain: Grain) -> list[UsageRow]:
-        """Usage by period and by everything that a page shows apart."""
+        """Usage by period and by everything that a page shows apart; without agents' steps."""
         return self._read(start_on, end_on, grain, DIMENSIONS)
+
+    def steps(self, start_on: date, end_on: date, grain: Grain) -> list[UsageRow]:
+        """What agents, tools and workflows did, which is in no other figure: their inference counts as its own."""
+        self._read(start_on, end_on, grain, DIMENSIONS)
+        return self._steps.get((start_on, end_on, grain), [])
 
     def days(self, start_on: date, end_on: date) -> list[UsageRow]:
         """Usage by day; asked for before `rows`, it spares every reading within it."""
@@ -126,9 +148,13 @@ class Readings:
         """Histograms of all three measures by place of measurement."""
         if end_on <= start_on:
             return []
-        for key, rows in self._latency.items():
-            if key[:2] == (start_on, end_on) and key[3:] == (backend_id, model) and grain in (None, key[2]):
+        for (first, last, held, *source), rows in self._latency.items():
+            if source != [backend_id, model] or grain not in (None, held):
+                continue
+            if (first, last) == (start_on, end_on):
                 return rows
+            if held == "day" and first <= start_on and end_on <= last:
+                return [row for row in rows if row.period is not None and start_on <= row.period < end_on]
         rows = series.latency(
             self.scope(start_on, end_on, backend_id=backend_id, model=model),
             measures=HISTOGRAM_MEASURES,
@@ -170,10 +196,14 @@ class Readings:
     def _read(self, start_on: date, end_on: date, grain: Grain | None, by: tuple[Dimension, ...]) -> list[UsageRow]:
         key = (start_on, end_on, grain)
         if key not in self._usage:
-            self._usage[key] = (
-                [] if end_on <= start_on else series.usage(self.scope(start_on, end_on), by=by, grain=grain)
-            )
+            rows = [] if end_on <= start_on else series.usage(self.scope(start_on, end_on), by=by, grain=grain)
+            self._usage[key] = [row for row in rows if not _is_step(row)]
+            self._steps[key] = [row for row in rows if _is_step(row)]
         return self._usage[key]
+
+
+def _is_step(row: UsageRow) -> bool:
+    return row.key["kind"] == SeriesKind.USAGE and row.key.get("operation") in STEP_OPERATIONS
 
 
 def figures_of(
