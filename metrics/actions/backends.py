@@ -51,9 +51,11 @@ def test_backend(asker: Asker, *, kind: str, values: Mapping[str, Any], backend:
     """
     require_backend_admin(asker)
     connector = connector_for(kind)
-    given = _with_stored_secrets(connector, values, backend)
+    cleaned = connector.clean_parameters(_with_stored_secrets(connector, values, backend))
+    if backend is not None:
+        _refuse_secrets_elsewhere(connector, backend.parameters, values, cleaned)
     try:
-        with sources.connector_with(kind, connector.clean_parameters(given)) as made:
+        with sources.connector_with(kind, cleaned) as made:
             return made.test()
     except ConnectorError as error:
         result = TestResult()
@@ -138,9 +140,9 @@ def change_backend(
     if backend.connector != sources.PUSH_ONLY:
         connector = connector_for(backend.connector)
         given = _with_stored_secrets(connector, values, backend, clear=clear_secrets)
-        plain, secret = _apart(connector, connector.clean_parameters(given))
-        if _calls_elsewhere(connector, backend.parameters, plain):
-            _refuse_kept_secrets(connector, values, secret)
+        cleaned = connector.clean_parameters(given)
+        _refuse_secrets_elsewhere(connector, backend.parameters, values, cleaned)
+        plain, secret = _apart(connector, cleaned)
         if plain != backend.parameters:
             _forget_counters(backend)
         backend.parameters, backend.secrets = plain, seal(secret)
@@ -278,8 +280,12 @@ def _calls_elsewhere(connector: type[Connector], before: Mapping[str, Any], afte
     return bool(hosts(after) - hosts(before))
 
 
-def _refuse_kept_secrets(connector: type[Connector], values: Mapping[str, Any], secret: Mapping[str, Any]) -> None:
+def _refuse_secrets_elsewhere(
+    connector: type[Connector], before: Mapping[str, Any], values: Mapping[str, Any], secret: Mapping[str, Any]
+) -> None:
     """A stored secret is not sent to an address that it was not entered for."""
+    if not _calls_elsewhere(connector, before, secret):
+        return
     for parameter in connector.parameters:
         if parameter.is_secret and secret.get(parameter.name) and not values.get(parameter.name):
             raise RuleViolation(

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from accounts.models import Workload
-from metrics import identity, ledger, pull
+from metrics import identity, pull
 from metrics.example_server import make_server
 from metrics.models import Backend, LookAlike, RateCard, Series
 
@@ -18,7 +18,6 @@ from metrics.models import Backend, LookAlike, RateCard, Series
 @pytest.fixture
 def example(settings):
     # Ids that other tests' rows had.
-    ledger.forget()
     identity.forget()
     server = make_server(0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
