@@ -16,7 +16,7 @@ class UsageDay(AdditiveMeasures):
     estimated cost of those hours that no statement covers: spend is billed + unsettled.
     """
 
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="days")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="days", db_index=False)
     day = models.DateField()
     currency = models.CharField(max_length=3, blank=True, default="")
     known_mask = models.BigIntegerField()
@@ -38,10 +38,12 @@ class UsageDay(AdditiveMeasures):
 class HistogramDay(models.Model):
     """Merged bucket counts of a local day."""
 
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
     day = models.DateField()
     measure = models.SmallIntegerField()
-    bounds = models.ForeignKey(HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    bounds = models.ForeignKey(
+        HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     window = ArrayField(models.BigIntegerField())
 
     class Meta:
@@ -60,10 +62,12 @@ class HistogramDay(models.Model):
 class HistogramMonth(models.Model):
     """Merged bucket counts of a complete local month; `month` is its first day."""
 
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
     month = models.DateField()
     measure = models.SmallIntegerField()
-    bounds = models.ForeignKey(HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    bounds = models.ForeignKey(
+        HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     window = ArrayField(models.BigIntegerField())
 
     class Meta:
@@ -82,7 +86,7 @@ class HistogramMonth(models.Model):
 class StaleDay(models.Model):
     """A local day of a series whose caches must be built again before they are read."""
 
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
     day = models.DateField()
     touched_at = models.DateTimeField()
 

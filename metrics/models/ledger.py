@@ -73,8 +73,8 @@ class LedgerEntry(AdditiveMeasures):
     """Signed differences of one series in one UTC hour, from one feed, by one receipt."""
 
     receipt = models.ForeignKey(Receipt, on_delete=models.PROTECT, related_name="entries")
-    feed = models.ForeignKey(Feed, on_delete=models.PROTECT, related_name="entries")
-    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="entries")
+    feed = models.ForeignKey(Feed, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="entries", db_index=False)
     hour = models.DateTimeField()
     currency = models.CharField(max_length=3, blank=True, default="")
 
@@ -104,7 +104,9 @@ class LedgerHistogram(models.Model):
     entry = models.ForeignKey(LedgerEntry, on_delete=models.CASCADE, related_name="histograms")
     measure = models.SmallIntegerField()
     # None: native counts, in our own buckets from the start.
-    bounds = models.ForeignKey(HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    bounds = models.ForeignKey(
+        HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     window = ArrayField(models.BigIntegerField())
 
     def __str__(self) -> str:
@@ -117,7 +119,7 @@ class StatedWindow(models.Model):
     Kept for a week of statements: no answer is under way for longer.
     """
 
-    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="+")
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="+", db_index=False)
     start = models.DateTimeField()
     end = models.DateTimeField()
     as_of = models.DateTimeField()
