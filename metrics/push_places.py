@@ -23,6 +23,9 @@ UNKNOWN_PROVIDER = "unknown"
 # A backend that is added takes its provider's pushes over after at most this long.
 REMEMBERED_SECONDS = 10.0
 MAX_REMEMBERED = 1_000
+MAX_PUSH_BACKENDS = 200
+# Looking for the nearest name takes long; nobody reads more of them.
+MAX_HINTS = 20
 
 _by_provider: dict[str, tuple[float, Backend]] = {}
 identity.caches.append(_by_provider)
@@ -88,20 +91,24 @@ def _workloads(asker: Asker, slugs: set[str]) -> tuple[dict[str, Workload], dict
         else:
             if names is None:
                 names = list(visible_workloads(asker).values_list("slug", flat=True))
-            refused[slug] = ("unknown_roadmap", f"roadmap: there is no '{slug}'.{_nearest(slug, names)}")
+            hint = _nearest(slug, names) if len(refused) < MAX_HINTS else ""
+            refused[slug] = ("unknown_roadmap", f"roadmap: there is no '{slug}'.{hint}")
     return found, refused
 
 
 def _named_backends(asker: Asker, slugs: set[str]) -> tuple[dict[str, Backend], dict[str, tuple[str, str]]]:
     if not slugs:
         return {}, {}
-    found = {backend.slug: backend for backend in Backend.objects.filter(slug__in=slugs)}
-    missing = slugs - set(found)
-    names = list(Backend.objects.values_list("slug", flat=True)) if missing and can_see_backends(asker) else []
+    # What is pushed stays when the demo goes, so that it cannot join the demo's backends.
+    backends = Backend.objects.filter(is_demo=False, is_example=False)
+    found = {backend.slug: backend for backend in backends.filter(slug__in=slugs)}
+    missing = sorted(slugs - set(found))
+    names = list(backends.values_list("slug", flat=True)) if missing and can_see_backends(asker) else []
+    hints = {slug: _nearest(slug, names) for slug in missing[:MAX_HINTS]}
     return found, {
         slug: (
             "unknown_backend",
-            f"backend: there is no '{slug}'.{_nearest(slug, names)} Leave it out to go by provider.",
+            f"backend: there is no '{slug}'.{hints.get(slug, '')} Leave it out to go by provider.",
         )
         for slug in missing
     }
@@ -140,7 +147,11 @@ def _backend_of(provider: str) -> Backend:
         candidates = list(pulled[:2])
         if len(candidates) == 1:
             return candidates[0]
-    there = Backend.objects.filter(provider=provider, connector=PUSH_ONLY, is_demo=False).order_by("pk").first()
+    push_only = Backend.objects.filter(connector=PUSH_ONLY, is_demo=False)
+    there = push_only.filter(provider=provider).order_by("pk").first()
+    if there is None and provider != UNKNOWN_PROVIDER and push_only.count() >= MAX_PUSH_BACKENDS:
+        # A sender that writes anything into `provider`: its series keep what it wrote, together under one backend.
+        return _backend_of(UNKNOWN_PROVIDER)
     return there or _make_push_backend(provider)
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import asker_of
+from accounts.models import Token
+from accounts.permissions import HasScope
 from metrics.actions.usage import reverse_receipt, visible_receipts
 from metrics.api.usage_schema import ReceiptSerializer, problem_answer
 from metrics.models import Receipt
@@ -45,7 +49,11 @@ def receipt_row(receipt: Receipt) -> dict[str, Any]:
 
 def receipts_of(request: Request) -> Any:
     """The receipts that the asker may read, with what a row shows."""
-    return visible_receipts(asker_of(request)).select_related("workload", "token", "user", "reverses", "reversed_by")
+    receipts = visible_receipts(asker_of(request))
+    token = request.auth
+    if isinstance(token, Token) and not {"read", "manage"} & set(token.scopes):
+        receipts = receipts.filter(Q(token=token) | Q(reverses__token=token))
+    return receipts.select_related("workload", "token", "user", "reverses", "reversed_by")
 
 
 def find_receipt(request: Request, uuid: UUID) -> Receipt:
@@ -56,10 +64,23 @@ def find_receipt(request: Request, uuid: UUID) -> Receipt:
     return receipt
 
 
+class MayReadReceipts(HasScope):
+    """As every reader; and a token that pushes may read what became of its own pushes."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        token = request.auth
+        if request.method in SAFE_METHODS and isinstance(token, Token) and "push" in token.scopes:
+            return True
+        return super().has_permission(request, view)
+
+
 class ReceiptListView(APIView):
     """The receipts of pushes and imports, newest first."""
 
-    @extend_schema(operation_id="list_receipts", tags=["usage"], responses={200: ReceiptSerializer})
+    permission_classes = (MayReadReceipts,)
+    pagination_class = CursorPagination
+
+    @extend_schema(operation_id="list_receipts", tags=["usage"], responses={200: ReceiptSerializer(many=True)})
     def get(self, request: Request) -> Response:
         pages = CursorPagination()
         page: list[Receipt] = pages.paginate_queryset(receipts_of(request), request, view=self) or []
@@ -68,6 +89,8 @@ class ReceiptListView(APIView):
 
 class ReceiptView(APIView):
     """One receipt."""
+
+    permission_classes = (MayReadReceipts,)
 
     @extend_schema(
         operation_id="read_receipt",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from metrics.format import TAKES
@@ -197,25 +197,24 @@ PUSH_SCHEMA: dict[str, Any] = {
     ],
 }
 
-ReceiptSerializer = inline_serializer(
-    "Receipt",
-    {
-        "receipt": serializers.UUIDField(),
-        "kind": serializers.CharField(),
-        "created_at": serializers.DateTimeField(),
-        "roadmap": serializers.CharField(allow_null=True),
-        "token": serializers.CharField(allow_null=True),
-        "sent_by": serializers.CharField(allow_null=True),
-        "first_timestamp": serializers.DateTimeField(allow_null=True),
-        "last_timestamp": serializers.DateTimeField(allow_null=True),
-        "accepted": serializers.IntegerField(),
-        "duplicates": serializers.IntegerField(),
-        "rejected": RejectedSerializer(many=True),
-        "rejected_count": serializers.IntegerField(),
-        "warnings": WarningSerializer(many=True),
-        "not_priced": serializers.IntegerField(),
-        "note": serializers.CharField(allow_blank=True),
-        "reverses": serializers.UUIDField(allow_null=True),
-        "reversed_by": serializers.UUIDField(allow_null=True),
-    },
-)
+
+class ReceiptSerializer(serializers.Serializer[Any]):
+    """What became of one push or import."""
+
+    receipt = serializers.UUIDField()
+    kind = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    roadmap = serializers.CharField(allow_null=True)
+    token = serializers.CharField(allow_null=True)
+    sent_by = serializers.CharField(allow_null=True)
+    first_timestamp = serializers.DateTimeField(allow_null=True)
+    last_timestamp = serializers.DateTimeField(allow_null=True)
+    accepted = serializers.IntegerField()
+    duplicates = serializers.IntegerField()
+    rejected = RejectedSerializer(many=True)
+    rejected_count = serializers.IntegerField()
+    warnings = WarningSerializer(many=True)
+    not_priced = serializers.IntegerField()
+    note = serializers.CharField(allow_blank=True)
+    reverses = serializers.UUIDField(allow_null=True)
+    reversed_by = serializers.UUIDField(allow_null=True)

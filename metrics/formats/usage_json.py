@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import msgspec
 
 from metrics.format import (
-    FIELDS,
     TAKES,
     Batch,
     Limits,
@@ -177,7 +176,7 @@ def _explain(message: str) -> tuple[str, str]:
     if message.startswith("Object contains unknown field"):
         path = _PATH.search(message)
         inside = f" in {path[1]}" if path and path[1] else ""
-        return "unknown_field", f"'{quoted[0][:100]}'{inside} is not a field of a record. Fields: {', '.join(FIELDS)}."
+        return "unknown_field", f"'{quoted[0][:100]}'{inside} is not a field of a record."
     if message.startswith("Object missing required field"):
         path = _PATH.search(message)
         if path and path[1]:

@@ -397,6 +397,28 @@ def test_who_may_see_and_take_back(push, api, oscar, vera, erin, bob, adam):
     }
 
 
+def test_a_token_that_only_pushes_reads_its_own_receipts(push, api, alice, claims):
+    others = push(record()).json()["receipt"]
+    client = api(alice, scopes=["push"], workload=claims)
+    answer = client.post(URL, json.dumps({"records": [record(units=2)]}), content_type="application/json")
+    assert client.get(answer["Location"]).json()["accepted"] == 1
+    assert client.get(f"/api/v1/receipts/{others}").status_code == 404
+    assert [row["receipt"] for row in client.get("/api/v1/receipts/").json()["results"]] == [answer.json()["receipt"]]
+    assert client.post(f"{answer['Location']}/reverse").status_code == 201
+
+
+def test_any_number_of_providers_makes_a_bounded_number_of_backends(push, monkeypatch):
+    monkeypatch.setattr("metrics.push_places.MAX_PUSH_BACKENDS", 3)
+    assert push(*[record(provider=f"provider {n}") for n in range(8)]).json()["accepted"] == 8
+    assert Backend.objects.count() == 4
+    assert Series.objects.filter(backend__slug="push-unknown").count() == 5
+
+
+def test_a_push_joins_no_backend_of_the_demo(push):
+    Backend.objects.create(slug="demo-gpu", name="Demo", connector="metrics", is_demo=True)
+    assert [row["code"] for row in push(record(), record(backend="demo-gpu")).json()["rejected"]] == ["unknown_backend"]
+
+
 def test_the_list_of_receipts_costs_the_same_however_long(push, django_assert_max_num_queries):
     for number in range(5):
         push(record(id=str(number)))
