@@ -151,12 +151,19 @@ def mark_list(marks: Sequence[tuple[str, Event]]) -> list[Mark]:
     return [Mark(letter, f"{day(event.on)}, {event.text}") for letter, event in marks]
 
 
-def mark_layers(marks: Sequence[tuple[str, Event]]) -> list[Layer]:
-    """A dotted line and a letter in a box at the top for each mark."""
+def marks_elsewhere(marks: Sequence[tuple[str, Event]]) -> list[Mark]:
+    """A pointer to the chart that lists the marks: they are the same on every chart of a page."""
+    return [Mark("", "Marks as in the spend chart")] if marks else []
+
+
+def mark_layers(marks: Sequence[tuple[str, Event]], *, apart_days: float) -> list[Layer]:
+    """A dotted line and a letter in a box at the top for each mark; boxes stand at least `apart_days` apart."""
     if not marks:
         return []
+    places = apart([float(stamp(event.on)) for _, event in marks], apart_days * 86_400_000)
     values = [
-        {"t": stamp(event.on), "letter": letter, "text": event.text, "day": day(event.on)} for letter, event in marks
+        {"t": stamp(event.on), "box": int(place), "letter": letter, "text": event.text, "day": day(event.on)}
+        for place, (letter, event) in zip(places, marks, strict=True)
     ]
     tooltip = [
         {"field": "day", "type": "nominal", "title": "Day"},
@@ -207,8 +214,14 @@ def today_layers(today: date, start_on: date, end_on: date) -> list[Layer]:
     ]
 
 
-def label_layer(t: int, value: float, text: str, *, dx: int = 8, dy: int = 0, style: str = "") -> Layer:
-    """A label at a line's end, left-aligned."""
+def label_layers(t: int, value: float, text: str, *, dx: int = 8, dy: int = 0, style: str = "") -> list[Layer]:
+    """A label at a line's end, left-aligned, with a rim of the surface's colour that keeps it readable over lines."""
+    label = _label(t, value, text, dx=dx, dy=dy, style=style)
+    rim = {**label, "mark": {**label["mark"], "stroke": "$surface", "strokeWidth": 4, "strokeJoin": "round"}}
+    return [rim, label]
+
+
+def _label(t: int, value: float, text: str, *, dx: int, dy: int, style: str) -> Layer:
     mark: dict[str, Any] = {"type": "text", "align": "left", "baseline": "middle", "dx": dx, "dy": dy, "tooltip": None}
     if style:
         mark["style"] = style
@@ -231,7 +244,7 @@ def level_layers(value: float, text: str, *, style: str, at: int, above: bool = 
             "mark": {"type": "rule", "style": style, "tooltip": None},
             "encoding": {"y": {"field": "v", "type": "quantitative"}},
         },
-        label_layer(at, value, text, dx=4, dy=-8 if above else 9),
+        *label_layers(at, value, text, dx=4, dy=-8 if above else 9),
     ]
 
 

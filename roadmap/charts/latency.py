@@ -117,7 +117,7 @@ def latency_chart(data: LatencyData) -> Chart:
         table=_table(data) if any(point.percentiles or point.mean_ms for point in data.points) else None,
         label="p50, p95 and p99 of the duration over time.",
         missing=data.missing or "No source reports latency. Send OpenTelemetry or connect a gateway.",
-        marks=frame.mark_list(marks) if main else (),
+        marks=frame.marks_elsewhere(marks) if main else (),
         width="w5",
     )
 
@@ -155,12 +155,12 @@ def _spec(
         ends.append((float(str(known[-1]["v"])), f"p{percent} {wording.number(Decimal(str(known[-1]['v'])))}"))
     top = max([place for place, _ in ends] + [float(data.target_ms or 0) / divisor]) or 1.0
     for place, (_, text) in zip(frame.apart([place for place, _ in ends], top * 0.07), ends, strict=True):
-        layers.append(frame.label_layer(last_t, place, text))
+        layers += frame.label_layers(last_t, place, text)
     if data.target_ms is not None:
         value = float(data.target_ms) / divisor
         label = f"p95 target {wording.number(data.target_ms / divisor)}"
         layers += frame.level_layers(value, label, style="target", at=stamp(data.start_on), above=False)
-    layers += frame.mark_layers(marks)
+    layers += frame.mark_layers(marks, apart_days=(data.end_on - data.start_on).days * 0.045)
     layers[0]["encoding"]["x"] = frame.time_axis(data.start_on, data.end_on, most=7)
     layers[0]["encoding"]["y"] = frame.amount_axis()
     return frame.figure(layers, height=290)

@@ -139,7 +139,7 @@ def _spec(
         label = f"Budget {wording.number(data.budget / divisor)}"
         layers += frame.level_layers(scaled(data.budget) or 0, label, style="budget", at=stamp(data.start_on))
     layers += frame.today_layers(data.today, data.start_on, data.last_on)
-    layers += frame.mark_layers(marks)
+    layers += frame.mark_layers(marks, apart_days=(data.last_on - data.start_on).days * 0.03)
     x = frame.time_axis(data.start_on, data.last_on + DAY)
     layers[0]["encoding"]["x"] = x
     return frame.figure(layers, height=290)
@@ -259,10 +259,10 @@ def _forecast_layers(data: SpendData, forecast: Forecast, divisor: Decimal) -> l
         texts.append(f"With growth {wording.number(forecast.growth_total / divisor)}")
     top = max([*places, float((data.budget or Decimal(0)) / divisor)]) or 1.0
     for place, text in zip(frame.apart(places, top * 0.11), texts, strict=True):
-        layers.append(frame.label_layer(end, place, text))
+        layers += frame.label_layers(end, place, text)
     if forecast.low is not None and forecast.high is not None:
         low, high = wording.number(forecast.low / divisor), wording.number(forecast.high / divisor)
-        layers.append(frame.label_layer(end, places[0], f"{low} to {high}", dy=13, style="note"))
+        layers += frame.label_layers(end, places[0], f"{low} to {high}", dy=13, style="note")
     if forecast.passes_on is not None and data.budget is not None:
         layers += _passing(forecast.passes_on, data.budget / divisor)
     return layers

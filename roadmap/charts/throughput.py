@@ -72,8 +72,9 @@ def throughput_chart(data: ThroughputData) -> Chart:
         line["encoding"]["x"] = frame.time_axis(data.start_on, data.end_on, most=7)
         line["encoding"]["y"] = frame.amount_axis()
         last_on, last = known[-1]
-        label = frame.label_layer(stamp(last_on), plain(last) or 0.0, wording.number(last))
-        spec = frame.figure([line, label, *frame.mark_layers(marks)], height=230)
+        labels = frame.label_layers(stamp(last_on), plain(last) or 0.0, wording.number(last))
+        boxes = frame.mark_layers(marks, apart_days=(data.end_on - data.start_on).days * 0.036)
+        spec = frame.figure([line, *labels, *boxes], height=230)
     return Chart(
         id="throughput",
         title=title_of(data),
@@ -82,7 +83,7 @@ def throughput_chart(data: ThroughputData) -> Chart:
         table=_table(data, spans) if known else None,
         label=f"{data.what} per second over time.",
         missing=f"No source reports {data.what.lower()}.",
-        marks=frame.mark_list(marks) if known else (),
+        marks=frame.marks_elsewhere(marks) if known else (),
         width="w6",
     )
 

@@ -69,6 +69,9 @@ class Filters:
     def within(self, start_on: date, end_on: date) -> tuple[Filters, date, date]:
         """The filters, and the days [start, end) that they leave of the phase's [start_on, end_on)."""
         filters = self
+        if (filters.from_on or start_on, filters.to_on or end_on - DAY) == (start_on, end_on - DAY):
+            # The page's own fields say the whole phase: that is no filter.
+            filters = replace(filters, from_on=None, to_on=None)
         if filters.from_on is not None and not start_on <= filters.from_on < end_on:
             filters = filters._outside("from", filters.from_on, start_on, end_on)
         if filters.to_on is not None and not start_on <= filters.to_on < end_on:

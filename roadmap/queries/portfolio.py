@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from django.conf import settings
 from django.urls import reverse
@@ -15,6 +16,7 @@ from accounts.models import User
 from metrics import series
 from metrics.figures import SourceFreshness
 from metrics.windows import local_day
+from roadmap.charts.frame import scale_of
 from roadmap.models import Roadmap
 from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.portfolio_decisions import decisions_of
@@ -58,6 +60,12 @@ class Portfolio:
     has_demo: bool
     demo_is_in_totals: bool
 
+    @property
+    def scale(self) -> str:
+        """'thousands of EUR': how the table's amounts are written."""
+        words = {"k": "thousands of ", "M": "millions of ", "G": "billions of "}
+        return f"{words.get(self.rows[0].scale[1], '') if self.rows else ''}{self.currency}"
+
 
 def portfolio(asker: Asker, filters: PortfolioFilters, *, now: datetime | None = None) -> Portfolio:
     """The portfolio of the asker. The number of queries does not grow with roadmaps, series or months."""
@@ -73,7 +81,7 @@ def portfolio(asker: Asker, filters: PortfolioFilters, *, now: datetime | None =
     choices = _choices(rows)
     filters = filters.checked(choices)
     kept = [position for position, row in enumerate(rows) if _is_kept(row, filters)]
-    shown = [rows[position] for position in kept]
+    shown = _scaled([rows[position] for position in kept])
     chosen = [standings[position] for position in kept]
     include_demo = not (series.has_real_usage() or any(not row.is_demo and row.spent is not None for row in rows))
     totals = _totals(
@@ -128,6 +136,13 @@ def _choices(rows: Sequence[PortfolioRow]) -> dict[str, list[tuple[str, str]]]:
         "status": of({(row.status, row.status_word) for row in rows}),
         "provider": of({(provider, provider) for row in rows for provider in row.providers}),
     }
+
+
+def _scaled(rows: Sequence[PortfolioRow]) -> list[PortfolioRow]:
+    """The rows with one scale for their amounts, so that they can be compared down the column."""
+    amounts = [amount for row in rows for amount in (row.spent, row.budget, row.forecast) if amount is not None]
+    scale = scale_of(max(amounts, default=Decimal(0)))
+    return [replace(row, scale=scale) for row in rows]
 
 
 def _is_kept(row: PortfolioRow, filters: PortfolioFilters) -> bool:

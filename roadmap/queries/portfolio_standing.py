@@ -68,11 +68,30 @@ class PortfolioRow:
     phases: Sequence[PhaseSpan]
     gates: Sequence[GateMark]
     plan_label: str
+    today: date
+    scale: tuple[Decimal, str] = (Decimal(1), "")
+
+    @property
+    def spent_text(self) -> str:
+        return self._amount(self.spent)
+
+    @property
+    def budget_text(self) -> str:
+        return self._amount(self.budget)
+
+    def _amount(self, amount: Decimal | None) -> str:
+        return wording.number(None if amount is None else amount / self.scale[0])
 
     @property
     def last_on(self) -> date | None:
         """The last day of the money's window."""
         return self.end_on - DAY if self.end_on else None
+
+    @property
+    def milestone_late(self) -> str:
+        """'96 days late'."""
+        late = (self.today - self.milestone_on).days if self.milestone_on else 0
+        return f"{wording.plural(late, 'day')} late" if late > 0 else ""
 
     @property
     def milestone_moved(self) -> bool:
@@ -91,11 +110,11 @@ class PortfolioRow:
 
     @property
     def forecast_text(self) -> str:
-        """'861 k, 5% over' where it is over, else 'forecast 374 k'."""
+        """'861, 5% over' where it is over, else 'forecast 374'."""
         if self.is_over and self.over is not None:
             amount = self.spent if self.is_passed else self.forecast
-            return f"{wording.short(amount)}, {wording.percent(self.over)} over"
-        return "" if self.forecast is None else f"forecast {wording.short(self.forecast)}"
+            return f"{self._amount(amount)}, {wording.percent(self.over)} over"
+        return "" if self.forecast is None else f"forecast {self._amount(self.forecast)}"
 
     @property
     def is_passed(self) -> bool:
@@ -246,6 +265,7 @@ def row_of(standing: Standing, today: date) -> PortfolioRow:
         phases=[_span(row, roadmap) for row in item.phases],
         gates=[_mark(item, row, today) for row in item.phases if row.pk in item.gates],
         plan_label=_plan_label(item),
+        today=today,
     )
 
 

@@ -163,7 +163,7 @@ def _not_priced(rows: Sequence[UsageRow], start_on: date, today: date) -> Total:
     tokens, requests = sums.tokens_without_cost, sums.requests_without_cost
     amount, unit = (tokens, "tokens") if tokens or not requests else (requests, "requests")
     digits, letter = wording.scaled(Decimal(amount).quantize(Decimal(1)))
-    note = "since " + wording.day(start_on) if amount else "everything has a price"
+    note = "this fiscal year" if amount else "everything has a price"
     return Total(
         "not_priced", "Not priced", Decimal(amount), digits, f"{letter} {unit}".strip(), note, start_on, today + DAY
     )

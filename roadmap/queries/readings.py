@@ -103,7 +103,6 @@ class Readings:
     include_demo: bool = True
     _usage: dict[tuple[date, date, Grain | None], list[UsageRow]] = field(default_factory=dict)
     _steps: dict[tuple[date, date, Grain | None], list[UsageRow]] = field(default_factory=dict)
-    _steps: dict[tuple[date, date, Grain | None], list[UsageRow]] = field(default_factory=dict)
     _latency: dict[tuple[date, date, Grain | None, int | None, str | None], list[LatencyRow]] = field(
         default_factory=dict
     )

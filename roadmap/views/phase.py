@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from roadmap.queries.roadmap_page import phase_tabs
 from roadmap.rules.gates import met_count
 from roadmap.views.place import plan_context
 from web.htmx import render
-from web.wording import moment
+from web.wording import moment, zone_name
 
 TONES = {Update.Status.ON_TRACK: "green", Update.Status.AT_RISK: "amber", Update.Status.OFF_TRACK: "red"}
 
@@ -46,19 +47,27 @@ def dashboard_context(dashboard: PhaseDashboard) -> dict[str, Any]:
         "update_tone": TONES[Update.Status(rows.update.status)] if rows.update else "none",
         "criteria_met": met,
         "criteria_total": total,
-        "sources": [_source(item) for item in dashboard.freshness],
+        "sources": [_source(item, dashboard.today) for item in dashboard.freshness],
         "is_demo": rows.roadmap.workload.is_demo,
         "zone": settings.REPORTING_TIME_ZONE,
     }
 
 
-def _source(item: Any) -> dict[str, Any]:
+def _source(item: Any, today: date) -> dict[str, Any]:
     """A source's freshness in words: 'data until 14:00 UTC', or what is wrong with it."""
     until = max((at for at in (item.data_until, item.last_push_at) if at is not None), default=None)
     return {
         "name": item.name,
         "slug": item.slug,
-        "until": moment(until) if until else "",
+        "until": _short_moment(until, today) if until else "",
         "problem": item.problem,
         "is_permanent": item.is_problem_permanent,
     }
+
+
+def _short_moment(at: datetime, today: date) -> str:
+    """'14:00 UTC' of today, else with its day."""
+    local = at.astimezone(settings.REPORTING_ZONE)
+    if local.date() == today:
+        return f"{local:%H:%M} {zone_name(local)}"
+    return moment(at, settings.REPORTING_ZONE)
