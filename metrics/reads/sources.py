@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from metrics.connectors import connector_for
 from metrics.counting import model_name
 from metrics.errors import RuleViolation
 from metrics.figures import Attention, CrossCheck, Scope, SourceFreshness
-from metrics.models import Backend, LookAlike, OwnPrice, RateCard, Series
+from metrics.models import Backend, LookAlike, Series
 from metrics.reads.door import ALLOCATIONS, Sql, read
 from metrics.reads.usage import day_rows, usage
 from metrics.usage import SeriesKind
@@ -335,42 +335,51 @@ def _look_alikes(workload_ids: Sequence[int] | None) -> list[Attention]:
 
 
 def chart_marks(scope: Scope) -> list[tuple[date, str]]:
-    """See metrics.series.chart_marks."""
-    series = Series.objects.filter(kind=SeriesKind.USAGE)
+    """See metrics.series.chart_marks. One query."""
+    sql = Sql("WITH mine AS (SELECT DISTINCT s.id, s.model, s.backend_id FROM metrics_series s")
     if scope.workload_ids is not None:
-        series = series.filter(allocations__workload_id__in=scope.workload_ids)
-    if scope.backend_id is not None:
-        series = series.filter(backend_id=scope.backend_id)
-    if scope.model is not None:
-        series = series.filter(model=scope.model)
-    marks = _new_models(scope, list(series.values_list("pk", flat=True).distinct()))
-    backends = set(series.values_list("backend_id", flat=True))
-    in_window = Q(valid_from_on__gte=scope.start_on, valid_from_on__lt=scope.end_on)
-    prices = OwnPrice.objects.filter(in_window).filter(Q(backend_id__in=backends) | Q(backend=None))
-    models = set(series.values_list("model", flat=True))
-    marks += [(price.valid_from_on, f"Price of {price.model}") for price in prices if price.model in models]
-    cards = RateCard.objects.filter(in_window, backend_id__in=backends).select_related("backend")
-    marks += [(card.valid_from_on, f"Rate card of {card.backend.name}") for card in cards]
-    return sorted(set(marks))
-
-
-def _new_models(scope: Scope, series_ids: Sequence[int]) -> list[tuple[date, str]]:
-    """The first day of each model; that of the first models of all is no news."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT s.model, min(h.first) FROM metrics_series s, LATERAL ("
-            "SELECT hour AS first FROM metrics_usagehour WHERE series_id = s.id ORDER BY hour LIMIT 1) h "
-            "WHERE s.id = ANY(%s::bigint[]) AND s.model <> '' GROUP BY s.model",
-            [rows.literal(series_ids)],
+        sql.add(
+            " JOIN metrics_allocation a ON a.series_id = s.id AND a.workload_id = ANY(%s::bigint[])",
+            rows.literal(scope.workload_ids),
         )
-        firsts: dict[str, datetime] = dict(cursor.fetchall())
-    days = {model: local_day(first, settings.REPORTING_ZONE) for model, first in firsts.items()}
-    earliest = min(days.values(), default=None)
-    return [
-        (day, f"First use of {model}")
-        for model, day in days.items()
-        if day != earliest and scope.start_on <= day < scope.end_on
+    sql.add(" WHERE s.kind = 'usage'")
+    if scope.backend_id is not None:
+        sql.add(" AND s.backend_id = %s", scope.backend_id)
+    if scope.model is not None:
+        sql.add(" AND s.model = %s", scope.model)
+    # Of each model the first hour with usage, whether it lies in the scope or not.
+    sql.add(
+        ") SELECT 'model', m.model, min(h.first), NULL::date FROM mine m, LATERAL ("
+        "SELECT hour AS first FROM metrics_usagehour WHERE series_id = m.id ORDER BY hour LIMIT 1) h "
+        "WHERE m.model <> '' GROUP BY m.model"
+    )
+    window = (scope.start_on, scope.end_on)
+    sql.add(
+        " UNION ALL SELECT 'price', p.model, NULL, p.valid_from_on FROM metrics_ownprice p "
+        "WHERE p.valid_from_on >= %s AND p.valid_from_on < %s AND p.model IN (SELECT model FROM mine) "
+        "AND (p.backend_id IS NULL OR p.backend_id IN (SELECT backend_id FROM mine))",
+        *window,
+    )
+    sql.add(
+        " UNION ALL SELECT 'card', b.name, NULL, c.valid_from_on FROM metrics_ratecard c "
+        "JOIN metrics_backend b ON b.id = c.backend_id WHERE c.valid_from_on >= %s AND c.valid_from_on < %s "
+        "AND c.backend_id IN (SELECT backend_id FROM mine)",
+        *window,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql.text, sql.params)
+        found = cursor.fetchall()
+    words = {"price": "Price of", "card": "Rate card of"}
+    marks = [(on, f"{words[kind]} {name}") for kind, name, _, on in found if kind in words]
+    firsts = {name: local_day(at, settings.REPORTING_ZONE) for kind, name, at, _ in found if kind == "model"}
+    # The first models of all are no news.
+    earliest = min(firsts.values(), default=None)
+    marks += [
+        (on, f"First use of {name}")
+        for name, on in firsts.items()
+        if on != earliest and scope.start_on <= on < scope.end_on
     ]
+    return sorted(set(marks))
 
 
 def has_real_usage() -> bool:
