@@ -77,7 +77,7 @@ PLANS = (
         unit_of_work="token",
         risk_class="high",
         data_class="personal",
-        budgets={"poc": Decimal(90_000), "scale_up": Decimal(420_000), "optimise": Decimal(560_000)},
+        budgets={"poc": Decimal(90_000), "scale_up": Decimal(420_000), "optimise": Decimal(400_000)},
         updates=(
             (160, "on_track", "Optimisation has begun; the gateway's figures are the baseline."),
             (95, "at_risk", "The FP8 build slipped by a month; own GPUs stand idle at night."),
@@ -126,7 +126,7 @@ PLANS = (
         unit_of_work="token",
         risk_class="limited",
         data_class="confidential",
-        budgets={"poc": Decimal(60_000), "scale_up": Decimal(345_000), "optimise": Decimal(300_000)},
+        budgets={"poc": Decimal(60_000), "scale_up": Decimal(248_000), "optimise": Decimal(300_000)},
         updates=(
             (290, "on_track", "Two teams use it daily; the gateway carries all traffic."),
             (190, "on_track", "Vector search is live; answers quote their source."),
@@ -173,7 +173,7 @@ PLANS = (
         unit_of_work="image",
         risk_class="minimal",
         data_class="internal",
-        budgets={"poc": Decimal(85_000), "scale_up": Decimal(260_000), "optimise": Decimal(150_000)},
+        budgets={"poc": Decimal(70_000), "scale_up": Decimal(260_000), "optimise": Decimal(150_000)},
         updates=(
             (80, "on_track", "Cameras hang; the first thousand welds are labelled."),
             (34, "on_track", "The model sees 94 of 100 cracks; false alarms fall."),

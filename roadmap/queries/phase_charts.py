@@ -210,7 +210,8 @@ def operations(rows: Sequence[UsageRow], *, window: str) -> Chart | None:
     """Requests by operation, where there is more than plain inference."""
     traffic = [row for row in rows if row.key["kind"] == SeriesKind.USAGE]
     found = roll_up(traffic, by=("operation",))
-    if not {row.key["operation"] for row in found} - PLAIN_OPERATIONS or not whole(found).total("requests"):
+    is_plain = len(found) < 2 or not {row.key["operation"] for row in found} - PLAIN_OPERATIONS
+    if is_plain or not whole(found).total("requests"):
         return None
     lines = [
         OperationRow(
