@@ -221,8 +221,8 @@ class BackendPullsView(BackendsOf):
 
     @extend_schema(operation_id="list_pulls", tags=["backends"], responses={200: PullOut(many=True), **REFUSED})
     def get(self, request: Request, slug: str) -> Response:
-        pulls = self.find(slug).pulls.all() if self.asker.user.reads_all else Pull.objects.none()
-        return self.page(pulls, PullOut)
+        backend = self.find(slug)
+        return self.page(backend.pulls.all() if self.asker.user.reads_all else Pull.objects.none(), PullOut)
 
     @extend_schema(operation_id="pull_backend", tags=["backends"], request=None, responses={202: None, **REFUSED})
     def post(self, request: Request, slug: str) -> Response:

@@ -79,11 +79,18 @@ class OwnPriceIn(Input):
     valid_from_on = serializers.DateField()
 
 
-class RateCardListView(BackendsView):
-    """The rate cards of a backend."""
+class RateCardsOf(BackendsView):
+    """Finding the rate cards of a backend that the asker may see."""
 
     def backend(self, slug: str) -> Backend:
         return get_object_or_404(visible_backends(self.asker), slug=slug)
+
+    def card(self, slug: str, pk: int) -> RateCard:
+        return get_object_or_404(self.backend(slug).rate_cards.select_related("backend"), pk=pk)
+
+
+class RateCardListView(RateCardsOf):
+    """The rate cards of a backend."""
 
     @extend_schema(operation_id="list_rate_cards", tags=["prices"], responses={200: RateCardOut(many=True), **REFUSED})
     def get(self, request: Request, slug: str) -> Response:
@@ -99,14 +106,11 @@ class RateCardListView(BackendsView):
         return Response(RateCardOut(card).data, status=201)
 
 
-class RateCardView(RateCardListView):
+class RateCardView(RateCardsOf):
     """One rate card."""
 
-    def card(self, slug: str, pk: int) -> RateCard:
-        return get_object_or_404(self.backend(slug).rate_cards.select_related("backend"), pk=pk)
-
     @extend_schema(operation_id="read_rate_card", tags=["prices"], responses={200: RateCardOut, **REFUSED})
-    def get(self, request: Request, slug: str, pk: int) -> Response:  # type: ignore[override]
+    def get(self, request: Request, slug: str, pk: int) -> Response:
         return Response(RateCardOut(self.card(slug, pk)).data)
 
     @extend_schema(
@@ -127,15 +131,17 @@ class RateCardView(RateCardListView):
         _post_again(backend, since)
         return Response(status=204)
 
-    post = None  # type: ignore[assignment] - cards are added to the list
 
-
-class OwnPriceListView(BackendsView):
-    """Own prices."""
+class OwnPricesOf(BackendsView):
+    """Finding own prices that the asker may see."""
 
     def prices(self) -> QuerySet[OwnPrice]:
         mine = visible_backends(self.asker)
         return OwnPrice.objects.filter(Q(backend__in=mine) | Q(backend=None)).select_related("backend")
+
+
+class OwnPriceListView(OwnPricesOf):
+    """Own prices."""
 
     @extend_schema(operation_id="list_own_prices", tags=["prices"], responses={200: OwnPriceOut(many=True)})
     def get(self, request: Request) -> Response:
@@ -153,7 +159,7 @@ class OwnPriceListView(BackendsView):
         return Response(OwnPriceOut(set_own_price(self.asker, backend=backend, **data)).data, status=201)
 
 
-class OwnPriceView(OwnPriceListView):
+class OwnPriceView(OwnPricesOf):
     """One own price."""
 
     @extend_schema(operation_id="remove_own_price", tags=["prices"], responses={204: None, **REFUSED})
@@ -162,10 +168,8 @@ class OwnPriceView(OwnPriceListView):
         return Response(status=204)
 
     @extend_schema(operation_id="read_own_price", tags=["prices"], responses={200: OwnPriceOut, **REFUSED})
-    def get(self, request: Request, pk: int) -> Response:  # type: ignore[override]
+    def get(self, request: Request, pk: int) -> Response:
         return Response(OwnPriceOut(get_object_or_404(self.prices(), pk=pk)).data)
-
-    post = None  # type: ignore[assignment] - prices are added to the list
 
 
 def _post_again(backend: Backend, since: date) -> None:
