@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from accounts.models import Workload
 from metrics import capacity, counting, ledger, pricing, settling
@@ -250,16 +251,16 @@ def _post_bills(backend: Backend, streams: Sequence[Stream], first: datetime, un
 
 @transaction.atomic
 def remove() -> None:
-    """Deletes the demo's backends with all that was posted for them, and nothing else."""
+    """Deletes the demo's backends with all that was posted for them or pushed to its roadmaps, and nothing else."""
     backends = Backend.objects.filter(is_demo=True)
     ids = list(backends.values_list("pk", flat=True))
-    series = Series.objects.filter(backend__in=ids)
+    series = Series.objects.filter(Q(backend__in=ids) | Q(is_demo=True))
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL phaseline.allow_ledger_delete = 'on'")
     LedgerHistogram.objects.filter(entry__series__in=series)._raw_delete(using="default")
     LedgerEntry.objects.filter(series__in=series)._raw_delete(using="default")
-    RecordId.objects.filter(receipt__backend__in=ids).delete()
-    receipts = Receipt.objects.filter(backend__in=ids)
+    receipts = Receipt.objects.filter(Q(backend__in=ids) | Q(is_demo=True))
+    RecordId.objects.filter(receipt__in=receipts).delete()
     receipts.filter(reverses__isnull=False).delete()
     receipts.delete()
     series.delete()

@@ -18,10 +18,10 @@ from accounts.audit import record
 from accounts.models import Role, Token
 from metrics import counting, ledger, unpriced
 from metrics.errors import RuleViolation
-from metrics.fold import DEFAULTS, Folded, PlaceKey, fold, place_keys
+from metrics.fold import DEFAULTS, Folded, Place, PlaceKey, fold, place_keys
 from metrics.format import Batch, Limits, Rejection
 from metrics.formats import DECODERS
-from metrics.identity import SeriesGone
+from metrics.identity import SeriesGone, SeriesIdentity
 from metrics.models import Backend, PushProblem, Receipt
 from metrics.new_series import within_allowance
 from metrics.push_keys import PushKey, drop_repeats, release
@@ -116,7 +116,7 @@ def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
         through_id=through.pk if through is not None else None,
     )
     is_new = within_allowance(token, folded, batch, now=now)
-    series = ledger.series_ids(folded.identities)
+    series = _series(folded, places)
     receipt = _receipt(asker, token, batch, folded, places, repeats)
     if receipt_id is not None:
         receipt.pk = receipt_id
@@ -124,6 +124,19 @@ def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
     if is_new:
         counting.recount({identity.backend_id for identity in folded.identities})
     return receipt
+
+
+def _series(folded: Folded, places: Places) -> dict[SeriesIdentity, int]:
+    """The ids of the batch's series. What is pushed to a roadmap of the demo goes when the demo goes."""
+    demo = {workload_id for workload_id, workload in places.workloads.items() if workload.is_demo}
+    if not demo:
+        return ledger.series_ids(folded.identities)
+    tried = {identity for identity in folded.identities if identity.workload_id in demo}
+    return ledger.series_ids(folded.identities - tried) | ledger.series_ids(tried, is_demo=True)
+
+
+def _is_demo(place: Place, places: Places) -> bool:
+    return place.workload_id is not None and places.workloads[place.workload_id].is_demo
 
 
 def _refusals(batch: Batch, places: Places) -> list[Rejection]:
@@ -171,6 +184,7 @@ def _receipt(asker: Asker, token: Token, batch: Batch, folded: Folded, places: P
             for (code, detail), count in sorted(batch.warnings.items())[:MAX_LISTED]
         ],
         note=_priced_by(folded.price_refs),
+        is_demo=bool(places.found) and all(_is_demo(place, places) for place in places.found.values()),
     )
 
 

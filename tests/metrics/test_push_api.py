@@ -11,6 +11,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from metrics import demo
 from metrics.api import usage as usage_view
 from metrics.models import Backend, IdempotencyKey, LedgerEntry, Receipt, RecordId, Series, UsageHour
 from tests.contracts.bad_records import BAD
@@ -417,6 +418,22 @@ def test_any_number_of_providers_makes_a_bounded_number_of_backends(push, monkey
 def test_a_push_joins_no_backend_of_the_demo(push):
     Backend.objects.create(slug="demo-gpu", name="Demo", connector="metrics", is_demo=True)
     assert [row["code"] for row in push(record(), record(backend="demo-gpu")).json()["rejected"]] == ["unknown_backend"]
+
+
+def test_what_is_pushed_to_a_demo_roadmap_goes_with_the_demo_and_nothing_else(api, adam, claims, other):
+    other.is_demo = True
+    other.save()
+    client = api(adam, scopes=["push"])
+    body = json.dumps({"records": [record(roadmap="claims"), record(roadmap="other", id="a")]})
+    client.post(URL, body, content_type="application/json")
+    body = json.dumps({"records": [record(roadmap="other")]})
+    client.post(URL, body, content_type="application/json")
+    assert hours()["requests"] == 3
+    demo.remove()
+    other.delete()
+    assert Series.objects.get().workload == claims
+    assert hours()["requests"] == 1
+    assert Receipt.objects.count() == 1
 
 
 def test_the_list_of_receipts_costs_the_same_however_long(push, django_assert_max_num_queries):
