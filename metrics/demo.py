@@ -157,6 +157,7 @@ def _post_streams(
             cells.append(_cell(series_id, hour))
             if stream.is_priced:
                 estimates.extend(_estimate(series_id, stream, hour))
+    receipt.accepted = sum(int(cell.sums["requests"]) for cell in cells)
     ledger.post_many(receipt, feed, cells)
     if estimates:
         told = Receipt(kind=FeedKind.ESTIMATE, backend=backend, is_demo=True, as_of=until, note="Demo data")

@@ -88,7 +88,7 @@ PLANS = (
         kpis=(
             KpiPlan("quality", Decimal("0.93"), Decimal("0.88")),
             KpiPlan("cost_per_million_tokens", Decimal("3.50"), Decimal("6.00")),
-            KpiPlan("duration_p95", Decimal("4.0"), Decimal("7.5")),
+            KpiPlan("duration_p95", Decimal("8.0"), Decimal("12.0")),
             KpiPlan("tokens_per_second_per_dollar", Decimal("20"), Decimal("8")),
             KpiPlan("utilisation", Decimal(45), Decimal(20)),
             KpiPlan("idle_share", Decimal(25), Decimal(45)),

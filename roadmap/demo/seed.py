@@ -247,7 +247,8 @@ def _fill_story(plan: RoadmapPlan, roadmap: Roadmap, running: Phase, people: dic
         Annotation(phase=running, on=today - DAY * days_ago, text=text, author=people["joris"])
         for days_ago, text in plan.notes
     )
-    roadmap.risks.update(owner=people["sanne"], due_on=today + DAY * 45)
+    begun = datetime.combine(roadmap.phases.get(position=1).planned_start_on, time(9), tzinfo=UTC)
+    roadmap.risks.update(owner=people["sanne"], due_on=today + DAY * 45, created_at=begun)
     for name, likelihood, impact in plan.risks:
         roadmap.risks.filter(name=name).update(likelihood=likelihood, impact=impact)
 
