@@ -69,8 +69,21 @@ def allocated(scope_ids: Sequence[int] | None, by: Sequence[Dimension]) -> bool:
 
 ALLOCATIONS = (
     " JOIN metrics_allocation a ON a.series_id = d.series_id AND d.day >= a.valid_from_on"
-    " AND (a.valid_until_on IS NULL OR d.day < a.valid_until_on) JOIN accounts_workload l ON l.id = a.workload_id"
+    " AND (a.valid_until_on IS NULL OR d.day < a.valid_until_on)"
 )
+
+
+def joined(sql: Sql, scope: Scope, by: Sequence[Dimension]) -> Sql:
+    """Join the days `d` with their series, and with what the scope and the dimensions need beside."""
+    sql.add(" JOIN metrics_series s ON s.id = d.series_id")
+    _, expressions = key_columns(by)
+    if any(expression.startswith("b.") for expression in expressions):
+        sql.add(" JOIN metrics_backend b ON b.id = s.backend_id")
+    if allocated(scope.workload_ids, by):
+        sql.add(ALLOCATIONS)
+    if "workload" in by:
+        sql.add(" JOIN accounts_workload l ON l.id = a.workload_id")
+    return sql
 
 
 def narrowed(sql: Sql, scope: Scope, by: Sequence[Dimension]) -> Sql:

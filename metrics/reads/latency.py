@@ -12,7 +12,7 @@ from metrics import rows
 from metrics.days import histogram_hours_as_days, zone_name
 from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope
 from metrics.models import HistogramBounds
-from metrics.reads.door import ALLOCATIONS, PERIODS, STALE, Sql, allocated, key_columns, narrowed, ordered, read
+from metrics.reads.door import PERIODS, STALE, Sql, allocated, joined, key_columns, narrowed, ordered, read
 from metrics.reads.usage import day_rows, join_windows, spanned
 from metrics.rows import HISTOGRAM_NAME, HISTOGRAM_NUMBER
 from metrics.windows import month_of, next_month
@@ -87,9 +87,7 @@ def _histograms(
     cut = "day" if windows is not None else grain
     held = _counts(scope, numbers, cut, is_shared=is_shared, with_hours=with_hours)
     sql.add(held.text, *held.params)
-    sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
-    if is_shared:
-        sql.add(ALLOCATIONS)
+    joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
     sql.add(" WHERE TRUE")
     if scope.workload_ids is not None:
@@ -178,9 +176,7 @@ def _means(
         sql.add(f", SUM(d.requests * {share}), TRUE FROM (")
         days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
         sql.add(days.text, *days.params)
-        sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
-        if is_shared:
-            sql.add(ALLOCATIONS)
+        joined(sql.add(") d"), scope, by)
         join_windows(sql, windows)
         sql.add(" WHERE s.kind = 'usage'")
         if scope.workload_ids is not None:

@@ -12,12 +12,12 @@ from metrics.days import hours_as_days, zone_name
 from metrics.figures import Dimension, Grain, Number, Part, Scope, Sums, UsageRow
 from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
 from metrics.reads.door import (
-    ALLOCATIONS,
     PERIODS,
     STALE,
     Sql,
     allocated,
     currency,
+    joined,
     key_columns,
     narrowed,
     ordered,
@@ -121,9 +121,7 @@ def _figures(
     sql.add("".join(f", SUM(d.{name}) AS {name}" for name in ("hours", *_COUNTED, *_MONEY)) + " FROM (")
     days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
     sql.add(days.text, *days.params)
-    sql.add(") d JOIN metrics_series s ON s.id = d.series_id JOIN metrics_backend b ON b.id = s.backend_id")
-    if is_shared:
-        sql.add(ALLOCATIONS)
+    joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
     sql.add(" WHERE (s.uncounted_from_on IS NULL OR d.day < s.uncounted_from_on)")
     if scope.workload_ids is not None:
