@@ -86,10 +86,13 @@ def restated_estimates(
 def _sums(feed: Feed, window: Window) -> dict[HourKey, dict[str, int]]:
     rows = (
         LedgerEntry.objects.filter(feed=feed, hour__gte=window.start, hour__lt=window.end)
-        .values("series_id", "hour")
-        .annotate(**{f"sum_{name}": Sum(name) for name in PRICED_BY})
+        .values_list("series_id", "hour")
+        .annotate(*(Sum(name) for name in PRICED_BY))
     )
-    return {(row["series_id"], row["hour"]): {name: int(row[f"sum_{name}"] or 0) for name in PRICED_BY} for row in rows}
+    return {
+        (series_id, hour): {name: int(value or 0) for name, value in zip(PRICED_BY, values, strict=True)}
+        for series_id, hour, *values in rows
+    }
 
 
 def _estimates(feed: Feed, window: Window) -> Iterable[tuple[int, datetime, str, Decimal]]:

@@ -66,8 +66,10 @@ def _amortised(card: RateCard, hour: datetime, zone: tzinfo) -> Decimal:
     hours = (end - start) // HOUR
     place = (hour - start) // HOUR
 
+    purchase: Decimal = card.purchase_amount
+
     def until(count: int) -> Decimal:
-        return (card.purchase_amount * count / hours).quantize(STEP, rounding=ROUND_HALF_EVEN)  # type: ignore[operator]
+        return (purchase * count / hours).quantize(STEP, rounding=ROUND_HALF_EVEN)
 
     return until(place + 1) - until(place)
 

@@ -55,7 +55,7 @@ def pull_backend(backend_id: int) -> None:
     """One pull; where another follows soon, it is started from here."""
     found = pull.pull(backend_id)
     if found is not None and found.again_in_seconds is not None:
-        pull_backend.apply_async(args=[backend_id], countdown=found.again_in_seconds)
+        pull_backend.apply_async(args=(backend_id,), countdown=found.again_in_seconds)
 
 
 @shared_task(name="metrics.backfill_step")

@@ -63,7 +63,7 @@ def test_backend(asker: Asker, *, kind: str, values: Mapping[str, Any], backend:
         return result
 
 
-test_backend.__test__ = False  # type: ignore[attr-defined] - not a test for pytest
+test_backend.__test__ = False  # type: ignore[attr-defined]
 
 
 def discover(asker: Asker, *, kind: str, values: Mapping[str, Any]) -> list[Any]:

@@ -49,7 +49,7 @@ class BackendsView(APIView):
     def page(self, rows: Any, serializer: type[serializers.BaseSerializer[Any]]) -> Response:
         """A page of a queryset."""
         pages = CursorPagination()
-        found = pages.paginate_queryset(rows, self.request, view=self) or []
+        found: list[Any] = pages.paginate_queryset(rows, self.request, view=self) or []
         return pages.get_paginated_response(serializer(found, many=True).data)
 
 

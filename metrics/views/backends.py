@@ -245,8 +245,9 @@ def _tested(
         return render(
             request, "metrics/backend_form.html", {**context, "is_part": is_partial(request)}, part="result", status=422
         )
+    kind = context["about"]["kind"]
     try:
-        result = actions.test_backend(asker_of(request), kind=form.connector.kind, values=form.values, backend=backend)
+        result = actions.test_backend(asker_of(request), kind=kind, values=form.values, backend=backend)
     except RuleViolation as error:
         _show(form, error)
         return render(
