@@ -82,7 +82,8 @@ def spread_over_hours(start: datetime, end: datetime, value: CounterValue) -> li
     if isinstance(value, ForeignHistogram):
         parts = list(_split_histogram(value, weights))
     elif isinstance(value, Decimal):
-        steps = int((value / DECIMAL_STEP).to_integral_value())
+        # Rounded down: what is left over goes to the last hour, which must not fall below nothing.
+        steps = int(value / DECIMAL_STEP)
         exact = [DECIMAL_STEP * part for part in _largest_remainder(steps, weights)]
         exact[-1] += value - DECIMAL_STEP * steps
         parts = list(exact)
