@@ -53,6 +53,8 @@ def split(total: Decimal, weights: Sequence[Decimal | int], *, places: int = PLA
         units = total.scaleb(places)
         if units != units.to_integral_value():
             raise ValueError(f"{total} has more than {places} decimals")
+        if any(isinstance(weight, Decimal) and not weight.is_finite() for weight in weights):
+            raise ValueError("a weight is not a number")
         if any(weight < 0 for weight in weights):
             raise ValueError("a weight is negative")
         whole = sum(weights)
@@ -73,10 +75,7 @@ def _as_integers(weights: Sequence[Decimal | int]) -> list[int]:
     places = 0
     for weight in weights:
         if isinstance(weight, Decimal):
-            exponent = weight.as_tuple().exponent
-            if not isinstance(exponent, int):
-                raise ValueError("a weight is not a number")  # noqa: TRY004 - NaN and infinity are Decimals
-            places = max(places, -exponent)
+            places = max(places, -int(weight.as_tuple().exponent))
     factor = 10**places
     return [int(weight * factor) for weight in weights]
 
