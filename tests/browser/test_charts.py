@@ -22,7 +22,7 @@ def test_it_draws_every_chart_with_its_table(page, picture, accessible):
 
 def test_a_chart_stays_inside_its_figure(page):
     page.goto("/charts/")
-    page.wait_for_function("document.querySelectorAll('figure[data-drawn]').length >= 4")
+    page.wait_for_function("() => document.querySelectorAll('figure[data-drawn]').length >= 4")
     for width in (1440, 390):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(300)
