@@ -120,7 +120,6 @@ def _portfolio_report(
 
 
 def _publish(asker: Asker | str, payload: Json, *, scope: str, roadmap: Roadmap | None, month: date) -> Report:
-    by_person = isinstance(asker, Asker)
     report = Report.objects.create(
         scope=scope,
         roadmap=roadmap,
@@ -131,8 +130,8 @@ def _publish(asker: Asker | str, payload: Json, *, scope: str, roadmap: Roadmap 
         payload=payload,
         sha256=hash_of(payload),
         published_at=timezone.now(),
-        published_by=asker.user if by_person else None,
-        published_by_name=asker.name if by_person else asker,
+        published_by=asker.user if isinstance(asker, Asker) else None,
+        published_by_name=asker.name if isinstance(asker, Asker) else asker,
         is_demo=payload["is_demo"],
     )
     audit.record(

@@ -348,7 +348,7 @@ def _gates(phases: Sequence[Phase], values: Mapping[int, Mapping[int, KpiValue]]
     lines = []
     for gate in gates:
         met, total = met_count(standings_of(criteria[gate.pk]))
-        decision = last.get(gate.pk)
+        decided = last.get(gate.pk)
         lines.append(
             GateLine(
                 phase=gate.phase.get_kind_display(),
@@ -356,8 +356,8 @@ def _gates(phases: Sequence[Phase], values: Mapping[int, Mapping[int, KpiValue]]
                 baseline_due_on=gate.baseline_due_on,
                 met=met,
                 criteria=total,
-                outcome=decision.get_outcome_display() if decision else "",
-                decided_on=decision.decided_on if decision else None,
+                outcome=decided.get_outcome_display() if decided else "",
+                decided_on=decided.decided_on if decided else None,
             )
         )
     return lines
