@@ -27,9 +27,9 @@ from benchmarks.stack import Report, Stack
 COLUMNS = "at timestamptz, model text, input_tokens bigint, output_tokens bigint, duration_ms double precision"
 
 
-def records(count: int, *, hours: int = 1, models: int = 1, seed: int = 1) -> list[dict]:
-    """Plausible records, the same every time: `models` x `hours` cells a batch."""
-    random = Random(seed)
+def records(count: int, *, hours: int = 1, models: int = 1, with_ids: bool = False) -> list[dict]:
+    """Plausible records, the same every time but for their ids: `models` x `hours` cells a batch."""
+    random = Random(1)
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     made = []
     for _ in range(count):
@@ -42,6 +42,7 @@ def records(count: int, *, hours: int = 1, models: int = 1, seed: int = 1) -> li
                 "input_tokens": random.randrange(10, 4000),
                 "output_tokens": random.randrange(1, 800),
                 "duration_ms": round(random.lognormvariate(7, 0.6), 1),
+                **({"id": uuid.uuid4().hex} if with_ids else {}),
             }
         )
     return made
@@ -160,18 +161,26 @@ def main() -> None:
         unique = copy_rate(stack.var, rows, with_key=True)
         report.row("COPY, no index", unindexed, 1.0, unindexed / unique, "", "")
         report.row("COPY, unique 16-byte key", unique, unique / unindexed, 1.0, "", "")
-        shapes = [(1, 1, 10_000, 1), (1, 1, 10_000, 4), (1, 1, 1_000, 1), (1, 1, 1_000, 4), (4, 25, 10_000, 4)]
+        shapes = [
+            # hours, models, records a batch, clients, with ids
+            (1, 1, 10_000, 1, False),
+            (1, 1, 10_000, 4, False),
+            (1, 1, 1_000, 1, False),
+            (1, 1, 1_000, 4, False),
+            (4, 25, 10_000, 4, False),
+            (1, 1, 10_000, 4, True),
+        ]
         with stack.web(workers=2, threads=8) as address:
             push_all(address, token, bodies_of(records(20_000), 1_000), clients=4)
             sent = 20_000
-            for hours, models, size, clients in shapes:
-                bodies = bodies_of(records(total, hours=hours, models=models), size)
+            for hours, models, size, clients, with_ids in shapes:
+                bodies = bodies_of(records(total, hours=hours, models=models, with_ids=with_ids), size)
                 seconds, latencies = push_all(address, token, bodies, clients=clients)
                 sent += total
                 rate = total / seconds
-                name = f"push_{hours * models}_cells_{size}_a_batch_{clients}_clients"
+                name = f"push_{hours * models}_cells_{size}_a_batch_{clients}_clients{'_with_ids' if with_ids else ''}"
                 report.row(
-                    f"{hours * models} cells, {size:,} a batch, {clients} client{'s' if clients > 1 else ''}",
+                    _in_words(hours * models, size, clients, with_ids=with_ids),
                     rate,
                     rate / unindexed,
                     rate / unique,
@@ -185,6 +194,11 @@ def main() -> None:
             raise SystemExit(f"{sent} records were pushed and {counted} are counted")
         report.fact("records_counted", counted)
     report.finish()
+
+
+def _in_words(cells: int, size: int, clients: int, *, with_ids: bool) -> str:
+    words = f"{cells} cell{'s' if cells > 1 else ''}, {size:,} a batch, {clients} client{'s' if clients > 1 else ''}"
+    return f"{words}, with ids" if with_ids else words
 
 
 def bodies_of(rows: list[dict], size: int) -> list[bytes]:
