@@ -342,9 +342,8 @@ def _gates(phases: Sequence[Phase], values: Mapping[int, Mapping[int, KpiValue]]
         phase.gate for phase in phases if phase.started_on and phase.started_on < end_on and hasattr(phase, "gate")
     ]
     criteria = criteria_of(gates, values=values, today=end_on - DAY)
-    last = {}
-    for decision in GateDecision.objects.filter(gate__in=gates, decided_on__lt=end_on).order_by("recorded_at", "id"):
-        last[decision.gate_id] = decision
+    decisions = GateDecision.objects.filter(gate__in=gates, decided_on__lt=end_on).order_by("recorded_at", "id")
+    last = {row.gate_id: row for row in decisions}
     lines = []
     for gate in gates:
         met, total = met_count(standings_of(criteria[gate.pk]))
