@@ -105,7 +105,7 @@ class MiddleRoadmapForm(RoadmapFields):
         required=False,
         label="Spent until now",
         help_text="One cost entry, 'Opening balance', spread by the day from the first start until yesterday. "
-        "Leave out what a backend will report back to then.",
+        "In the currency of the budgets. Leave out what a backend will report back to then.",
     )
     field_order = ("name", "summary", "template", "unit_of_work", "owner", "sponsor", "kind", "started_on")
 

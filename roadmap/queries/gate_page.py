@@ -73,6 +73,15 @@ class GatePage:
     earlier: Sequence[DecisionCard]
 
     @property
+    def frozen(self) -> DecisionCard | None:
+        """The decision that closed the phase, where it has evidence."""
+        return self.decisions[0] if not self.is_open and self.decisions and self.decisions[0].rows else None
+
+    @property
+    def is_recorded_later(self) -> bool:
+        return bool(self.decisions and self.decisions[0].decision.is_recorded_later)
+
+    @property
     def phase_url(self) -> str:
         return f"{self.roadmap.get_absolute_url()}{self.phase.kind}/"
 
@@ -167,7 +176,10 @@ def _card(decision: GateDecision) -> DecisionCard:
         is_intact=is_intact(decision),
         rows=rows,
         met=sum(1 for row in rows if row.tone == "green"),
-        conditions=evidence.get("decision", {}).get("conditions", []),
+        conditions=[
+            {**item, "due_on": date.fromisoformat(item["due_on"])}
+            for item in evidence.get("decision", {}).get("conditions", [])
+        ],
     )
 
 

@@ -224,18 +224,19 @@ def _lane(
         end=last + DAY,
         promised_start=phase.baseline_start_on,
         promised_end=phase.baseline_end_on + DAY,
-        note=_note(phase, decision, start, last, today),
+        note=_note(phase, decision, start, today),
     )
     marks = [_mark(item, today) for item in milestones if item.phase_id == phase.pk and item.state != "dropped"]
     return Lane(span, _gate_mark(phase, gate, decision, today), marks)
 
 
-def _note(phase: Phase, decision: GateDecision | None, start: date, last: date, today: date) -> str:
+def _note(phase: Phase, decision: GateDecision | None, start: date, today: date) -> str:
     if phase.state == Phase.State.CLOSED:
         outcome = f", {decision.get_outcome_display().lower()}" if decision else ""
         return f"closed {wording.day(phase.ended_on)}{outcome}"
     if phase.state == Phase.State.ACTIVE and start <= today:
-        return f"day {(today - start).days + 1} of {(last - start).days + 1}"
+        number, planned = (today - start).days + 1, (phase.planned_end_on - start).days + 1
+        return f"day {number} of {planned}" if number <= planned else f"day {number}, {planned} were planned"
     if phase.state == Phase.State.ACTIVE:
         return f"starts {wording.day(start)}"
     return "planned"
