@@ -28,7 +28,7 @@ def next_steps(
         *lines,
         "Send a first figure to 'My first roadmap' (paste it; sent twice, it counts once):",
         *(f"  {line}" for line in first_push(url, found["token"], found["sent_at"])),
-        f"  and see it at {url}/roadmaps/{found['slug']}/",
+        f"  and see it at {url}/roadmaps/{found['slug']}/dashboard/",
         "",
         f"Add a backend:   {url}/backends/new/",
     ]

@@ -13,5 +13,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reports/", reports.reports, name="reports"),
     path("reports/close/", reports.report_close, name="report_close"),
     path("reports/<uuid:uuid>/", reports.report, name="report"),
+    path("roadmaps/<slug:slug>/dashboard/", phase.present_phase, name="roadmap_dashboard"),
     path("roadmaps/<slug:slug>/<slug:kind>/", phase.phase, name="phase"),
 ]

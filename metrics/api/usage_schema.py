@@ -64,7 +64,7 @@ _ANSWER = {
     "rejected": [],
     "warnings": [],
     "not_priced": 0,
-    "see": "https://phaseline.example.org/roadmaps/claims/",
+    "see": "https://phaseline.example.org/roadmaps/claims/dashboard/",
 }
 _PROBLEM = {
     "type": "urn:phaseline:malformed",

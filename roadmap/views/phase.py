@@ -7,10 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.access import visible_workloads
 from accounts.authentication import asker_of
-from roadmap.models import Phase, Update
+from roadmap.models import Phase, Roadmap, Update
 from roadmap.queries.dashboard_filters import parse_filters
 from roadmap.queries.gate_state import criterion_states, standings_of
 from roadmap.queries.phase_dashboard import PhaseDashboard, phase_dashboard
@@ -32,6 +35,18 @@ def phase(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
         raise Http404 from error
     context = dashboard_context(dashboard) | plan_context(dashboard.rows, dashboard.values)
     return render(request, "roadmap/phase.html", context, part="dashboard")
+
+
+@require_safe
+def present_phase(request: HttpRequest, slug: str) -> HttpResponse:
+    """On to the dashboard of the phase that is running, else of the last one that ran, else to the roadmap."""
+    roadmap = get_object_or_404(
+        Roadmap.objects.select_related("workload"),
+        workload__in=visible_workloads(asker_of(request)),
+        workload__slug=slug,
+    )
+    begun = roadmap.phases.filter(started_on__lte=timezone.localdate()).order_by("-position").first()
+    return redirect("phase", slug, begun.kind) if begun else redirect(roadmap)
 
 
 def dashboard_context(dashboard: PhaseDashboard) -> dict[str, Any]:
