@@ -150,7 +150,7 @@ class Supervisor:
                 cwd=program.folder,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(program.stop_signal),  # noqa: PLW1509  the supervisor has one thread
+                preexec_fn=die_with_parent(program.stop_signal),  # noqa: PLW1509  the supervisor has one thread
                 **user,  # type: ignore[call-overload]
             )
 
@@ -173,7 +173,7 @@ class Supervisor:
         draft.replace(file)
 
 
-def _die_with_parent(number: int) -> Callable[[], None]:
+def die_with_parent(number: int) -> Callable[[], None]:
     """A function for the new child: asks Linux to send the signal when the supervisor ends, in whatever way."""
     if sys.platform != "linux":
         return lambda: None

@@ -37,7 +37,7 @@ from config.install import (
 )
 from config.keys import ensure_demo_passwords, ensure_secrets, write_private
 from config.next_steps import next_steps
-from config.supervisor import Program, Supervisor, stop_left_over
+from config.supervisor import Program, Supervisor, die_with_parent, stop_left_over
 
 # What may be pulled from by default on one's own machine: this machine and private networks.
 PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -210,6 +210,7 @@ class Start:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509  the supervisor has one thread
             )
         self.preparing.append(process)
         return process

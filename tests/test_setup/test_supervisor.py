@@ -117,7 +117,7 @@ import config.supervisor as module
 
 var, sleeper, is_deaf = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "deaf"
 if is_deaf:
-    module._die_with_parent = lambda number: (lambda: None)
+    module.die_with_parent = lambda number: (lambda: None)
 supervisor = module.Supervisor(var / "run")
 supervisor.start(module.Program(name="child", command=[sys.executable, "-c", sleeper], log=var / "child.log"))
 print(supervisor.process_id("child"), flush=True)
