@@ -1,0 +1,124 @@
+"""Every action of the plan writes exactly one row of the audit trail, and a refused one none."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import AuditEvent, Membership
+from metrics.errors import RuleViolation
+from roadmap.actions import (
+    checklists,
+    cost_entries,
+    gates,
+    kpis,
+    milestones,
+    people,
+    phases,
+    risks,
+    roadmaps,
+    updates,
+)
+from roadmap.models import Kpi
+from roadmap.queries.kpi_values import kpi_values
+
+DAY = timedelta(days=1)
+MODULES = (checklists, cost_entries, gates, kpis, milestones, people, phases, risks, roadmaps, updates)
+
+
+def actions() -> dict[str, object]:
+    """The public functions whose first argument is the asker."""
+    found = {}
+    for module in MODULES:
+        for name, function in vars(module).items():
+            if name.startswith("_") or not inspect.isfunction(function) or function.__module__ != module.__name__:
+                continue
+            first = next(iter(inspect.signature(function).parameters), "")
+            if first == "asker" and name != "may_decide":
+                found[name] = function
+    return found
+
+
+@pytest.fixture
+def steps(plan, poc, gate, alice, adam, oscar, asker, today):
+    """How each action is called, in an order in which each can be."""
+    a, d = asker(alice), asker(adam)
+    held: dict[str, object] = {}
+
+    def keep(name, value):
+        held[name] = value
+        return value
+
+    return {
+        "make_roadmap": lambda: roadmaps.make_roadmap(d, name="Other", owner=adam),
+        "change_roadmap": lambda: roadmaps.change_roadmap(a, plan, summary="x"),
+        "set_state": lambda: roadmaps.set_state(a, plan, state="paused"),
+        "set_membership": lambda: keep("member", people.set_membership(a, plan, user=oscar, role="viewer")),
+        "remove_membership": lambda: people.remove_membership(a, plan, Membership.objects.get(pk=held["member"].pk)),
+        "change_phase": lambda: phases.change_phase(a, poc, budget_amount=Decimal(5)),
+        "start_phase": lambda: phases.start_phase(d, held["planned"], on=today),
+        "annotate": lambda: keep("note", phases.annotate(a, poc, on=today, text="x")),
+        "delete_annotation": lambda: phases.delete_annotation(a, held["note"]),
+        "add_milestone": lambda: keep("milestone", milestones.add_milestone(a, poc, name="x", due_on=today)),
+        "change_milestone": lambda: milestones.change_milestone(a, held["milestone"], name="y"),
+        "tick_milestone": lambda: milestones.tick_milestone(a, held["milestone"]),
+        "reopen_milestone": lambda: milestones.reopen_milestone(a, held["milestone"]),
+        "drop_milestone": lambda: milestones.drop_milestone(a, held["milestone"], reason="x"),
+        "delete_milestone": lambda: milestones.delete_milestone(a, held["milestone"]),
+        "add_checklist_item": lambda: keep("item", checklists.add_checklist_item(a, poc, category="data", name="x")),
+        "change_checklist_item": lambda: checklists.change_checklist_item(a, held["item"], name="y"),
+        "tick_checklist_item": lambda: checklists.tick_checklist_item(a, held["item"]),
+        "delete_checklist_item": lambda: checklists.delete_checklist_item(a, held["item"]),
+        "add_kpi": lambda: keep("kpi", kpis.add_kpi(a, poc, name="x", direction="higher")),
+        "change_kpi": lambda: kpis.change_kpi(a, held["kpi"], target=Decimal(5)),
+        "record_readings": lambda: kpis.record_readings(
+            a, held["kpi"], [kpis.NewReading(timezone.now() - n * DAY, Decimal(n)) for n in range(3)]
+        ),
+        "record_reading": lambda: kpis.record_reading(a, held["kpi"], at=timezone.now(), value=Decimal(1)),
+        "delete_reading": lambda: kpis.delete_reading(a, Kpi.objects.get(name="x").readings.first()),
+        "delete_kpi": lambda: kpis.delete_kpi(a, held["kpi"]),
+        "add_cost_entry": lambda: keep(
+            "entry",
+            cost_entries.add_cost_entry(a, poc, name="x", category="people", amount=Decimal(1), start_on=today),
+        ),
+        "change_cost_entry": lambda: cost_entries.change_cost_entry(a, held["entry"], amount=Decimal(2)),
+        "delete_cost_entry": lambda: cost_entries.delete_cost_entry(a, held["entry"]),
+        "add_risk": lambda: keep("risk", risks.add_risk(a, plan, name="x", category="quality", likelihood=1, impact=1)),
+        "change_risk": lambda: risks.change_risk(a, held["risk"], impact=2),
+        "close_risk": lambda: risks.close_risk(a, held["risk"]),
+        "reopen_risk": lambda: risks.reopen_risk(a, held["risk"]),
+        "post_update": lambda: updates.post_update(a, plan, status="on_track", sentence="x"),
+        "change_gate": lambda: gates.change_gate(a, gate, due_on=today + DAY),
+        "add_criterion": lambda: keep(
+            "criterion", gates.add_criterion(a, gate, subject=poc.milestones.order_by("due_on").first())
+        ),
+        "remove_criterion": lambda: gates.remove_criterion(a, held["criterion"]),
+        "decide_gate": lambda: gates.decide_gate(
+            d, gate, outcome="hold", reason="x", new_due_on=today + DAY, values_of=kpi_values
+        ),
+    }, held
+
+
+def test_each_action_writes_one_row(steps, adam, asker, today):
+    calls, held = steps
+    assert set(calls) == set(actions())
+    later = roadmaps.make_roadmap(asker(adam), name="Planned", owner=adam, start_on=today + DAY)
+    held["planned"] = later.phases.get(kind="poc")
+    for name, call in calls.items():
+        before = AuditEvent.objects.count()
+        call()
+        assert AuditEvent.objects.count() == before + 1, name
+        assert AuditEvent.objects.order_by("-pk").first().actor is not None
+
+
+def test_a_refused_action_writes_none(plan, poc, alice, asker, today):
+    before = AuditEvent.objects.count()
+    with pytest.raises(RuleViolation):
+        milestones.add_milestone(asker(alice), poc, name=" ", due_on=today)
+    with pytest.raises(RuleViolation):
+        risks.add_risk(asker(alice), plan, name="x", category="quality", likelihood=9, impact=1)
+    assert AuditEvent.objects.count() == before
