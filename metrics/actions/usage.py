@@ -10,13 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.access import Asker, can, visible_workloads
 from accounts.audit import record
 from accounts.models import Role, Token
-from metrics import counting, ledger, unpriced
+from metrics import counting, identity, ledger, unpriced
 from metrics.errors import RuleViolation
 from metrics.fold import DEFAULTS, Folded, Place, PlaceKey, fold, place_keys
 from metrics.format import Batch, Limits, Rejection
@@ -77,8 +77,9 @@ def accept_usage(
     key = PushKey.of(token, path, body, idempotency_key)
     try:
         return _accept(asker, key, body=body, content_type=content_type, see=see, now=now)
-    except SeriesGone:
-        # A series was deleted between finding and posting it; the second time it is made anew.
+    except (SeriesGone, IntegrityError):
+        # A series or its backend was deleted between finding and posting it; the second time it is made anew.
+        identity.forget()
         return _accept(asker, key, body=body, content_type=content_type, see=see, now=now)
 
 
@@ -122,7 +123,7 @@ def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
         receipt.pk = receipt_id
     _post(receipt, folded.posted(series), places)
     if is_new:
-        counting.recount({identity.backend_id for identity in folded.identities})
+        counting.recount({one.backend_id for one in folded.identities})
     return receipt
 
 
@@ -131,7 +132,7 @@ def _series(folded: Folded, places: Places) -> dict[SeriesIdentity, int]:
     demo = {workload_id for workload_id, workload in places.workloads.items() if workload.is_demo}
     if not demo:
         return ledger.series_ids(folded.identities)
-    tried = {identity for identity in folded.identities if identity.workload_id in demo}
+    tried = {one for one in folded.identities if one.workload_id in demo}
     return ledger.series_ids(folded.identities - tried) | ledger.series_ids(tried, is_demo=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -55,7 +56,18 @@ class Server:
         environment.setdefault("SECRET_KEY", "for this test alone")
         command = [sys.executable, "-m", "gunicorn", "config.wsgi:application", "--bind", f"127.0.0.1:{self.port}"]
         self.process = subprocess.Popen(
-            [*command, "--workers", "2", "--worker-class", "gthread", "--threads", "4", "--log-level", "error"],
+            [
+                *command,
+                "--preload",
+                "--workers",
+                "2",
+                "--worker-class",
+                "gthread",
+                "--threads",
+                "4",
+                "--log-level",
+                "error",
+            ],
             cwd=settings.BASE_DIR,
             env=environment,
             start_new_session=True,
@@ -76,6 +88,32 @@ def server(transactional_db):
     one.start()
     yield one
     one.kill()
+
+
+def wait_for(server: Server) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=2).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the server does not start")
+
+
+def test_a_body_sent_in_chunks_counts_like_any_other(server):
+    owner = User.objects.create_user(username="alice")
+    _, token = make_token(name="t", owner=owner, scopes=["push"])
+    body = json.dumps({"records": [{"timestamp": timezone.now().isoformat(), "model": "m"}] * 300}).encode()
+    wait_for(server)
+    link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    pieces = [body[start : start + 1000] for start in range(0, len(body), 1000)]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    link.request("POST", "/api/v1/usage", iter(pieces), headers, encode_chunked=True)
+    answer = link.getresponse()
+    assert (answer.status, json.load(answer)["accepted"]) == (201, 300)
+    link.close()
 
 
 def test_every_record_counts_once_though_the_server_is_killed_between(server):
