@@ -223,6 +223,8 @@ def _sentence(rows: Sequence[PortfolioRow]) -> str:
     ]
     verb = "is" if counts["on_track"] == 1 else "are"
     first = f"{counts['on_track']} of {wording.plural(total, 'roadmap')} {verb} on track"
+    if not counts["on_track"]:
+        first = "No roadmap is on track" if total > 1 else "The roadmap is not on track"
     rest = [f"{count} {words.get(name, str(name))}" for name, count in others if count]
     return ", ".join([first, *rest]) + "."
 
