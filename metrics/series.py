@@ -22,6 +22,7 @@ from metrics.figures import (
 )
 from metrics.money import Rates
 from metrics.reads import latency as _latency
+from metrics.reads import rate_cards as _rate_cards
 from metrics.reads import sources as _sources
 from metrics.reads import usage as _usage
 
@@ -107,3 +108,8 @@ def exchange_rates(start_on: date, end_on: date) -> Rates:
 def has_real_usage() -> bool:
     """Whether any usage that is not the demo's was ever counted; from then on the demo is in no total. One query."""
     return _sources.has_real_usage()
+
+
+def rated_backends(workload_id: int, start_on: date, end_on: date) -> list[str]:
+    """Names of the workload's backends with a rate card valid on one of the local days from `start_on` to `end_on`."""
+    return _rate_cards.rated_backends(workload_id, start_on, end_on)

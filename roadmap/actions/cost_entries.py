@@ -11,8 +11,8 @@ from django.db import transaction
 
 from accounts.access import Asker
 from accounts.models import Role
+from metrics import series
 from metrics.errors import RuleViolation
-from metrics.rate_cards import rated_backends
 from roadmap.actions.changes import change, check, check_currency, record, require, text_required
 from roadmap.models import CostEntry, Phase
 from roadmap.rules.phases import check_day
@@ -88,7 +88,7 @@ def _check_entry(entry: CostEntry) -> None:
         if entry.end_on < entry.start_on:
             raise RuleViolation("ends_before_it_starts", "The last day is not before the first.", "end_on")
     if entry.category == CostEntry.Category.HARDWARE:
-        rated = rated_backends(entry.roadmap.workload_id, entry.start_on, entry.end_on or entry.start_on)
+        rated = series.rated_backends(entry.roadmap.workload_id, entry.start_on, entry.end_on or entry.start_on)
         if rated:
             raise RuleViolation(
                 "hardware_has_rate_card",
