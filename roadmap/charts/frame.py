@@ -24,6 +24,8 @@ LONGEST_BY_WEEK = 400
 # More would cover the drawing; the list below names the days of all that are shown.
 MOST_MARKS = 12
 HEIGHT = 270
+# Letters stand above the drawing, clear of the words on a budget line at its top.
+MARKS_Y = -22
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def mark_layers(marks: Sequence[tuple[str, Event]], *, apart_days: float) -> lis
         {
             "data": {"values": values},
             "mark": {"type": "rule", "color": "$line-3", "strokeDash": [1, 3]},
-            "encoding": {"x": x, "tooltip": tooltip},
+            "encoding": {"x": x, "y": {"value": MARKS_Y}, "y2": {"value": "height"}, "tooltip": tooltip},
         },
         {
             "data": {"values": values},
@@ -188,12 +190,12 @@ def mark_layers(marks: Sequence[tuple[str, Event]], *, apart_days: float) -> lis
                 "strokeWidth": 1,
                 "opacity": 1,
             },
-            "encoding": {"x": x, "y": {"value": -9}, "tooltip": tooltip},
+            "encoding": {"x": x, "y": {"value": MARKS_Y}, "tooltip": tooltip},
         },
         {
             "data": {"values": values},
             "mark": {"type": "text", "style": "event", "baseline": "middle", "tooltip": None},
-            "encoding": {"x": x, "y": {"value": -8.5}, "text": {"field": "letter", "type": "nominal"}},
+            "encoding": {"x": x, "y": {"value": MARKS_Y + 0.5}, "text": {"field": "letter", "type": "nominal"}},
         },
     ]
 
@@ -208,7 +210,7 @@ def today_layers(today: date, start_on: date, end_on: date) -> list[Layer]:
         {"data": {"values": values}, "mark": {"type": "rule", "style": "today", "tooltip": None}, "encoding": {"x": x}},
         {
             "data": {"values": values},
-            "mark": {"type": "text", "dy": -26, "baseline": "middle", "text": "Today", "tooltip": None},
+            "mark": {"type": "text", "dy": MARKS_Y - 17, "baseline": "middle", "text": "Today", "tooltip": None},
             "encoding": {"x": x, "y": {"value": 0}},
         },
     ]
