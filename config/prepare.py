@@ -68,6 +68,8 @@ def prepare_data(*, var: Path, demo: str) -> dict[str, Any]:
 
     with _step("Migrations"):
         _call("migrate", "--noinput", "--verbosity=0")
+    with _step("Exchange rates"):
+        _call("load_rates", "--years=3")
     if demo == "yes" or (demo == "first" and not User.objects.filter(is_demo=False).exists()):
         with _step("Demo data"):
             _call("seed_demo")

