@@ -138,21 +138,7 @@ class Sums:
     stale_rates: dict[str, date] = field(default_factory=dict)
 
     def __add__(self, other: Sums) -> Sums:
-        merged: dict[tuple[str, int], Part] = {}
-        for part in (*self.parts, *other.parts):
-            there = merged.get((part.kind, part.known_mask))
-            if there is None:
-                there = merged[part.kind, part.known_mask] = Part(part.kind, part.known_mask)
-            there.hours += part.hours
-            for name, value in part.values.items():
-                if value is not None:
-                    there.values[name] = (there.values.get(name) or 0) + value
-                else:
-                    there.values.setdefault(name, None)
-        stale = dict(self.stale_rates)
-        for currency, on in other.stale_rates.items():
-            stale[currency] = max(on, stale.get(currency, on))
-        return Sums(list(merged.values()), self.no_rate | other.no_rate, stale)
+        return merged((self, other))
 
     def total(self, measure: str) -> Number | None:
         """The sum of an additive measure or of `tokens`, `successful_requests`, `spend`, `billed`, `estimated`,
@@ -311,19 +297,42 @@ def roll_up(rows: Iterable[UsageRow], *, by: Sequence[str] = (), keep_period: bo
 
     `by` are names in the rows' keys.
     """
-    groups: dict[tuple[Any, ...], UsageRow] = {}
+    groups: dict[tuple[Any, ...], list[Sums]] = {}
     for row in rows:
-        period = row.period if keep_period else None
-        key = {name: row.key[name] for name in by}
-        group = (period, *key.values())
-        there = groups.get(group)
-        groups[group] = UsageRow(period, key, row.sums if there is None else there.sums + row.sums)
-    return list(groups.values())
+        group = (row.period if keep_period else None, *(row.key[name] for name in by))
+        groups.setdefault(group, []).append(row.sums)
+    return [UsageRow(group[0], dict(zip(by, group[1:], strict=True)), merged(sums)) for group, sums in groups.items()]
+
+
+def merged(many: Iterable[Sums]) -> Sums:
+    """The sums of all of them. Faster than adding one by one, which copies what was added so far each time."""
+    parts: dict[tuple[str, int], Part] = {}
+    no_rate: frozenset[str] = frozenset()
+    stale: dict[str, date] = {}
+    for sums in many:
+        for part in sums.parts:
+            there = parts.get((part.kind, part.known_mask))
+            if there is None:
+                parts[part.kind, part.known_mask] = Part(part.kind, part.known_mask, part.hours, dict(part.values))
+                continue
+            there.hours += part.hours
+            held = there.values
+            for name, value in part.values.items():
+                if value is not None:
+                    before = held.get(name)
+                    held[name] = value if before is None else before + value
+                else:
+                    held.setdefault(name, None)
+        if sums.no_rate:
+            no_rate |= sums.no_rate
+        for currency, on in sums.stale_rates.items():
+            stale[currency] = max(on, stale.get(currency, on))
+    return Sums(list(parts.values()), no_rate, stale)
 
 
 def whole(rows: Iterable[UsageRow], keep: Callable[[UsageRow], bool] = lambda _: True) -> Sums:
     """The sums of all rows that `keep` lets through."""
-    return sum((row.sums for row in rows if keep(row)), Sums())
+    return merged(row.sums for row in rows if keep(row))
 
 
 def _share(weights: Iterable[tuple[Number | None, bool]]) -> Decimal | None:
@@ -357,6 +366,7 @@ __all__ = [
     "SourceFreshness",
     "Sums",
     "UsageRow",
+    "merged",
     "roll_up",
     "whole",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import hours_as_days, zone_name
-from metrics.figures import Dimension, Grain, Number, Part, Scope, Sums, UsageRow
+from metrics.figures import Dimension, Grain, Number, Part, Scope, Sums, UsageRow, merged
 from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
 from metrics.reads.door import (
     PERIODS,
@@ -149,18 +149,22 @@ def _figures(
 
 def _rows(names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> list[UsageRow]:
     """Rows of the query as rows of figures: shares applied, the parts of one period and key put together."""
-    groups: dict[tuple[Any, ...], UsageRow] = {}
+    groups: dict[tuple[Any, ...], list[Sums]] = {}
     first = 1 + len(names)
     for row in found:
-        group = row[:first]
-        there = groups.get(group)
-        if there is None:
-            there = groups[group] = UsageRow(row[0], dict(zip(names, row[1:first], strict=True)), Sums())
-        _add_part(there.sums, row[first:])
-    return [groups[group] for group in sorted(groups, key=ordered)]
+        groups.setdefault(row[:first], []).append(_sums_of(row[first:]))
+    return [
+        UsageRow(
+            group[0],
+            dict(zip(names, group[1:], strict=True)),
+            groups[group][0] if len(groups[group]) == 1 else merged(groups[group]),
+        )
+        for group in sorted(groups, key=ordered)
+    ]
 
 
-def _add_part(sums: Sums, row: Sequence[Any]) -> None:
+def _sums_of(row: Sequence[Any]) -> Sums:
+    """One part: hours of one kind, mask and share."""
     kind, mask, share, hours, *values = row
     share = 1 if share == 1 else share
     counted, money = values[: len(_COUNTED)], values[len(_COUNTED) : len(_COUNTED) + len(_MONEY)]
@@ -172,13 +176,11 @@ def _add_part(sums: Sums, row: Sequence[Any]) -> None:
     for name, value in zip(_MONEY, money, strict=True):
         held[name] = value if value is None or share == 1 else value * share
     no_rate, stale = values[-3], values[-2]
-    added = Sums(
+    return Sums(
         [Part(kind, mask, int(hours) * share, held)],
         frozenset(no_rate or ()),
         _latest(stale or ()),
     )
-    both = sums + added
-    sums.parts, sums.no_rate, sums.stale_rates = both.parts, both.no_rate, both.stale_rates
 
 
 def _latest(told: Iterable[str]) -> dict[str, date]:

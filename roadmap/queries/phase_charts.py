@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from metrics.figures import LatencyRow, Sums, UsageRow, roll_up, whole
+from metrics.figures import LatencyRow, Sums, UsageRow, merged, roll_up, whole
 from metrics.usage import SeriesKind
 from roadmap.charts.efficiency import EfficiencyData, EfficiencyRow, efficiency_chart
 from roadmap.charts.frame import Event, Grain, period_start, periods
@@ -131,11 +131,11 @@ def throughput(
     """Work per second of each period, in the roadmap's unit."""
     start_on, end_on = window
     measure, what = work_of(roadmap)
-    sums: dict[date, Sums] = {}
+    held: dict[date, list[Sums]] = {}
     for row in rows:
         if row.period is not None:
-            on = period_start(row.period, grain)
-            sums[on] = sums.get(on, Sums()) + row.sums
+            held.setdefault(period_start(row.period, grain), []).append(row.sums)
+    sums = {on: merged(found) for on, found in held.items()}
     points: list[tuple[date, Decimal | None, Decimal | None]] = []
     for first, last in periods(start_on, end_on, grain):
         found = sums.get(period_start(first, grain))

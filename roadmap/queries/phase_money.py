@@ -129,16 +129,16 @@ def rate_of(
     covered = covered_days(day_rows, freshness, since=since, today=today)
     unknown = set()
     spends: dict[date, Decimal] = {}
-    by_day: dict[date, Sums] = {}
     for row in day_rows:
-        if row.period is not None:
-            by_day[row.period] = by_day.get(row.period, Sums()) + row.sums
-    for on, sums in by_day.items():
-        if sums.spend is None:
-            # There was traffic whose cost nobody knows: such a day says nothing about the rate.
-            unknown.add(on)
+        if row.period is None:
+            continue
+        spend = row.sums.spend
+        if spend is not None:
+            spends[row.period] = spends.get(row.period, Decimal(0)) + spend
         else:
-            spends[on] = sums.spend
+            unknown.add(row.period)
+    # A day with traffic whose cost nobody knows, and with no other, says nothing about the rate.
+    unknown -= spends.keys()
     if not spends:
         return None
     return run_rate(spends, [on for on in complete_days(covered, before=today, since=since) if on not in unknown])

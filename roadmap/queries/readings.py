@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from metrics import series
-from metrics.figures import Dimension, LatencyRow, MergedHistogram, Scope, Sums, UsageRow, whole
+from metrics.figures import Dimension, LatencyRow, MergedHistogram, Scope, UsageRow, whole
 from metrics.usage import HISTOGRAM_MEASURES, STEP_OPERATIONS, SeriesKind
 from metrics.windows import Window
 from roadmap.charts.frame import Grain
@@ -234,7 +234,9 @@ def figures_of(
 
 
 def _spend_by_provider(rows: Sequence[UsageRow]) -> Mapping[str, Decimal]:
-    sums: dict[str, Sums] = {}
+    spent: dict[str, Decimal] = {}
     for row in rows:
-        sums[row.key["provider"]] = sums.get(row.key["provider"], Sums()) + row.sums
-    return {name: spend for name, found in sums.items() if (spend := found.spend)}
+        spend = row.sums.spend
+        if spend:
+            spent[row.key["provider"]] = spent.get(row.key["provider"], Decimal(0)) + spend
+    return spent
