@@ -78,21 +78,25 @@ def place_of(percentile: Percentile | None) -> float | None:
 
 def title_of(points: Sequence[LatencyPoint], target_ms: Decimal | None) -> str:
     """What happened to p95, in words."""
-    places = [(point.start_on, place_of(point.percentiles.get(95))) for point in points]
-    known = [(on, place) for on, place in places if place is not None]
+    percentiles = [(point.start_on, point.percentiles.get(95)) for point in points]
+    known = [(on, place, p95) for on, p95 in percentiles if p95 is not None and (place := place_of(p95)) is not None]
     if not known:
         return "Latency has no percentiles"
-    last = known[-1][1]
+    _, last, present = known[-1]
     if target_ms is not None:
         target = float(target_ms)
+        if (present.low_ms or 0) < target < last and present.ms is None:
+            return f"p95 is {text_of(present)}: its target lies in that bucket"
         if last <= target:
-            above = [index for index, (_, place) in enumerate(known) if place > target]
+            above = [index for index, (_, place, _) in enumerate(known) if place > target]
             if above and above[-1] + 1 < len(known):
                 return f"p95 has been under its target since {wording.day(known[above[-1] + 1][0])}"
             return "p95 is under its target"
+        if present.ms is None:
+            return f"p95 is above its target: {text_of(present)}"
         return f"p95 is {wording.percent((last - target) / target)} above its target"
-    if len(known) < 2:
-        return f"p95 is {wording.duration_ms(last)}"
+    if len(known) < 2 or present.ms is None:
+        return f"p95 is {text_of(present)}"
     first = known[0][1]
     change = (last - first) / first if first else 0.0
     if abs(change) < 0.05:
@@ -152,7 +156,11 @@ def _spec(
         point_mark = {"size": 26} if len(known) < 3 else False
         layers.append(frame.line_layer(values, tooltip=tooltip, mark={"style": f"p{percent}", "point": point_mark}))
         last_t = max(last_t, int(str(known[-1]["t"])))
-        ends.append((float(str(known[-1]["v"])), f"p{percent} {wording.number(Decimal(str(known[-1]['v'])))}"))
+        # In the axis' unit where it is one figure; a bucket is printed as the bucket that it is.
+        said = str(known[-1]["text"])
+        is_bucket = " to " in said or said.startswith(("under", "over"))
+        label = said if is_bucket else wording.number(Decimal(str(known[-1]["v"])))
+        ends.append((float(str(known[-1]["v"])), f"p{percent} {label}"))
     top = max([place for place, _ in ends] + [float(data.target_ms or 0) / divisor]) or 1.0
     for place, (_, text) in zip(frame.apart([place for place, _ in ends], top * 0.07), ends, strict=True):
         layers += frame.label_layers(last_t, place, text)
