@@ -11,7 +11,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q
 from django.utils import timezone
 
 from metrics import rows
@@ -318,9 +317,12 @@ def _look_alikes(workload_ids: Sequence[int] | None) -> list[Attention]:
         "first__backend", "second__backend"
     )
     if workload_ids is not None:
-        pairs = pairs.filter(
-            Q(first__allocations__workload_id__in=workload_ids) | Q(second__allocations__workload_id__in=workload_ids)
-        ).distinct()
+        # Only who may see both: the sentence names both.
+        pairs = (
+            pairs.filter(first__allocations__workload_id__in=workload_ids)
+            .filter(second__allocations__workload_id__in=workload_ids)
+            .distinct()
+        )
     return [
         Attention(
             "look_alike",
