@@ -184,6 +184,8 @@ def title_of(kind: str) -> str:
 
 def state_of(backend: Backend, now: datetime) -> State:
     """How the backend is."""
+    if backend.is_demo:
+        return State("none", "Demo", "It does not exist; its figures are invented.")
     if backend.connector == sources.PUSH_ONLY:
         return State("green", "Pushed to")
     if not backend.is_enabled:
@@ -242,7 +244,7 @@ def backend_page(asker: Asker, backend: Backend) -> BackendPage:
         cross_checks=_cross_checks(backend, window, workload_ids),
         look_alikes=list(open_look_alikes(asker).filter(Q(first__backend=backend) | Q(second__backend=backend))),
         backfill=_backfill(backend, now),
-        can_be_read_back=can_be_read_back(backend.connector) and backend.is_enabled,
+        can_be_read_back=can_be_read_back(backend.connector) and backend.is_enabled and not backend.is_demo,
         not_offered=_not_offered(backend),
         window=(window[0], today),
         is_waiting=_is_waiting(backend, pulls),

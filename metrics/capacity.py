@@ -38,6 +38,9 @@ def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, si
     backends = Backend.objects.filter(Q(rate_cards__isnull=False) | Q(feeds__kind=FeedKind.CAPACITY)).distinct()
     if backend_ids is not None:
         backends = backends.filter(pk__in=backend_ids)
+    else:
+        # The demo's time has stopped: nothing was served since, and nothing is held.
+        backends = backends.filter(is_demo=False)
     made = 0
     for backend in backends.order_by("pk"):
         step = start

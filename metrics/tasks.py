@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from celery import Task, shared_task
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from kombu.exceptions import OperationalError as BrokerDown
@@ -29,6 +30,13 @@ def enqueue_on_commit(task: Task, *args: object) -> None:
             logger.warning("The broker does not answer; %s waits for the schedule.", task.name)
 
     transaction.on_commit(start)
+
+
+def post_capacity_since(backend_id: int, *days: date | None) -> None:
+    """Compare a backend's capacity again from the earliest of these local days on, where a link or a card changed."""
+    known = [day for day in days if day is not None]
+    start = datetime.combine(min(known), time(), tzinfo=settings.REPORTING_ZONE).isoformat() if known else None
+    enqueue_on_commit(post_capacity, backend_id, start)
 
 
 @shared_task(name="metrics.pull_due_backends")

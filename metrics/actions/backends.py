@@ -135,7 +135,7 @@ def change_backend(
 ) -> Backend:
     """Change a backend; secrets left empty stay as they are. Due at once. Raises RuleViolation, PermissionDenied."""
     require_backend_admin(asker)
-    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    backend = _held(backend)
     before = _shown(backend, _stored(backend))
     if backend.connector != sources.PUSH_ONLY:
         connector = connector_for(backend.connector)
@@ -143,8 +143,6 @@ def change_backend(
         cleaned = connector.clean_parameters(given)
         _refuse_secrets_elsewhere(connector, backend.parameters, values, cleaned)
         plain, secret = _apart(connector, cleaned)
-        if plain != backend.parameters:
-            _forget_counters(backend)
         backend.parameters, backend.secrets = plain, seal(secret)
         backend.next_pull_at = sources.now()
         backend.is_enabled = True
@@ -170,7 +168,7 @@ def remove_backend(asker: Asker, backend: Backend) -> bool:
     What it has counted stays in the ledger, and with it the backend's page. Raises PermissionDenied.
     """
     require_backend_admin(asker)
-    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    backend = _held(backend)
     before = _shown(backend, _stored(backend))
     CounterState.objects.filter(backend=backend).delete()
     has_figures = Series.objects.filter(backend=backend).exists()
@@ -190,7 +188,7 @@ def remove_backend(asker: Asker, backend: Backend) -> bool:
 def start_backfill(asker: Asker, backend: Backend, *, from_on: date) -> Backend:
     """Read back to a local day, step by step. Raises RuleViolation, PermissionDenied."""
     require_backend_admin(asker)
-    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    backend = _held(backend)
     if not can_be_read_back(backend.connector):
         raise RuleViolation(
             "knows_only_the_present", "This backend counts from its first pull on; it cannot be read back.", "from_on"
@@ -205,12 +203,32 @@ def start_backfill(asker: Asker, backend: Backend, *, from_on: date) -> Backend:
 def cancel_backfill(asker: Asker, backend: Backend) -> Backend:
     """Stop reading back; what was read stays. Raises PermissionDenied."""
     require_backend_admin(asker)
-    backend = Backend.objects.select_for_update().get(pk=backend.pk)
+    backend = _held(backend)
     before = {"from": backend.backfill_from, "read_back_to": backend.backfill_cursor}
     backend.backfill_from = backend.backfill_cursor = None
     backend.save(update_fields=["backfill_from", "backfill_cursor"])
     record(asker, action="cancel_backfill", subject=backend, before=before)
     return backend
+
+
+def _held(backend: Backend) -> Backend:
+    """The row, held until the transaction ends. Raises RuleViolation for the demo's."""
+    found = Backend.objects.select_for_update().get(pk=backend.pk)
+    if found.is_demo:
+        raise RuleViolation("is_demo", "This backend is demo data: it cannot be pulled, and goes with the demo.")
+    return found
+
+
+def read_again(backend: Backend, since: date | None) -> bool:
+    """Plan to read statements again from a local day on, so that their money goes to the series that count now.
+
+    Call it with the row held; the caller saves. Returns whether there is anything to read.
+    """
+    if since is None or not can_be_read_back(backend.connector) or not backend.is_enabled or backend.is_demo:
+        return False
+    today = sources.now().astimezone(settings.REPORTING_ZONE).date()
+    _set_backfill(backend, min(max(since, today - LONGEST_BACKFILL), today))
+    return True
 
 
 def _set_backfill(backend: Backend, from_on: date) -> None:
@@ -293,11 +311,6 @@ def _refuse_secrets_elsewhere(
                 f"The address has changed: enter the {parameter.label.lower()} again, or remove it.",
                 parameter.name,
             )
-
-
-def _forget_counters(backend: Backend) -> None:
-    """Streams of other addresses are other counters: the next reading is a first one."""
-    CounterState.objects.filter(backend=backend).delete()
 
 
 def _checked_name(name: str) -> str:

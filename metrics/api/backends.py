@@ -20,7 +20,7 @@ from metrics.api.usage_schema import problem_answer
 from metrics.backends import visible_backends
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.models import Backend, Pull
-from metrics.tasks import backfill_step, enqueue_on_commit, post_capacity, pull_backend
+from metrics.tasks import backfill_step, enqueue_on_commit, post_capacity_since, pull_backend
 from metrics.usage import MeasuredAt
 
 REFUSED = {
@@ -244,8 +244,9 @@ class BackendLinkView(BackendsOf):
             gateway = self.backends().filter(slug=data["gateway"]).first()
             if gateway is None:
                 raise RuleViolation("unknown_backend", f"There is no backend '{data['gateway']}'.", "gateway")
+        before = backend.behind_from_on
         link_backend(self.asker, backend, gateway=gateway, from_on=data.get("from_on"))
-        enqueue_on_commit(post_capacity, backend.pk)
+        post_capacity_since(backend.pk, before, data.get("from_on"))
         return Response(self.row(backend))
 
 

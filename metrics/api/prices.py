@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
@@ -19,7 +17,7 @@ from metrics.api.rows import BackendsView, Input
 from metrics.backends import visible_backends
 from metrics.errors import RuleViolation
 from metrics.models import Backend, OwnPrice, RateCard
-from metrics.tasks import enqueue_on_commit, post_capacity
+from metrics.tasks import post_capacity_since
 
 MONEY: dict[str, Any] = {"max_digits": 20, "decimal_places": 10, "required": False, "allow_null": True}
 DATE: dict[str, Any] = {"required": False, "allow_null": True}
@@ -102,7 +100,7 @@ class RateCardListView(RateCardsOf):
     def post(self, request: Request, slug: str) -> Response:
         backend = self.backend(slug)
         card = set_rate_card(self.asker, backend, **self.read(RateCardIn))
-        _post_again(backend, card.valid_from_on)
+        post_capacity_since(backend.pk, card.valid_from_on)
         return Response(RateCardOut(card).data, status=201)
 
 
@@ -120,7 +118,7 @@ class RateCardView(RateCardsOf):
         card = self.card(slug, pk)
         before = card.valid_from_on
         changed = set_rate_card(self.asker, card.backend, card=card, **self.read(RateCardIn, partial=True))
-        _post_again(card.backend, min(before, changed.valid_from_on))
+        post_capacity_since(card.backend.pk, before, changed.valid_from_on)
         return Response(RateCardOut(changed).data)
 
     @extend_schema(operation_id="remove_rate_card", tags=["prices"], responses={204: None, **REFUSED})
@@ -128,7 +126,7 @@ class RateCardView(RateCardsOf):
         card = self.card(slug, pk)
         backend, since = card.backend, card.valid_from_on
         remove_rate_card(self.asker, card)
-        _post_again(backend, since)
+        post_capacity_since(backend.pk, since)
         return Response(status=204)
 
 
@@ -170,8 +168,3 @@ class OwnPriceView(OwnPricesOf):
     @extend_schema(operation_id="read_own_price", tags=["prices"], responses={200: OwnPriceOut, **REFUSED})
     def get(self, request: Request, pk: int) -> Response:
         return Response(OwnPriceOut(get_object_or_404(self.prices(), pk=pk)).data)
-
-
-def _post_again(backend: Backend, since: date) -> None:
-    start = datetime.combine(since, time(), tzinfo=settings.REPORTING_ZONE)
-    enqueue_on_commit(post_capacity, backend.pk, start.isoformat())

@@ -207,7 +207,11 @@ def backend_remove(request: HttpRequest, slug: str) -> HttpResponse:
     """Stop pulling, forget the secrets; what was counted stays."""
     _require_admin(request)
     found = get_object_or_404(Backend, slug=slug)
-    if actions.remove_backend(asker_of(request), found):
+    try:
+        is_gone = actions.remove_backend(asker_of(request), found)
+    except RuleViolation as error:
+        return done(request, reverse("backend", args=[slug]), error.message, tone="red")
+    if is_gone:
         return done(request, reverse("backends"), f"{found.name} is removed.")
     return done(
         request, reverse("backend", args=[slug]), f"{found.name} is no longer pulled. What it has counted stays."
@@ -222,7 +226,10 @@ def backend_backfill(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Backend, slug=slug)
     url = reverse("backend", args=[slug])
     if request.POST.get("do") == "cancel":
-        actions.cancel_backfill(asker_of(request), found)
+        try:
+            actions.cancel_backfill(asker_of(request), found)
+        except RuleViolation as error:
+            return done(request, url, error.message, tone="red")
         return done(request, url, "Reading back is stopped. What was read stays.")
     form = BackfillForm(request.POST)
     if form.is_valid():

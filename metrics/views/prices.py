@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,7 +17,7 @@ from metrics.actions.prices import remove_own_price, remove_rate_card, set_own_p
 from metrics.errors import RuleViolation
 from metrics.forms import OwnPriceForm, RateCardForm
 from metrics.models import Backend, OwnPrice, RateCard
-from metrics.tasks import enqueue_on_commit, post_capacity
+from metrics.tasks import post_capacity_since
 from metrics.views.backends import draw_page
 from web.htmx import done
 
@@ -57,9 +55,9 @@ def rate_card_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Take a rate card away, and with it what it posted."""
     backend = _backend(request, slug)
     card = get_object_or_404(RateCard, pk=pk, backend=backend)
-    since = _since(card)
+    since = card.valid_from_on
     remove_rate_card(asker_of(request), card)
-    enqueue_on_commit(post_capacity, backend.pk, since)
+    post_capacity_since(backend.pk, since)
     return done(request, reverse("backend", args=[slug]), "The rate card is removed.")
 
 
@@ -98,14 +96,8 @@ def _saved(request: HttpRequest, form: RateCardForm, backend: Backend, card: Rat
     except RuleViolation as error:
         form.add_violation(error)
         return False
-    first = min(saved.valid_from_on, since or saved.valid_from_on)
-    start = datetime.combine(first, time(), tzinfo=settings.REPORTING_ZONE)
-    enqueue_on_commit(post_capacity, backend.pk, start.isoformat())
+    post_capacity_since(backend.pk, saved.valid_from_on, since)
     return True
-
-
-def _since(card: RateCard) -> str:
-    return datetime.combine(card.valid_from_on, time(), tzinfo=settings.REPORTING_ZONE).isoformat()
 
 
 def _backend(request: HttpRequest, slug: str) -> Backend:

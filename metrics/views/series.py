@@ -21,7 +21,7 @@ from metrics.backends import visible_backends, visible_series
 from metrics.errors import RuleViolation
 from metrics.forms import AllocationForm, LinkForm, ThroughForm
 from metrics.models import LookAlike, Series
-from metrics.tasks import enqueue_on_commit, post_capacity
+from metrics.tasks import post_capacity_since
 from metrics.views.backends import draw_page
 from web.htmx import done, render
 
@@ -77,7 +77,7 @@ def backend_link(request: HttpRequest, slug: str) -> HttpResponse:
     """What a backend stands behind."""
     backend = get_object_or_404(visible_backends(asker_of(request)), slug=slug)
     _require_admin(request)
-    form = LinkForm(request.POST, backend=backend)
+    form, before = LinkForm(request.POST, backend=backend), backend.behind_from_on
     if form.is_valid():
         try:
             link_backend(
@@ -89,7 +89,7 @@ def backend_link(request: HttpRequest, slug: str) -> HttpResponse:
         except RuleViolation as error:
             form.add_error("gateway" if error.field == "behind" else None, error.message)
         else:
-            enqueue_on_commit(post_capacity, backend.pk)
+            post_capacity_since(backend.pk, before, form.cleaned_data["from_on"])
             return done(request, reverse("backend", args=[slug]), "Saved. Its traffic is counted once.")
     return draw_page(request, slug, status=422, link_form=form)
 
@@ -107,7 +107,8 @@ def look_alike_decide(request: HttpRequest, pk: int) -> HttpResponse:
         return done(request, _back(request), error.message, tone="red")
     linked = decision == LookAlike.Decision.LINKED
     for backend_id in {found.first.backend_id, found.second.backend_id} if linked else ():
-        enqueue_on_commit(post_capacity, backend_id)
+        days = Series.objects.filter(backend=backend_id).values_list("uncounted_from_on", flat=True)
+        post_capacity_since(backend_id, found.on, *days)
     said = "Linked: counted once from now on." if linked else "Kept apart: both count."
     return done(request, _back(request), said)
 

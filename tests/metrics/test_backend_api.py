@@ -19,10 +19,8 @@ def started(settings, monkeypatch):
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
     settings.ENCRYPTION_KEYS = ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
     found: list[tuple] = []
-    for place in ("backends", "prices"):
-        monkeypatch.setattr(
-            f"metrics.api.{place}.enqueue_on_commit", lambda task, *args: found.append((task.name, *args))
-        )
+    for place in ("api.backends", "tasks"):
+        monkeypatch.setattr(f"metrics.{place}.enqueue_on_commit", lambda task, *args: found.append((task.name, *args)))
     return found
 
 

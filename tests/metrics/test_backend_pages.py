@@ -25,7 +25,7 @@ def _settings(settings, monkeypatch):
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
     settings.ENCRYPTION_KEYS = ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
     started: list[tuple] = []
-    for place in ("views.backends", "views.series", "views.prices", "api.backends", "api.prices"):
+    for place in ("views.backends", "tasks", "api.backends"):
         monkeypatch.setattr(
             f"metrics.{place}.enqueue_on_commit", lambda task, *args: started.append((task.name, *args))
         )
@@ -417,3 +417,27 @@ def test_the_page_costs_the_same_queries_for_many_series(used, provider, adam, s
     client.get(f"/backends/{used.slug}/")
     with django_assert_max_num_queries(40):
         client.get(f"/backends/{used.slug}/")
+
+
+def test_the_demos_backends_are_not_changed_or_pulled(source, adam, sign_in, started):
+    Backend.objects.update(is_demo=True, is_enabled=False)
+    client, one = sign_in(adam), f"/backends/{source.slug}/"
+    text = client.get(one).text
+    assert "invented" in text
+    assert f"{one}change/" not in text
+    form = {"name": "X", "address": "https://example.org", "measured_at": "server", "pull_every_minutes": "60"}
+    assert client.post(f"{one}change/", form).status_code == 422
+    assert client.post(f"{one}pull/").status_code == 404
+    client.post(f"{one}remove/")
+    client.post(f"{one}backfill/", {"do": "cancel"})
+    source.refresh_from_db()
+    assert (source.name, source.is_enabled, started) == ("Source", False, [])
+
+
+def test_a_link_from_an_earlier_day_reads_the_statements_again(source, provider, adam, asker):
+    from metrics.actions.links import link_backend
+
+    gateway = Backend.objects.create(slug="gw", name="Gateway", connector="push_only", measured_at="gateway")
+    link_backend(asker(adam), source, gateway=gateway, from_on=date(2026, 11, 1))
+    source.refresh_from_db()
+    assert source.backfill_from.date() == date(2026, 11, 1)
