@@ -83,17 +83,60 @@ def _histograms(
     is_shared = allocated(scope.workload_ids, by)
     grouped = [PERIODS[grain], *keys, "d.measure", "d.bounds_id", "a.share_ratio" if is_shared else "1::numeric"]
     sql = Sql("SELECT " + ", ".join(grouped) + ', histogram_sum(d."window"), TRUE FROM (')
-    # A workload's own window may begin within a month.
-    cut = "day" if windows is not None else grain
-    held = _counts(scope, numbers, cut, is_shared=is_shared, with_hours=with_hours)
+    by_windows = windows is not None and not with_hours
+    held = _counts_of_windows(scope, numbers) if by_windows else None
+    if held is None:
+        cut = "day" if windows is not None else grain
+        held = _counts(scope, numbers, cut, is_shared=is_shared, with_hours=with_hours)
     sql.add(held.text, *held.params)
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
     sql.add(" WHERE TRUE")
+    if by_windows:
+        sql.add(_IN_WINDOW)
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
     narrowed(sql, scope, by)
     return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(grouped) + 1)))
+
+
+_MONTH_OF_DAY = "date_trunc('month', d.day::timestamp)"
+# Of each workload's own window: months that lie in it as a whole, and days of those that do not.
+_IN_WINDOW = (
+    " AND d.until <= w.end_on AND (d.is_whole "
+    f"OR {_MONTH_OF_DAY} < w.start_on OR {_MONTH_OF_DAY} + interval '1 month' > w.end_on)"
+)
+# Months in which a share changes: these are read by their days.
+_DIVIDED = (
+    "WITH divided AS MATERIALIZED (SELECT DISTINCT c.series_id, date_trunc('month', c.day::timestamp)::date "
+    "AS month FROM (SELECT series_id, valid_from_on AS day FROM metrics_allocation UNION ALL "
+    "SELECT series_id, valid_until_on FROM metrics_allocation) c "
+    "WHERE c.day > %s AND c.day < %s AND extract(day FROM c.day) > 1) "
+)
+_IS_DIVIDED = "EXISTS (SELECT 1 FROM divided v WHERE v.series_id = d.series_id AND v.month = {0})"
+
+
+def _counts_of_windows(scope: Scope, numbers: Sequence[int]) -> Sql:
+    """The histograms of months and of days; which of them count, each workload's window decides (_IN_WINDOW)."""
+    wanted = rows.literal(numbers)
+    columns = 'd.measure, d.bounds_id, d."window"'
+    sql = Sql(_DIVIDED, [scope.start_on, scope.end_on])
+    sql.add(
+        "SELECT d.series_id, d.month AS day, (d.month + interval '1 month')::date AS until, TRUE AS is_whole, "
+        f"{columns} FROM metrics_histogrammonth d WHERE d.measure = ANY(%s::smallint[]) "
+        "AND d.month >= %s AND d.month < %s "
+        f"AND NOT {_IS_DIVIDED.format('d.month')}",
+        wanted,
+        month_of(scope.start_on),
+        scope.end_on,
+    )
+    return sql.add(
+        f" UNION ALL SELECT d.series_id, d.day, d.day + 1, {_IS_DIVIDED.format(f'{_MONTH_OF_DAY}::date')}, {columns} "
+        "FROM metrics_histogramday d WHERE d.measure = ANY(%s::smallint[]) AND d.day >= %s AND d.day < %s",
+        wanted,
+        scope.start_on,
+        scope.end_on,
+    )
 
 
 def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_shared: bool, with_hours: bool) -> Sql:
@@ -119,18 +162,10 @@ def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_sha
     start, end = months
     by_month = f"SELECT {columns.format('d.month')} FROM metrics_histogrammonth d "
     if is_shared:
-        # A month in which a share changes is read by its days.
-        sql.add(
-            "WITH divided AS MATERIALIZED (SELECT DISTINCT c.series_id, date_trunc('month', c.day::timestamp)::date "
-            "AS month FROM (SELECT series_id, valid_from_on AS day FROM metrics_allocation UNION ALL "
-            "SELECT series_id, valid_until_on FROM metrics_allocation) c "
-            "WHERE c.day > %s AND c.day < %s AND extract(day FROM c.day) > 1) ",
-            start,
-            end,
-        )
+        sql.add(_DIVIDED, start, end)
     sql.add(by_month + chosen.format("month"), wanted, start, end)
     if is_shared:
-        sql.add(" AND NOT EXISTS (SELECT 1 FROM divided v WHERE v.series_id = d.series_id AND v.month = d.month)")
+        sql.add(" AND NOT " + _IS_DIVIDED.format("d.month"))
         sql.add(f" UNION ALL {by_day} JOIN divided v ON v.series_id = d.series_id ")
         sql.add("AND d.day >= v.month AND d.day < v.month + interval '1 month' ")
         sql.add(chosen.format("day"), wanted, start, end)

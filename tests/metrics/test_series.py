@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from metrics import days, ledger, series
-from metrics.figures import Scope, roll_up
+from metrics.figures import MergedHistogram, Scope, roll_up
 from metrics.ledger import PostedCell
 from metrics.models import (
     Allocation,
@@ -353,3 +353,35 @@ def test_freshness_says_how_far_pulled_and_pushed_data_goes(backend, make_series
     assert len(series.freshness(None)) == 2
     assert series.first_and_last_day([claims.pk]) == (DAY, DAY)
     assert series.first_and_last_day([other.pk]) is None
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        (date(2026, 3, 1), date(2026, 5, 1)),
+        (date(2026, 3, 2), date(2026, 4, 30)),
+        (date(2026, 2, 10), date(2026, 4, 2)),
+        (date(2026, 3, 5), date(2026, 3, 9)),
+        (date(2026, 1, 1), date(2027, 1, 1)),
+    ],
+)
+def test_latency_of_a_window_is_that_of_its_days(make_series, post, claims, other, window):
+    mine = make_series("m1", is_pushed=True, workload_id=claims.pk)
+    moved = make_series("m2", is_pushed=True)
+    change = date(2026, 4, 10)
+    Allocation.objects.create(
+        series_id=moved, workload=claims, share_ratio=1, valid_from_on=date(2026, 1, 1), valid_until_on=change
+    )
+    Allocation.objects.create(series_id=moved, workload=other, share_ratio=1, valid_from_on=change)
+    for day in range(0, 90, 3):
+        hour = datetime(2026, 2, 8, 12, tzinfo=UTC) + 24 * day * HOUR
+        post(mine, {"requests": 1}, hour=hour, histograms={"duration": [100 + day, 1]})
+        post(moved, {"requests": 1}, hour=hour, histograms={"duration": [200 + day, 1]})
+    both = {claims.pk: window, other.pk: (date(2026, 4, 1), date(2026, 6, 1))}
+    found = {row.key["workload"]: row.histogram for row in series.workloads_latency(both)}
+    for workload in (claims, other):
+        own = scope(workload, start=both[workload.pk][0], end=both[workload.pk][1])
+        by_days = sum((row.histogram for row in series.latency(own, grain="day")), MergedHistogram())
+        assert found[workload.pk] == by_days
+        assert only(series.latency(own)).histogram == by_days
+        assert by_days.count > 0
