@@ -221,10 +221,13 @@ def _sentence(rows: Sequence[PortfolioRow]) -> str:
         (name, sum(1 for row in rows if row.status == name))
         for name in (*words, Roadmap.State.PAUSED, Roadmap.State.STOPPED)
     ]
+    if total == 1 and rows[0].status != "on_track":
+        alone = {"not_started": "has not started", "no_update": "has no update yet"}
+        return f"The roadmap {alone.get(rows[0].status, 'is ' + words.get(rows[0].status, str(rows[0].status)))}."
     verb = "is" if counts["on_track"] == 1 else "are"
     first = f"{counts['on_track']} of {wording.plural(total, 'roadmap')} {verb} on track"
     if not counts["on_track"]:
-        first = "No roadmap is on track" if total > 1 else "The roadmap is not on track"
+        first = "No roadmap is on track"
     rest = [f"{count} {words.get(name, str(name))}" for name, count in others if count]
     return ", ".join([first, *rest]) + "."
 
