@@ -152,6 +152,11 @@ class RoadmapList(ListView):
         owner: User = data.pop("owner", request.user)
         if owner != request.user and not self.asker.user.is_admin:
             raise RuleViolation("unknown_person", "You can only make roadmaps of your own.", "owner")
+        sponsor: User | None = data.get("sponsor")
+        if sponsor is not None and not (sponsor.reads_all or self.asker.user.is_admin):
+            raise RuleViolation(
+                "unknown_person", f"{sponsor.username} is neither an executive nor an admin.", "sponsor"
+            )
         if "middle" in data and "start_on" in data:
             raise RuleViolation("two_starts", "Give start_on or middle, not both.", "start_on")
         if unknown := set(data.get("budgets", {})) - set(PHASE_KINDS):

@@ -90,6 +90,13 @@ def test_bad_roadmaps_are_refused_with_a_pointer(adam, api, body, pointer):
     assert not Roadmap.objects.exists()
 
 
+def test_a_manager_makes_roadmaps_of_their_own(client, alice, bob, erin):
+    problem(client.post("/api/v1/roadmaps/", {"name": "x", "owner": "bob"}), 422, "unknown_person")
+    problem(client.post("/api/v1/roadmaps/", {"name": "x", "sponsor": "bob"}), 422, "unknown_person")
+    made = client.post("/api/v1/roadmaps/", {"name": "x", "sponsor": "erin"}).json()
+    assert (made["owner"], made["sponsor"]) == ("alice", "erin")
+
+
 def test_a_body_that_is_no_json_is_a_bad_request(client):
     answer = client.post("/api/v1/roadmaps/", "{", content_type="application/json")
     assert answer.status_code == 400
