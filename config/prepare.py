@@ -27,7 +27,16 @@ SAME_CURL_FOR = timedelta(days=30)
 FIRST_OWNER = "setup"
 
 
+# With --words: for a person who reads a container's log, not for config.up.
+_IN_WORDS = "--words" in sys.argv
+
+
 def _tell(**line: Any) -> None:
+    if _IN_WORDS:
+        if "step" in line:
+            sys.stdout.write(f"{line['step']}: {line['seconds']} s\n")
+            sys.stdout.flush()
+        return
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
@@ -116,7 +125,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--demo", choices=["yes", "no", "first"], default="no")
     options = parser.parse_args(argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    django.setup()
+    with _step("Application"):
+        django.setup()
     from django.conf import settings
 
     passwords = ensure_demo_passwords(settings.VAR_DIR)

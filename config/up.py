@@ -229,7 +229,7 @@ class Start:
             elif "step" in told:
                 if live:
                     self.steps.end(told["seconds"])
-                else:
+                elif told["step"] != "Application":  # named already: the other process loads it as well
                     self.steps.done(told["step"], told["seconds"])
             else:
                 result = told["result"]
