@@ -177,7 +177,7 @@ def test_the_managers_word_stands_and_without_one_the_figures_speak(alice, plan,
     )
     row = row_of(portfolio(asker(alice), ALL), plan)
     assert (row.status, row.tone, row.sentence) == ("at_risk", "amber", "The data is late.")
-    assert portfolio(asker(alice), ALL).sentence == "The roadmap is not on track, 1 at risk."
+    assert portfolio(asker(alice), ALL).sentence == "The roadmap is at risk."
 
 
 def test_filters_and_groups_are_in_the_address(erin, plan, second, spend, sign_in, asker):
