@@ -136,6 +136,7 @@ class Sums:
     parts: list[Part] = field(default_factory=list)
     no_rate: frozenset[str] = frozenset()
     stale_rates: dict[str, date] = field(default_factory=dict)
+    _spend: tuple[Decimal | None] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __add__(self, other: Sums) -> Sums:
         return merged((self, other))
@@ -184,8 +185,10 @@ class Sums:
 
     @property
     def spend(self) -> Decimal | None:
-        """Billed cost, and the estimate of hours that no statement covers."""
-        return _decimal(self.total("spend"))
+        """Billed cost, and the estimate of hours that no statement covers. Remembered: a page asks for it often."""
+        if self._spend is None:
+            self._spend = (_decimal(self.total("spend")),)
+        return self._spend[0]
 
     @property
     def billed(self) -> Decimal | None:

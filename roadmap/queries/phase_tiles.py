@@ -106,7 +106,7 @@ def figure_of(
         before=earlier if earlier is not None and earlier.value is not None else None,
         change=change,
         target=targets.get(name),
-        trend=[measure.of(figures).value for figures in trend[-TREND_POINTS:]],
+        trend=[measure.of(figures).value for figures in trend],
         window=window,
         missing="" if value.value is not None else missing_text(measure, value, freshness),
         details=_details(name, now, value),
@@ -292,9 +292,9 @@ def _joined(*parts: str) -> str:
 def trend_figures(
     rows: Sequence[UsageRow], build: Callable[[date, Sequence[UsageRow]], PhaseFigures]
 ) -> list[PhaseFigures]:
-    """The figures of each period, oldest first."""
+    """The figures of the last periods, as many as a trend shows, oldest first."""
     by_period: dict[date, list[UsageRow]] = {}
     for row in rows:
         if row.period is not None:
             by_period.setdefault(row.period, []).append(row)
-    return [build(period, by_period[period]) for period in sorted(by_period)]
+    return [build(period, by_period[period]) for period in sorted(by_period)[-TREND_POINTS:]]
