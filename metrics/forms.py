@@ -110,6 +110,24 @@ class BackendForm(Form):
         return cleaned
 
     @property
+    def more(self) -> list[forms.BoundField]:
+        """What few need: optional parameters that are no secret."""
+        return [self[p.name] for p in self.parameters if not p.required and not p.is_secret]
+
+    @property
+    def most(self) -> list[forms.BoundField]:
+        """The others, in order."""
+        rare = {bound.name for bound in self.more}
+        return [bound for bound in self if bound.name not in rare]
+
+    @property
+    def is_more_used(self) -> bool:
+        """Whether something rare is filled or wrong, so that it stands open."""
+        return any(bound.errors or bound.value() not in (None, "", bound.field.initial) for bound in self.more) or any(
+            self.backend is not None and self.backend.parameters.get(bound.name) for bound in self.more
+        )
+
+    @property
     def values(self) -> dict[str, Any]:
         """What was entered for the connector's parameters."""
         return {parameter.name: self.cleaned_data.get(parameter.name) for parameter in self.parameters}
