@@ -12,10 +12,10 @@ from django.db import transaction
 from django.db.models import Q, Sum
 
 from metrics import counting, ledger
-from metrics.identity import SeriesIdentity, series_ids
+from metrics.identity import SeriesIdentity, series_ids, unknown
 from metrics.idle import allocate_as_busy
 from metrics.ledger import PostedCell
-from metrics.models import Backend, LedgerEntry, RateCard, Receipt, Series, UsageHour
+from metrics.models import Allocation, Backend, LedgerEntry, RateCard, Receipt, Series, UsageHour
 from metrics.money import split
 from metrics.settling import counting_series, other_charges
 from metrics.sharing import SECONDS_STEP, HourSplit, Served, hour_cost, split_hour, weights_of
@@ -49,7 +49,8 @@ def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, si
             made += _post_window(backend, window, now) is not None
             step = window.end
         if settings.IDLE_ALLOCATION == "as_busy":
-            allocate_as_busy(backend, idle_series(backend), counting.local_day(now))
+            days = counting.local_day(start), counting.local_day(now)
+            allocate_as_busy(backend, idle_series(backend), *days)
     return made
 
 
@@ -144,7 +145,12 @@ def idle_series(backend: Backend) -> int:
     """Return the id of the series of the capacity that this backend held and did not use."""
     key = SeriesKey(provider=backend.provider, model="", operation="idle", kind=SeriesKind.IDLE)
     identity = SeriesIdentity(key=key, backend_id=backend.pk, measured_at=MeasuredAt(backend.measured_at))
-    return series_ids([identity], is_demo=backend.is_demo)[identity]
+    is_new = bool(unknown([identity]))
+    series_id = series_ids([identity], is_demo=backend.is_demo)[identity]
+    if is_new:
+        # Idle time is nobody's by default: it follows the busy part, or a person gives it away.
+        Allocation.objects.filter(series_id=series_id).delete()
+    return series_id
 
 
 def _counts(series: Series, hour: datetime) -> bool:

@@ -18,11 +18,15 @@ from metrics.usage import FeedKind, SeriesKind
 DAYS_OPEN = timedelta(days=4)
 
 
-def allocate_as_busy(backend: Backend, idle_id: int, today: date) -> None:
-    """Give the idle series of this month, and of the last while it is open, the shares of the month's busy part."""
-    this = today.replace(day=1)
-    for month in sorted({this, (today - DAYS_OPEN).replace(day=1)}):
+def allocate_as_busy(backend: Backend, idle_id: int, since: date, today: date) -> None:
+    """Give the idle series, month by month from `since` to today, the shares of the month's busy part.
+
+    The month before counts as open for some days.
+    """
+    month = min(since, today - DAYS_OPEN).replace(day=1)
+    while month <= today:
         _allocate_month(backend, idle_id, month)
+        month = (month + timedelta(days=32)).replace(day=1)
 
 
 def _allocate_month(backend: Backend, idle_id: int, month: date) -> None:
@@ -30,7 +34,11 @@ def _allocate_month(backend: Backend, idle_id: int, month: date) -> None:
     shares = _busy_shares(backend, month, following)
     with transaction.atomic():
         Series.objects.select_for_update().get(pk=idle_id)
-        there = Allocation.objects.filter(series_id=idle_id, valid_from_on=month)
+        held = Allocation.objects.filter(series_id=idle_id, valid_from_on__lt=following)
+        if held.filter(valid_until_on__isnull=True).exists():
+            # A person has given it away; that holds.
+            return
+        there = held.filter(valid_from_on=month, valid_until_on=following)
         if {one.workload_id: one.share_ratio for one in there} == shares:
             return
         there.delete()

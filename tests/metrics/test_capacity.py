@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import ledger
+from metrics.actions.allocations import allocate
 from metrics.capacity import post_capacity
 from metrics.counting import recount
 from metrics.ledger import PostedCell
@@ -240,6 +241,31 @@ def test_idle_capacity_follows_the_months_busy_part(backend, make_series, claims
     post_capacity(NOW)
     shares = {a.workload: a.share_ratio for a in _idle(backend).allocations.filter(valid_from_on=date(2026, 11, 1))}
     assert shares == {claims: Decimal("0.75"), other: Decimal("0.25")}
+
+
+def test_a_card_from_the_past_allocates_its_idle_months_too(backend, make_series, claims):
+    _card(backend, valid_from_on=date(2026, 9, 1))
+    one = make_series("llama")
+    Allocation.objects.create(series_id=one, workload=claims, share_ratio=1, valid_from_on=date(2000, 1, 1))
+    for month in (9, 10):
+        _post(one, NINE.replace(month=month), requests=1)
+    post_capacity(NOW, backend_ids=[backend.pk], since=datetime(2026, 9, 1, tzinfo=UTC))
+    assert [a.valid_from_on.month for a in _idle(backend).allocations.order_by("valid_from_on")] == [9, 10]
+
+
+def test_idle_capacity_is_never_given_away_twice(backend, make_series, claims, other, adam, asker):
+    backend.default_workload = claims
+    backend.save()
+    _card(backend)
+    _post(make_series("llama"), NINE, requests=3, output_tokens=300)
+    post_capacity(NOW)
+    idle = _idle(backend)
+    assert [(a.workload, a.share_ratio, a.valid_from_on) for a in idle.allocations.all()] == [
+        (claims, Decimal(1), date(2026, 11, 1))
+    ]
+    allocate(asker(adam), idle, shares=[(other, Decimal("0.5"))])
+    post_capacity(NOW + timedelta(minutes=5))
+    assert [(a.workload, a.share_ratio) for a in idle.allocations.all()] == [(other, Decimal("0.5"))]
 
 
 def test_idle_capacity_stays_unallocated_where_the_setting_says_so(backend, make_series, claims, settings):
