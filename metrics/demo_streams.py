@@ -155,7 +155,9 @@ def _hour(stream: Stream, hour: datetime, requests: int, progress: float, source
     if stream.median_ms is not None and timed:
         now = stream.median_ms_now or stream.median_ms
         median = stream.median_ms + (now - stream.median_ms) * _steps(progress)
-        median *= source.uniform(0.96, 1.04)
+        # Some weeks are slower than others, and no hour is like the next.
+        median *= 1 + 0.05 * math.sin(hour.toordinal() / 11 + stream.seed)
+        median *= source.uniform(0.93, 1.07)
         durations = _log_normal(median, stream.sigma, timed)
         if stream.first_token_share is not None:
             first = _log_normal(median * stream.first_token_share, stream.sigma * 0.8, timed)
