@@ -74,8 +74,8 @@ def mark_stale(touched: Iterable[tuple[int, datetime]]) -> None:
         )
 
 
-def add_histograms(windows: Mapping[HistogramKey, Sequence[int]]) -> None:
-    """Add to the histograms of hours."""
+def add_histograms(windows: Mapping[HistogramKey, str]) -> None:
+    """Add to the histograms of hours; the windows as `rows.window` writes them."""
     keys = sorted(windows, key=histogram_order)
     with connection.cursor() as cursor:
         cursor.execute(

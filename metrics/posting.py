@@ -140,12 +140,25 @@ def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
         )
     hours.mark_stale((series, hour) for series, hour, _ in keys)
     if batch.histograms:
-        _insert_histograms(ids, batch.histograms)
-        merged: dict[hours.HistogramKey, list[int]] = {}
-        for ((series, hour, _), measure, bounds), window in batch.histograms.items():
-            place = (series, hour, measure, bounds)
-            merged[place] = histogram.add(merged[place], window) if place in merged else window
-        hours.add_histograms(merged)
+        # Written once, since most windows go to both tables as they are.
+        texts = {place: rows.window(window) for place, window in batch.histograms.items()}
+        _insert_histograms(ids, texts)
+        hours.add_histograms(_texts_of_hours(batch, texts))
+
+
+def _texts_of_hours(batch: Batch, texts: Mapping[HistogramOfCell, str]) -> dict[hours.HistogramKey, str]:
+    """The windows by hour; those of one hour in several currencies are added up."""
+    held: dict[hours.HistogramKey, list[int]] = {}
+    found: dict[hours.HistogramKey, str] = {}
+    for place, window in batch.histograms.items():
+        (series, hour, _), measure, bounds = place
+        key = (series, hour, measure, bounds)
+        if key in held:
+            held[key] = histogram.add(held[key], window)
+            found[key] = rows.window(held[key])
+        else:
+            held[key], found[key] = window, texts[place]
+    return found
 
 
 def _insert_entries(
@@ -169,7 +182,7 @@ def _insert_entries(
         return {(series, hour, currency): pk for pk, series, hour, currency in cursor.fetchall()}
 
 
-def _insert_histograms(ids: Mapping[CellKey, int], windows: Mapping[HistogramOfCell, list[int]]) -> None:
+def _insert_histograms(ids: Mapping[CellKey, int], windows: Mapping[HistogramOfCell, str]) -> None:
     places = list(windows)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -44,9 +44,14 @@ def words(values: Iterable[str]) -> str:
     return "{" + ",".join([f'"{value}"' for value in values]) + "}"
 
 
-def windows(values: Iterable[Sequence[int]]) -> str:
+def window(counts: Sequence[int]) -> str:
+    """One histogram window as an element of the array literal that `windows` makes."""
+    return '"{' + ",".join(map(str, counts)) + '}"'
+
+
+def windows(elements: Iterable[str]) -> str:
     """An array literal of texts, each the literal of one histogram window (cast it to bigint[])."""
-    return "{" + ",".join(['"{' + ",".join(map(str, value)) + '}"' for value in values]) + "}"
+    return "{" + ",".join(elements) + "}"
 
 
 def columns(measures: Sequence[str], prefix: str = "") -> str:
@@ -77,6 +82,7 @@ __all__ = [
     "numbers",
     "summed",
     "times",
+    "window",
     "windows",
     "words",
 ]
