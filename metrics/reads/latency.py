@@ -44,18 +44,22 @@ def latency(
     names, _ = key_columns(by)
     numbers = [HISTOGRAM_NUMBER[measure] for measure in measures]
     merged: dict[tuple[Any, ...], MergedHistogram] = defaultdict(MergedHistogram)
-    counts = read(
-        scope.start_on,
-        scope.end_on,
-        lambda *, with_hours: _histograms(scope, numbers, by, grain, with_hours=with_hours, windows=windows),
-    )
-    bounds_of = _bounds_of({row[-4] for row in counts} - {None})
-    for *group, number, bounds, share, window, _ in counts:
+
+    def figures(*, with_hours: bool) -> Sql:
+        """Counts and means in one query: rows of counts have no sums, the row of sums of a group has no measure."""
+        counts = _histograms(scope, numbers, by, grain, with_hours=with_hours, windows=windows)
+        sums = _means(scope, measures, by, grain, with_hours=with_hours, windows=windows)
+        return Sql(f"({counts.text}) UNION ALL ({sums.text})", [*counts.params, *sums.params])
+
+    found = read(scope.start_on, scope.end_on, figures)
+    counts = [row[:-2] for row in found if row[-2] is None]
+    bounds_of = _bounds_of({row[-3] for row in counts} - {None})
+    for *group, number, bounds, share, window in counts:
         place = (*group, HISTOGRAM_NAME[number])
         merged[place].add_window(
             window, bounds_ms=None if bounds is None else bounds_of[bounds], share=1 if share == 1 else share
         )
-    means = _means(scope, measures, by, grain, windows)
+    means = _means_of([(row[:-6], row[-2]) for row in found if row[-2] is not None], measures)
     return [
         LatencyRow(
             period=place[0],
@@ -78,11 +82,11 @@ def _histograms(
     with_hours: bool,
     windows: Windows | None,
 ) -> Sql:
-    """Columns: period, keys, measure, bounds, share, window, TRUE."""
+    """Columns: period, keys, measure, bounds, share, window, no sums, TRUE."""
     _, keys = key_columns(by)
     is_shared = allocated(scope.workload_ids, by)
     grouped = [PERIODS[grain], *keys, "d.measure", "d.bounds_id", "a.share_ratio" if is_shared else "1::numeric"]
-    sql = Sql("SELECT " + ", ".join(grouped) + ', histogram_sum(d."window"), TRUE FROM (')
+    sql = Sql("SELECT " + ", ".join(grouped) + ', histogram_sum(d."window"), NULL::numeric[], TRUE FROM (')
     by_windows = windows is not None and not with_hours
     held = _counts_of_windows(scope, numbers) if by_windows else None
     if held is None:
@@ -195,33 +199,42 @@ def _means(
     measures: Sequence[str],
     by: Sequence[Dimension],
     grain: Grain | None,
+    *,
+    with_hours: bool,
     windows: Windows | None,
+) -> Sql:
+    """Columns as _histograms has them; the sums are milliseconds, count and requests of each measure, then requests."""
+    _, keys = key_columns(by)
+    is_shared = allocated(scope.workload_ids, by)
+    share = "a.share_ratio" if is_shared else "1"
+    sums = []
+    for measure in measures:
+        timed = f"d.{measure}_count IS NOT NULL AND d.{measure}_sum_ms IS NOT NULL"
+        for value in (f"d.{measure}_sum_ms", f"d.{measure}_count", "d.requests"):
+            sums.append(f"(SUM({value} * {share}) FILTER (WHERE {timed}))::numeric")
+    sums.append(f"SUM(d.requests * {share})::numeric")
+    sql = Sql("SELECT " + ", ".join([PERIODS[grain], *keys]))
+    sql.add(
+        ", NULL::smallint, NULL::bigint, NULL::numeric, NULL::bigint[], ARRAY[" + ", ".join(sums) + "], TRUE FROM ("
+    )
+    days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
+    sql.add(days.text, *days.params)
+    joined(sql.add(") d"), scope, by)
+    join_windows(sql, windows)
+    sql.add(" WHERE s.kind = 'usage'")
+    if scope.workload_ids is not None:
+        sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
+    narrowed(sql, scope, by)
+    return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(keys) + 2)))
+
+
+def _means_of(
+    sums: Sequence[tuple[tuple[Any, ...], Sequence[Number | None]]], measures: Sequence[str]
 ) -> dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]]:
     """Mean and coverage of each period, key and measure that anything was timed for."""
-
-    def figures(*, with_hours: bool) -> Sql:
-        _, keys = key_columns(by)
-        is_shared = allocated(scope.workload_ids, by)
-        share = "a.share_ratio" if is_shared else "1"
-        sql = Sql("SELECT " + ", ".join([PERIODS[grain], *keys]))
-        for measure in measures:
-            timed = f"d.{measure}_count IS NOT NULL AND d.{measure}_sum_ms IS NOT NULL"
-            for value in (f"d.{measure}_sum_ms", f"d.{measure}_count", "d.requests"):
-                sql.add(f", SUM({value} * {share}) FILTER (WHERE {timed})")
-        sql.add(f", SUM(d.requests * {share}), TRUE FROM (")
-        days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
-        sql.add(days.text, *days.params)
-        joined(sql.add(") d"), scope, by)
-        join_windows(sql, windows)
-        sql.add(" WHERE s.kind = 'usage'")
-        if scope.workload_ids is not None:
-            sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
-        narrowed(sql, scope, by)
-        return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(keys) + 2)))
-
     found: dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]] = {}
-    for row in read(scope.start_on, scope.end_on, figures):
-        group, values, requests = row[: -3 * len(measures) - 2], row[-3 * len(measures) - 2 : -2], row[-2]
+    for group, values in sums:
+        requests = values[-1]
         for place, measure in enumerate(measures):
             milliseconds, count, covered = values[3 * place : 3 * place + 3]
             if count:

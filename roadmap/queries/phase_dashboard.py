@@ -167,7 +167,7 @@ class _Builder:
             charts=self._charts(money, figures),
             values=values,
             freshness=self.freshness,
-            cross_checks=(),
+            cross_checks=series.cross_checks(self.reader.scope(*self.shown)),
             backends=self.backends,
             models=self.models,
             not_priced_tokens=int(usage.tokens_without_cost),

@@ -94,7 +94,7 @@ def test_a_month_or_a_workload_more_costs_no_query_more(make_series, post, claim
     series.usage(year)
     with django_assert_num_queries(1):
         assert len(series.usage(year, by=("model", "backend"), grain="month")) == 40
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         assert len(series.latency(year, grain="month")) == 10
     with django_assert_num_queries(1):
         series.workloads_spend({claims.pk: (year.start_on, year.end_on)})
