@@ -18,6 +18,7 @@ from django.db.models import Min, Q, Sum
 from django.db.models.functions import Coalesce
 
 from metrics.models import Backend, LookAlike, Series, UsageHour
+from metrics.sources import PUSH_ONLY
 from metrics.usage import MeasuredAt, SeriesKind
 
 RANK = {MeasuredAt.GATEWAY: 0, MeasuredAt.SERVER: 1, MeasuredAt.APPLICATION: 2}
@@ -140,12 +141,11 @@ def _recount_backend(backend: Backend, backends: dict[int, Backend], first_days:
     """The backend's own series, and the pushes that go through it."""
     own = list(Series.objects.filter(backend=backend, kind=SeriesKind.USAGE, through__isnull=True).order_by("pk"))
     passing = list(Series.objects.filter(through=backend, kind=SeriesKind.USAGE).order_by("pk"))
-    sources = [Source("own", backend.measured_at, _first(own, first_days))]
+    sources = [Source("own", backend.measured_at, _first(_speaking_for(backend, own), first_days))]
     gateway = backends.get(backend.behind_id) if backend.behind_id else None
     if gateway is not None:
-        in_front = Series.objects.filter(backend=gateway, kind=SeriesKind.USAGE).values_list("pk", flat=True)
-        first = min((first_days[pk] for pk in in_front if pk in first_days), default=None)
-        sources.insert(0, Source("gateway", MeasuredAt.GATEWAY, first))
+        in_front = Series.objects.filter(backend=gateway, kind=SeriesKind.USAGE)
+        sources.insert(0, Source("gateway", MeasuredAt.GATEWAY, _first(_speaking_for(gateway, in_front), first_days)))
     for measured_at in MeasuredAt:
         pushed = [series for series in passing if series.measured_at == measured_at]
         sources.append(Source(f"pushed {measured_at}", measured_at, _first(pushed, first_days)))
@@ -156,11 +156,19 @@ def _recount_backend(backend: Backend, backends: dict[int, Backend], first_days:
         if verdict is None or verdict.counts == key:
             from_on = None
         elif verdict.counts == "gateway" and backend.behind_from_on is not None:
-            from_on = backend.behind_from_on
+            # Not before it has figures: else nobody would count.
+            from_on = max(backend.behind_from_on, verdict.from_on)
         else:
             from_on = verdict.from_on
         changed += _set_uncounted(series, from_on)
     return changed
+
+
+def _speaking_for(backend: Backend, series: Iterable[Series]) -> list[Series]:
+    """Without pushes that only name a backend which is pulled: some application's, they are not what it reports."""
+    if backend.connector == PUSH_ONLY:
+        return list(series)
+    return [one for one in series if not one.is_pushed or one.measured_at == backend.measured_at]
 
 
 def _first(series: Iterable[Series], first_days: dict[int, date]) -> date | None:

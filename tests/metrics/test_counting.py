@@ -94,6 +94,24 @@ def test_a_gateway_that_reports_nothing_does_not_hide_the_server(backend, gatewa
     assert _counted() == 1000
 
 
+def test_the_server_counts_until_the_gateway_has_figures(backend, gateway, make_series, adam, asker):
+    _post(make_series("llama"), 500)
+    _post(make_series("llama", on=gateway, measured_at="gateway"), 100, NOON + timedelta(days=1))
+    link_backend(asker(adam), backend, gateway=gateway, from_on=DAY)
+    assert _counted() == 600
+
+
+def test_a_push_that_only_names_a_backend_does_not_hide_one_that_goes_through_it(
+    backend, make_series, claims, other, adam, asker
+):
+    fields = {"is_pushed": True, "measured_at": "application"}
+    naming, passing = (make_series("llama", workload_id=one.pk, **fields) for one in (claims, other))
+    _post(naming, 100)
+    _post(passing, 200)
+    link_push(asker(adam), Series.objects.get(pk=passing), backend=backend)
+    assert _counted() == 300
+
+
 def test_a_push_that_goes_through_a_pulled_server_is_counted_once(backend, make_series, claims, adam, asker):
     pushed = make_series("llama", is_pushed=True, workload_id=claims.pk, measured_at="application")
     _post(make_series("llama"), 1000)
