@@ -78,7 +78,8 @@ def backfill_step(backend_id: int, *, clock: Callable[[], datetime] = sources.no
     if backend is None or backend.backfill_from is None or backend.backfill_cursor is None:
         return False
     cursor = backend.backfill_cursor
-    window = Window(max(backend.backfill_from, cursor - BACKFILL_STEP), cursor)
+    # Whole days: a day's statement is spread over all of it, and one that is cut would be taken as withdrawn.
+    window = Window(max(backend.backfill_from, cursor - BACKFILL_STEP).replace(hour=0, minute=0), cursor)
     log = _begin(backend, clock(), window)
     found = _guarded(backend, log, clock, lambda: _read_statement(backend, clock, window))
     if found is None:

@@ -13,7 +13,9 @@ from metrics.ledger import PostedCell
 from metrics.models import Backend, Receipt, Series, UsageHour
 from metrics.spreading import LEFT_OUT, Part, UsedHour, spread
 from metrics.usage import STEP_OPERATIONS, FeedKind, MeasuredAt, SeriesKey, SeriesKind
-from metrics.windows import Window
+from metrics.windows import DAY, Window
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 def post_statements(
@@ -29,8 +31,9 @@ def post_statements(
 
     Call it in the transaction that has posted the window's usage.
     """
-    settled_until = (as_of - timedelta(hours=settling_hours)).replace(hour=0, minute=0, second=0, microsecond=0)
-    settled = Window(window.start, min(window.end, settled_until))
+    settled_until = as_of - timedelta(hours=settling_hours)
+    # Whole days only: what a statement says of a day that the window cuts is not said here, and not withdrawn either.
+    settled = Window(_midnight(window.start + DAY - MICROSECOND), _midnight(min(window.end, settled_until)))
     if settled.end <= settled.start:
         return None, _lines(statements, [])
     due = [s for s in statements if s.start >= settled.start and s.end <= settled.end]
@@ -102,6 +105,11 @@ def other_charges(backend: Backend, category: str = "Usage") -> int:
     )
     identity = SeriesIdentity(key=key, backend_id=backend.pk, measured_at=MeasuredAt(backend.measured_at))
     return series_ids([identity], is_demo=backend.is_demo)[identity]
+
+
+def _midnight(moment: datetime) -> datetime:
+    """The start of the UTC day."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _cells(backend: Backend, parts: Sequence[Part]) -> list[PostedCell]:

@@ -63,7 +63,8 @@ def spread(statements: Iterable[CostStatement], used: Sequence[UsedHour]) -> lis
             sums[None, noon, statement.currency, category] += amount
             continue
         for row, part in zip(covered, split(amount, weights), strict=True):
-            if part:
+            # A statement of nothing is one, too: it takes the place of the estimates.
+            if part or not amount:
                 sums[row.series_id, row.hour, statement.currency, category] += part
     return [
         Part(series, hour, currency, amount, category) for (series, hour, currency, category), amount in sums.items()

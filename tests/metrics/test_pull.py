@@ -164,6 +164,26 @@ def test_reading_back_goes_step_by_step_and_ends(provider, source):
     assert [(w.end - w.start).days for w in provider.windows] == [7, 7, 2]
 
 
+def test_reading_back_brings_every_days_statement_and_withdraws_none(provider, source):
+    """Steps of a week from 10:00 on: the days on which one step ends and the next begins are billed as the others."""
+    first = NOW.replace(hour=0, minute=0) - timedelta(days=20)
+    days = [first + timedelta(days=count) for count in range(19)]
+    for day in days:
+        provider.usage(day + timedelta(hours=9), requests=1, input_tokens=100, output_tokens=1)
+        provider.usage(day + timedelta(hours=20), requests=1, input_tokens=100, output_tokens=1)
+        provider.cost(day, "1")
+    pulling.pull(source.pk, clock=at(NOW))
+    for _ in range(2):
+        source.backfill_from, source.backfill_cursor = first, NOW.replace(minute=0)
+        source.save()
+        while pulling.backfill_step(source.pk, clock=at(NOW)):
+            pass
+        billed = UsageHour.objects.exclude(billed_cost=None)
+        assert {row.hour: row.billed_cost for row in billed} == {
+            day + timedelta(hours=hour): Decimal("0.5") for day in days for hour in (9, 20)
+        }
+
+
 def test_cancelled_reading_back_stays_cancelled(provider, source, monkeypatch):
     source.backfill_from, source.backfill_cursor = NOW - timedelta(days=30), NOW.replace(minute=0)
     source.save()

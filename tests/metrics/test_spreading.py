@@ -47,6 +47,11 @@ def test_then_by_tokens_then_by_requests():
     }
 
 
+def test_a_statement_of_zero_takes_the_place_of_the_estimates():
+    used = [_hour(1, 3, estimate="3"), _hour(2, 4, estimate="1")]
+    assert _amounts(spread([_statement("0")], used)) == {1: Decimal(0), 2: Decimal(0)}
+
+
 def test_ten_over_three_ends_at_the_tenth_place_the_first_hour_takes_the_rest():
     used = [_hour(1, hour, requests="1") for hour in (2, 1, 3)]
     parts = {part.hour.hour: part.amount for part in spread([_statement("10")], used)}
