@@ -283,6 +283,15 @@ class CrossCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Something that changed on a local day and explains a figure: a first use, a price, a restatement."""
+
+    kind: Literal["model", "price", "rate_card", "restated"]
+    on: date
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attention:
     """Something that a person should look at. `code` is stable; `url_name` and `url_args` say where to do it."""
 
@@ -356,6 +365,7 @@ __all__ = [
     "MEASURES",
     "Attention",
     "Basis",
+    "Change",
     "CrossCheck",
     "Dimension",
     "Grain",

@@ -11,6 +11,7 @@ from datetime import date
 from metrics import exchange_rates as _rates
 from metrics.figures import (
     Attention,
+    Change,
     CrossCheck,
     Dimension,
     Grain,
@@ -21,6 +22,7 @@ from metrics.figures import (
     UsageRow,
 )
 from metrics.money import Rates
+from metrics.reads import changes as _changes
 from metrics.reads import latency as _latency
 from metrics.reads import rate_cards as _rate_cards
 from metrics.reads import sources as _sources
@@ -95,9 +97,14 @@ def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] 
     return _sources.first_and_last_day(workload_ids)
 
 
+def changes(scope: Scope) -> list[Change]:
+    """What changed, in one query: as `chart_marks`, and what a source has stated anew in the last 14 days."""
+    return _changes.changes(scope)
+
+
 def chart_marks(scope: Scope) -> list[tuple[date, str]]:
     """Days on which a model was first used or an own price or rate card began, with a few words each."""
-    return _sources.chart_marks(scope)
+    return _changes.chart_marks(scope)
 
 
 def exchange_rates(start_on: date, end_on: date) -> Rates:

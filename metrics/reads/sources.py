@@ -231,7 +231,7 @@ def _tokens(scope: Scope, pairs: Sequence[_Pair], *, with_hours: bool) -> Sql:
     return sql.add(" GROUP BY 1, 2")
 
 
-# --- What needs a decision, what marks a chart
+# --- What needs a decision
 
 
 def attention(workload_ids: Sequence[int] | None) -> list[Attention]:
@@ -334,54 +334,6 @@ def _look_alikes(workload_ids: Sequence[int] | None) -> list[Attention]:
         )
         for pair in pairs
     ]
-
-
-def chart_marks(scope: Scope) -> list[tuple[date, str]]:
-    """See metrics.series.chart_marks. One query."""
-    sql = Sql("WITH mine AS (SELECT DISTINCT s.id, s.model, s.backend_id FROM metrics_series s")
-    if scope.workload_ids is not None:
-        sql.add(
-            " JOIN metrics_allocation a ON a.series_id = s.id AND a.workload_id = ANY(%s::bigint[])",
-            rows.literal(scope.workload_ids),
-        )
-    sql.add(" WHERE s.kind = 'usage'")
-    if scope.backend_id is not None:
-        sql.add(" AND s.backend_id = %s", scope.backend_id)
-    if scope.model is not None:
-        sql.add(" AND s.model = %s", scope.model)
-    # Of each model the first hour with usage, whether it lies in the scope or not.
-    sql.add(
-        ") SELECT 'model', m.model, min(h.first), NULL::date FROM mine m, LATERAL ("
-        "SELECT hour AS first FROM metrics_usagehour WHERE series_id = m.id ORDER BY hour LIMIT 1) h "
-        "WHERE m.model <> '' GROUP BY m.model"
-    )
-    window = (scope.start_on, scope.end_on)
-    sql.add(
-        " UNION ALL SELECT 'price', p.model, NULL, p.valid_from_on FROM metrics_ownprice p "
-        "WHERE p.valid_from_on >= %s AND p.valid_from_on < %s AND p.model IN (SELECT model FROM mine) "
-        "AND (p.backend_id IS NULL OR p.backend_id IN (SELECT backend_id FROM mine))",
-        *window,
-    )
-    sql.add(
-        " UNION ALL SELECT 'card', b.name, NULL, c.valid_from_on FROM metrics_ratecard c "
-        "JOIN metrics_backend b ON b.id = c.backend_id WHERE c.valid_from_on >= %s AND c.valid_from_on < %s "
-        "AND c.backend_id IN (SELECT backend_id FROM mine)",
-        *window,
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql.text, sql.params)
-        found = cursor.fetchall()
-    words = {"price": "Price of", "card": "Rate card of"}
-    marks = [(on, f"{words[kind]} {name}") for kind, name, _, on in found if kind in words]
-    firsts = {name: local_day(at, settings.REPORTING_ZONE) for kind, name, at, _ in found if kind == "model"}
-    # The first models of all are no news.
-    earliest = min(firsts.values(), default=None)
-    marks += [
-        (on, f"First use of {name}")
-        for name, on in firsts.items()
-        if on != earliest and scope.start_on <= on < scope.end_on
-    ]
-    return sorted(set(marks))
 
 
 def has_real_usage() -> bool:

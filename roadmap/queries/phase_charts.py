@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 
-from metrics.figures import LatencyRow, Sums, UsageRow, merged, roll_up, whole
+from metrics.figures import Change, LatencyRow, Sums, UsageRow, merged, roll_up, whole
 from metrics.usage import SeriesKind
 from roadmap.charts.efficiency import EfficiencyData, EfficiencyRow, efficiency_chart
 from roadmap.charts.frame import Event, Grain, period_start, periods
@@ -30,7 +30,7 @@ PLAIN_OPERATIONS = {"chat", "text_completion", "generate_content"}
 OUTCOMES = {"go": "go", "conditional": "conditional go", "hold": "hold", "stop": "stop"}
 
 
-def events_of(rows: PhaseRows, marks: Sequence[tuple[date, str]]) -> list[Event]:
+def events_of(rows: PhaseRows, changes: Sequence[Change]) -> list[Event]:
     """What changed: milestones done, gate decisions, typed notes, and the read door's new models and prices."""
     found = [
         Event(item.done_on, item.name, "milestone")
@@ -43,7 +43,8 @@ def events_of(rows: PhaseRows, marks: Sequence[tuple[date, str]]) -> list[Event]
         name = gate.phase.get_kind_display()
         found.append(Event(decision.decided_on, f"{name} gate: {OUTCOMES[decision.outcome]}", "gate"))
     found += [Event(note.on, note.text) for note in rows.notes]
-    found += [Event(on, text, "price" if "price" in text.lower() else "model") for on, text in marks]
+    kinds_of: dict[str, Literal["model", "price"]] = {"model": "model", "price": "price", "rate_card": "price"}
+    found += [Event(change.on, change.text, kinds_of[change.kind]) for change in changes if change.kind in kinds_of]
     return found
 
 

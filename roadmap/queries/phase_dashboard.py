@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,11 +12,11 @@ from django.utils import timezone
 
 from accounts.access import Asker
 from metrics import series
-from metrics.figures import CrossCheck, LatencyRow, SourceFreshness, UsageRow, whole
+from metrics.figures import LatencyRow, UsageRow, whole
 from metrics.windows import local_day
-from roadmap.charts.frame import Grain, grain_for
+from roadmap.charts.frame import grain_for
 from roadmap.kpi import KpiStatus, KpiValue, PhaseFigures
-from roadmap.models import Milestone, Phase
+from roadmap.models import Milestone
 from roadmap.queries import phase_charts, phase_tiles
 from roadmap.queries.dashboard_filters import Filters
 from roadmap.queries.entered import Entered, rates_for
@@ -25,6 +24,7 @@ from roadmap.queries.kpi_values import kpi_values, phase_window
 from roadmap.queries.phase_money import RECENT_DAYS, PhaseMoney, colors_of, phase_money
 from roadmap.queries.phase_rows import PhaseRows, phase_rows
 from roadmap.queries.phase_tiles import Figure
+from roadmap.queries.phase_view import Choice, PhaseDashboard
 from roadmap.queries.readings import Readings, figures_of, pick_latency
 from roadmap.rules import health
 from web import wording
@@ -32,57 +32,6 @@ from web.pieces import Chart, Tile
 
 DAY = timedelta(days=1)
 TILE_DAYS = 28
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A value that a filter offers."""
-
-    value: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseDashboard:
-    """What stands above the plan. `window`: local days [start, end) shown, None before the phase has started.
-
-    `figures` are the four measures with everything that is known about them, `tiles` the same as pieces of the page.
-    """
-
-    rows: PhaseRows
-    filters: Filters
-    now: datetime
-    today: date
-    window: tuple[date, date] | None
-    grain: Grain
-    finding: health.Finding
-    rest: str
-    money: PhaseMoney | None
-    figures: Sequence[Figure]
-    tiles: Sequence[Tile]
-    charts: Sequence[Chart]
-    values: Mapping[int, KpiValue]
-    freshness: Sequence[SourceFreshness]
-    cross_checks: Sequence[CrossCheck]
-    backends: Sequence[Choice]
-    models: Sequence[Choice]
-    not_priced_tokens: int
-    not_priced_requests: int
-    stale_rates: Mapping[str, date]
-
-    @property
-    def phase(self) -> Phase:
-        return self.rows.phase
-
-    @property
-    def last_on(self) -> date | None:
-        """The last day shown."""
-        return self.window[1] - DAY if self.window else None
-
-    @property
-    def window_text(self) -> str:
-        """'1 Apr to 21 Nov 2026'."""
-        return wording.days(self.window[0], self.window[1] - DAY) if self.window else "not started"
 
 
 def phase_dashboard(
@@ -149,6 +98,7 @@ class _Builder:
             freshness=self.freshness,
             today=self.today,
         )
+        self.changes = series.changes(self.reader.scope(*self.shown))
         figures, tiles = self._tiles(money)
         finding, rest = health.lede(self._health_money(money), self._schedule(), self._kpi_states(values))
         usage = whole(self.rows_shown)
@@ -173,6 +123,7 @@ class _Builder:
             not_priced_tokens=int(usage.tokens_without_cost),
             not_priced_requests=int(usage.requests_without_cost),
             stale_rates=usage.stale_rates,
+            restated=[change for change in self.changes if change.kind == "restated"],
         )
 
     def _not_started(self) -> PhaseDashboard:
@@ -201,6 +152,7 @@ class _Builder:
             not_priced_tokens=0,
             not_priced_requests=0,
             stale_rates={},
+            restated=(),
         )
 
     def _choose_source(self, shown_rows: Sequence[UsageRow]) -> None:
@@ -338,7 +290,7 @@ class _Builder:
         return phase_tiles.spend_figure(shown, window=words, trend=trend[::-step][::-1], title=title)
 
     def _charts(self, money: PhaseMoney, figures: Sequence[Figure]) -> list[Chart]:
-        events = phase_charts.events_of(self.rows, series.chart_marks(self.reader.scope(*self.shown)))
+        events = phase_charts.events_of(self.rows, self.changes)
         colors: dict[Any, str] = colors_of(self.freshness)
         targets = phase_tiles.targets_of(self.rows.kpis)
         by_name = {figure.name: figure for figure in figures}
