@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from accounts.access import Asker
 from django.urls import reverse
 from django.utils import timezone
+
+from accounts.access import Asker
 from roadmap.actions.roadmaps import make_roadmap
 
 
