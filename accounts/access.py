@@ -75,6 +75,14 @@ def can_see_backends(asker: Asker) -> bool:
     return asker.user.is_active and asker.user.memberships.filter(role__in=[Role.MANAGER, Role.CONTRIBUTOR]).exists()
 
 
+def can_send_unallocated(asker: Asker) -> bool:
+    """Whose usage may count without a roadmap: admins, and those who contribute to some roadmap; readers send none."""
+    user = asker.user
+    if user.is_admin:
+        return True
+    return user.is_active and user.memberships.filter(role__in=[Role.MANAGER, Role.CONTRIBUTOR]).exists()
+
+
 def can_change_backends(asker: Asker) -> bool:
     """Only admins set a backend's address (architecture.md, outbound HTTP)."""
     return asker.user.is_admin and (asker.token is None or asker.token.workload_id is None)

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 from django.db import transaction
 
-from accounts.access import Asker, can, can_see_backends, visible_workloads
+from accounts.access import Asker, can, can_see_backends, can_send_unallocated, visible_workloads
 from accounts.models import Role, Workload
 from metrics import identity
 from metrics.fold import Place, PlaceKey
@@ -50,11 +50,13 @@ def find_places(asker: Asker, keys: Iterable[PlaceKey]) -> Places:
     places = Places()
     workloads, refused_roadmaps = _workloads(asker, {roadmap for roadmap, _, _ in keys if roadmap is not None})
     own = asker.token.workload if asker.token is not None else None
+    refused_without = _refused_without_roadmap(asker, own) if any(roadmap is None for roadmap, _, _ in keys) else None
     named, refused_backends = _named_backends(asker, {backend for _, _, backend in keys if backend is not None})
     by_provider: dict[str, Backend] = {}
     for key in sorted(keys, key=str):
         roadmap, provider, slug = key
-        problem = refused_roadmaps.get(roadmap or "") or refused_backends.get(slug or "")
+        problem = refused_without if roadmap is None else refused_roadmaps.get(roadmap)
+        problem = problem or refused_backends.get(slug or "")
         if problem is not None:
             places.refused[key] = problem
             continue
@@ -70,6 +72,17 @@ def find_places(asker: Asker, keys: Iterable[PlaceKey]) -> Places:
         if workload is not None:
             places.workloads[workload.pk] = workload
     return places
+
+
+def _refused_without_roadmap(asker: Asker, own: Workload | None) -> tuple[str, str] | None:
+    """A token goes no further than its owner, also where their role was taken away after it was made."""
+    if own is None:
+        if can_send_unallocated(asker):
+            return None
+        return "roadmap_not_allowed", "roadmap: you contribute to no roadmap, so you cannot push usage of none either."
+    if can(asker, Role.CONTRIBUTOR, own):
+        return None
+    return "roadmap_not_allowed", f"roadmap: this token's owner no longer contributes to '{own.slug}'."
 
 
 def _workloads(asker: Asker, slugs: set[str]) -> tuple[dict[str, Workload], dict[str, tuple[str, str]]]:

@@ -228,9 +228,23 @@ def test_an_unbound_token_pushes_where_its_owner_contributes(api, alice, vera, c
     # That another roadmap exists is not told to whom it is not shown.
     assert details[2] == ("unknown_roadmap", "roadmap: there is no 'other'.")
     assert set(Series.objects.values_list("workload__slug", flat=True)) == {"claims", None}
-    refused = api(vera, scopes=["push"]).post(URL, body, content_type="application/json").json()
-    assert refused["accepted"] == 1
-    assert refused["rejected"][0]["code"] == "roadmap_not_allowed"
+    refused = api(vera, scopes=["push"]).post(URL, body, content_type="application/json")
+    assert refused.status_code == 422
+    assert {row["index"]: row["code"] for row in refused.json()["rejected"]} == {
+        0: "roadmap_not_allowed",
+        1: "unknown_roadmap",
+        2: "unknown_roadmap",
+        3: "roadmap_not_allowed",
+    }
+
+
+def test_a_token_ends_with_its_owners_role(push, alice, claims):
+    assert push(record()).status_code == 201
+    alice.memberships.update(role="viewer")
+    assert push(record(output_tokens=7)).json()["rejected"][0]["code"] == "roadmap_not_allowed"
+    alice.memberships.all().delete()
+    assert push(record(output_tokens=8)).status_code == 422
+    assert hours()["requests"] == 1
 
 
 # --- Which backend
