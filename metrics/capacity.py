@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from django.conf import settings
@@ -43,7 +43,7 @@ def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, si
         backends = backends.filter(is_demo=False)
     made = 0
     for backend in backends.order_by("pk"):
-        step = start
+        step = min(start, _stranded_since(backend) or start)
         while step < end:
             window = Window(step, min(step + STEP_OF_WINDOW, end))
             made += _post_window(backend, window, now) is not None
@@ -151,6 +151,23 @@ def idle_series(backend: Backend) -> int:
         # Idle time is nobody's by default: it follows the busy part, or a person gives it away.
         Allocation.objects.filter(series_id=series_id).delete()
     return series_id
+
+
+def _stranded_since(backend: Backend) -> datetime | None:
+    """The first hour whose cost lies on a series that no longer counts: a link made since has to move it."""
+    hours: list[datetime] = []
+    for series in Series.objects.filter(uncounted_from_on__isnull=False, entries__feed__backend=backend).distinct():
+        first = datetime.combine(series.uncounted_from_on, time(), tzinfo=settings.REPORTING_ZONE)  # type: ignore[arg-type]
+        stranded = (
+            series.entries.filter(feed__kind=FeedKind.CAPACITY, feed__backend=backend, hour__gte=first)
+            .values("hour", "currency")
+            .annotate(total=Sum("estimated_cost"))
+            .filter(total__gt=0)
+            .order_by("hour")
+            .values_list("hour", flat=True)
+        )
+        hours += stranded[:1]
+    return min(hours, default=None)
 
 
 def _counts(series: Series, hour: datetime) -> bool:

@@ -217,6 +217,22 @@ def test_behind_a_gateway_the_gateways_series_of_that_model_bear_the_cost(backen
     assert (_cost(own), _cost(other)) == (None, None)
 
 
+def test_a_link_from_long_ago_moves_the_cost_of_its_hours(backend, make_series):
+    gateway = Backend.objects.create(slug="gw", name="Gateway", connector="x", measured_at="gateway", provider="vllm")
+    _card(backend, valid_from_on=date(2026, 10, 1))
+    own, front = make_series("llama"), make_series("llama", on=gateway, measured_at="gateway")
+    hour = datetime(2026, 10, 5, 9, tzinfo=UTC)
+    for series_id in (own, front):
+        _post(series_id, hour, requests=1, output_tokens=100)
+    post_capacity(NOW, since=datetime(2026, 10, 1, tzinfo=UTC))
+    assert (_cost(own, hour), _cost(front, hour)) == (Decimal(5), None)
+    backend.behind, backend.behind_from_on = gateway, date(2026, 10, 1)
+    backend.save()
+    recount([backend.pk])
+    post_capacity(NOW + timedelta(minutes=5))
+    assert (_cost(own, hour), _cost(front, hour)) == (Decimal(0), Decimal(5))
+
+
 def test_what_nobody_in_front_reported_stays_in_the_total(backend, make_series):
     gateway = Backend.objects.create(slug="gw", name="Gateway", connector="x", measured_at="gateway", provider="vllm")
     backend.behind, backend.behind_from_on = gateway, date(2026, 11, 22)
