@@ -190,12 +190,16 @@ def mark_layers(marks: Sequence[tuple[str, Event]], *, apart_days: float) -> lis
                 "strokeWidth": 1,
                 "opacity": 1,
             },
-            "encoding": {"x": x, "y": {"value": MARKS_Y}, "tooltip": tooltip},
+            "encoding": {"x": {**x, "field": "box"}, "y": {"value": MARKS_Y}, "tooltip": tooltip},
         },
         {
             "data": {"values": values},
             "mark": {"type": "text", "style": "event", "baseline": "middle", "tooltip": None},
-            "encoding": {"x": x, "y": {"value": MARKS_Y + 0.5}, "text": {"field": "letter", "type": "nominal"}},
+            "encoding": {
+                "x": {**x, "field": "box"},
+                "y": {"value": MARKS_Y + 0.5},
+                "text": {"field": "letter", "type": "nominal"},
+            },
         },
     ]
 

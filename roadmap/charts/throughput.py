@@ -36,7 +36,8 @@ def title_of(data: ThroughputData) -> str:
     known = [(on, value) for on, value, _ in points if value is not None]
     if not known:
         return "Throughput is not measured"
-    (first_on, first), (_, last) = known[0], known[-1]
+    # Traffic seldom begins with a period: the first whole one is what later ones are held against.
+    (first_on, first), (_, last) = known[1 if len(known) > 3 else 0], known[-1]
     if len(known) < 2 or not first:
         return f"{wording.number(last)} {data.what.lower()} a second"
     ratio = last / first
