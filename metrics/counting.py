@@ -168,7 +168,7 @@ def _speaking_for(backend: Backend, series: Iterable[Series]) -> list[Series]:
     """Without pushes that only name a backend which is pulled: some application's, they are not what it reports."""
     if backend.connector == PUSH_ONLY:
         return list(series)
-    return [one for one in series if not one.is_pushed or one.measured_at == backend.measured_at]
+    return [one for one in series if not one.is_pushed]
 
 
 def _first(series: Iterable[Series], first_days: dict[int, date]) -> date | None:

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from django.db import transaction
 
 from accounts.access import Asker, can, can_see_backends, can_send_unallocated, visible_workloads
-from accounts.models import Role, Workload
+from accounts.models import Role, Token, Workload
 from metrics import identity
 from metrics.fold import Place, PlaceKey
-from metrics.models import Backend
+from metrics.models import Allocation, Backend
 from metrics.usage import MeasuredAt
 
 PUSH_ONLY = "push_only"
@@ -72,6 +72,20 @@ def find_places(asker: Asker, keys: Iterable[PlaceKey]) -> Places:
         if workload is not None:
             places.workloads[workload.pk] = workload
     return places
+
+
+def may_go_through(asker: Asker, token: Token, backend: Backend) -> bool:
+    """Whether a token's pushes may be linked with this backend.
+
+    What an application measures gives way to the backend's own figures. What a gateway or server measures can take
+    their place, so that its sender has to see them: admins, and those whose roadmaps it serves.
+    """
+    if token.measured_at == MeasuredAt.APPLICATION or asker.user.is_admin:
+        return True
+    mine = visible_workloads(asker).values("pk")
+    if backend.default_workload_id is not None and mine.filter(pk=backend.default_workload_id).exists():
+        return True
+    return Allocation.objects.filter(series__backend=backend, workload__in=mine).exists()
 
 
 def _refused_without_roadmap(asker: Asker, own: Workload | None) -> tuple[str, str] | None:

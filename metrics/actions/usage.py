@@ -25,7 +25,7 @@ from metrics.identity import SeriesGone, SeriesIdentity
 from metrics.models import Backend, PushProblem, Receipt
 from metrics.new_series import within_allowance
 from metrics.push_keys import PushKey, drop_repeats, release
-from metrics.push_places import Places, find_places
+from metrics.push_places import Places, find_places, may_go_through
 from metrics.usage import FeedKind, MeasuredAt
 
 # A receipt lists so many rejections and counts them all.
@@ -110,6 +110,11 @@ def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
     repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if receipt_id is not None else 0
     # `through` names a backend or gateway; one that is gone links nothing.
     through = Backend.objects.filter(slug=token.through).first() if token.through else None
+    if through is not None and not may_go_through(asker, token, through):
+        batch.warn(
+            "through_not_allowed", f"'{through.slug}' serves no roadmap of yours: not linked.", len(batch.records)
+        )
+        through = None
     folded = fold(
         batch,
         places.found,

@@ -11,9 +11,11 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from metrics import demo
+from metrics import demo, ledger
 from metrics.api import usage as usage_view
-from metrics.models import Backend, IdempotencyKey, LedgerEntry, Receipt, RecordId, Series, UsageHour
+from metrics.ledger import PostedCell
+from metrics.models import Allocation, Backend, IdempotencyKey, LedgerEntry, Receipt, RecordId, Series, UsageHour
+from metrics.usage import FeedKind
 from tests.contracts.bad_records import BAD
 
 URL = "/api/v1/usage"
@@ -282,6 +284,22 @@ def test_what_it_goes_through_is_kept_with_the_series(api, alice, claims):
     client = api(alice, scopes=["push"], workload=claims, through="litellm", measured_at="application")
     client.post(URL, json.dumps({"records": [record()]}), content_type="application/json")
     assert Series.objects.get().through == gateway
+
+
+def test_an_outsiders_push_takes_no_backends_figures_away(api, oscar, other, backend, make_series, claims):
+    own = make_series("llama")
+    ledger.post(
+        Receipt(kind="usage", backend=backend),
+        ledger.feed(FeedKind.USAGE, backend),
+        [PostedCell(own, timezone.now().replace(minute=0, second=0, microsecond=0), {"requests": 5})],
+    )
+    client = api(oscar, scopes=["push"], workload=other, through=backend.slug, measured_at="gateway")
+    answer = client.post(URL, json.dumps({"records": [record()]}), content_type="application/json").json()
+    assert [row["code"] for row in answer["warnings"]] == ["through_not_allowed"]
+    assert Series.objects.get(pk=own).uncounted_from_on is None
+    Allocation.objects.create(series_id=own, workload=other, share_ratio=1, valid_from_on="2000-01-01")
+    client.post(URL, json.dumps({"records": [record(model="llama")]}), content_type="application/json")
+    assert Series.objects.get(pk=own).uncounted_from_on is not None
 
 
 # --- Repeats
