@@ -189,6 +189,12 @@ SPECTACULAR_SETTINGS = {
         "RiskStateEnum": "roadmap.models.steering.Risk.State",
         "ReportStateEnum": "roadmap.models.report.Report.State",
         "UpdateStatusEnum": "roadmap.models.steering.Update.Status",
+        "DirectionEnum": "roadmap.models.kpi.Kpi.Direction",
+        "GateOutcomeEnum": "roadmap.models.gate.GateDecision.Outcome",
+        "PullOutcomeEnum": "metrics.models.backend.Pull.Outcome",
+        "RateCardKindEnum": "metrics.models.prices.RateCard.Kind",
+        "TokenMeasuredAtEnum": "accounts.models.token.Token.MeasuredAt",
+        "BackendMeasuredAtEnum": "metrics.api.backends.PLACES",
     },
 }
 
