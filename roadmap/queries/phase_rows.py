@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
@@ -24,7 +25,10 @@ from roadmap.models import (
     Roadmap,
     Update,
 )
-from roadmap.queries.together import link, read_together
+from roadmap.queries.together import Prepared, link, prepare
+
+# Stand-ins in the prepared statement; no row has such an id, no phase such a kind.
+ROADMAP, PHASE, KIND = -1_000_000_001, -1_000_000_002, "stand-in"
 
 PEOPLE = {
     "phases": ("owner", "budget_owner", "growth_set_by"),
@@ -89,24 +93,7 @@ def phase_rows(
         roadmap = visible_roadmap(asker, **lookup)
     except Roadmap.DoesNotExist as error:
         raise Phase.DoesNotExist from error
-    phases = Phase.objects.filter(roadmap=roadmap)
-    wanted = phases.filter(kind=kind) if phase_id is None else phases.filter(pk=phase_id)
-    rows = read_together(
-        {
-            "phases": phases.order_by("position"),
-            "gates": Gate.objects.filter(phase__in=phases),
-            "decisions": GateDecision.objects.filter(gate__phase__in=phases).defer("evidence"),
-            "criteria": GateCriterion.objects.filter(gate__phase__in=wanted),
-            "kpis": Kpi.objects.filter(phase__in=wanted),
-            "readings": Reading.objects.filter(kpi__phase__in=wanted).order_by("at"),
-            "milestones": Milestone.objects.filter(phase__in=wanted),
-            "checklist": ChecklistItem.objects.filter(phase__in=wanted),
-            "costs": CostEntry.objects.filter(roadmap=roadmap),
-            "notes": Annotation.objects.filter(phase__in=wanted),
-            "updates": Update.objects.filter(roadmap=roadmap)[:1],
-            "people": _people(roadmap, phases, wanted),
-        }
-    )
+    rows = _prepared(by_id=phase_id is not None).read({ROADMAP: roadmap.pk, KIND: kind, PHASE: phase_id})
     phase = next((item for item in rows["phases"] if item.pk == phase_id or item.kind == kind), None)
     if phase is None:
         raise Phase.DoesNotExist
@@ -129,7 +116,31 @@ def phase_rows(
     )
 
 
-def _people(roadmap: Roadmap, phases: Any, wanted: Any) -> Any:
+@cache
+def _prepared(*, by_id: bool) -> Prepared:
+    """The rows of the roadmap and the phase that the stand-ins stand for."""
+    phases = Phase.objects.filter(roadmap_id=ROADMAP)
+    wanted = phases.filter(pk=PHASE) if by_id else phases.filter(kind=KIND)
+    updates = Update.objects.filter(roadmap_id=ROADMAP)
+    return prepare(
+        {
+            "phases": phases.order_by("position"),
+            "gates": Gate.objects.filter(phase__in=phases),
+            "decisions": GateDecision.objects.filter(gate__phase__in=phases).defer("evidence"),
+            "criteria": GateCriterion.objects.filter(gate__phase__in=wanted),
+            "kpis": Kpi.objects.filter(phase__in=wanted),
+            "readings": Reading.objects.filter(kpi__phase__in=wanted).order_by("at"),
+            "milestones": Milestone.objects.filter(phase__in=wanted),
+            "checklist": ChecklistItem.objects.filter(phase__in=wanted),
+            "costs": CostEntry.objects.filter(roadmap_id=ROADMAP),
+            "notes": Annotation.objects.filter(phase__in=wanted),
+            "updates": updates[:1],
+            "people": _people(phases, wanted, updates),
+        }
+    )
+
+
+def _people(phases: Any, wanted: Any, updates: Any) -> Any:
     """Everybody who is named on the page."""
     ids = [
         phases.values("owner_id"),
@@ -140,7 +151,7 @@ def _people(roadmap: Roadmap, phases: Any, wanted: Any) -> Any:
         Milestone.objects.filter(phase__in=wanted).order_by().values("owner_id"),
         ChecklistItem.objects.filter(phase__in=wanted).order_by().values("done_by_id"),
         Annotation.objects.filter(phase__in=wanted).order_by().values("author_id"),
-        Update.objects.filter(roadmap=roadmap).order_by().values("author_id"),
+        updates.order_by().values("author_id"),
     ]
     named = ids[0].order_by().union(*[found.order_by() for found in ids[1:]])
     return User.objects.defer("password").filter(pk__in=named)

@@ -27,7 +27,7 @@ PERCENTS = (50, 95, 99)
 PLACES = ("gateway", "server", "application")
 DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "operation", "kind", "hardware")
 DAY_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "kind", "hardware")
-TOTAL_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "kind")
+TOTAL_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "kind")
 
 
 def window_seconds(start_on: date, end_on: date, now: datetime) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,23 +15,44 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 
 
-def read_together(querysets: Mapping[str, QuerySet[Any]]) -> dict[str, list[Any]]:
-    """The rows of each queryset, in its order, by its name. Querysets without select_related, annotations and slices
-    of relations; deferred fields stay deferred."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Querysets as one statement. Building the SQL of a dozen querysets takes longer than the database takes to
+    answer, so a page builds it once, over stand-ins, and gives the values with each reading."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+    models: Mapping[str, type[Model]]
+
+    def read(self, values: Mapping[Any, Any] | None = None) -> dict[str, list[Any]]:
+        """The rows by name. `values`: what each stand-in among the parameters stands for."""
+        given = values or {}
+        bound = [given.get(parameter, parameter) for parameter in self.parameters]
+        with connection.cursor() as cursor:
+            # The SQL is Django's own, with its parameters apart; nothing of a request is in the text.
+            cursor.execute(self.sql, bound)
+            row = cursor.fetchone()
+        return {
+            name: _instances(model, json.loads(text, parse_float=Decimal))
+            for (name, model), text in zip(self.models.items(), row, strict=True)
+        }
+
+
+def prepare(querysets: Mapping[str, QuerySet[Any]]) -> Prepared:
+    """The querysets as one statement. They have no select_related; deferred fields stay deferred."""
     columns: list[str] = []
     parameters: list[Any] = []
     for queryset in querysets.values():
         sql, bound = queryset.query.sql_with_params()
         columns.append(f"(SELECT coalesce(json_agg(found), '[]'::json)::text FROM ({sql}) found)")  # noqa: S608
         parameters += bound
-    with connection.cursor() as cursor:
-        # The SQL is Django's own, with its parameters apart; nothing of a request is in the text.
-        cursor.execute("SELECT " + ", ".join(columns), parameters)
-        row = cursor.fetchone()
-    return {
-        name: _instances(queryset.model, json.loads(text, parse_float=Decimal))
-        for (name, queryset), text in zip(querysets.items(), row, strict=True)
-    }
+    models = {name: queryset.model for name, queryset in querysets.items()}
+    return Prepared("SELECT " + ", ".join(columns), tuple(parameters), models)
+
+
+def read_together(querysets: Mapping[str, QuerySet[Any]]) -> dict[str, list[Any]]:
+    """The rows of each queryset, in its order, by its name."""
+    return prepare(querysets).read()
 
 
 def _instances(model: type[Model], rows: Iterable[Mapping[str, Any]]) -> list[Model]:

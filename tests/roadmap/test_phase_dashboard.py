@@ -241,6 +241,7 @@ def test_filters_narrow_every_figure_and_take_the_budget_away(alice, poc, a_mont
     assert spent(backend="api-1")[0] == 281
     week = {"from": (today - 7 * DAY).isoformat(), "to": (today - DAY).isoformat()}
     assert spent(**week) == (71, None)
+    assert spent(**week, model="m1", backend="api-1") == (70, None)
 
 
 def test_the_whole_window_is_no_filter(alice, poc, a_month, asker, today):
