@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 SETTLED_AFTER = 60.0
 LOG_LIMIT = 20_000_000
+LOGS_LOOKED_AT_EVERY = 60.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -124,9 +126,21 @@ class Supervisor:
 
     def run(self, *, every: float = 0.5) -> None:
         """Keeps the programs running until an exception (KeyboardInterrupt) ends it."""
+        looked_at = time.monotonic()
         while True:
             self.restart_dead()
+            if time.monotonic() - looked_at > LOGS_LOOKED_AT_EVERY:
+                looked_at = time.monotonic()
+                self.put_long_logs_aside()
             time.sleep(every)
+
+    def put_long_logs_aside(self) -> None:
+        """Copies each log past LOG_LIMIT to `<name>.old.log` and empties it; its program goes on appending."""
+        for child in self._children.values():
+            log = child.program.log
+            if log.is_file() and log.stat().st_size > LOG_LIMIT:
+                shutil.copyfile(log, log.with_suffix(".old.log"))
+                os.truncate(log, 0)
 
     def stop(self, *names: str) -> None:
         """Stops the named programs, or all, each after those started later, and waits for them."""
@@ -137,8 +151,6 @@ class Supervisor:
 
     def _spawn(self, program: Program) -> "subprocess.Popen[bytes]":
         program.log.parent.mkdir(parents=True, exist_ok=True)
-        if program.log.exists() and program.log.stat().st_size > LOG_LIMIT:
-            program.log.replace(program.log.with_suffix(".old.log"))
         environment = {**os.environ, **program.environment, MARK: str(self.run_folder)}
         user = {"user": program.user, "group": program.user, "extra_groups": []} if program.user is not None else {}
         with program.log.open("ab") as log:

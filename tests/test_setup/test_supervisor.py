@@ -100,13 +100,21 @@ def test_it_says_when_something_is_not_ready_in_time(var):
     supervisor.stop()
 
 
-def test_a_large_log_is_put_aside(var):
-    (var / "wordy.log").write_bytes(b"x" * 20_000_001)
+def test_a_long_log_is_put_aside_while_its_program_goes_on(var, monkeypatch):
+    monkeypatch.setattr("config.supervisor.LOG_LIMIT", 1000)
+    code = (
+        "import time\nprint('x' * 2000, flush=True)\nwhile True:\n    time.sleep(0.1)\n    print('after', flush=True)"
+    )
     supervisor = Supervisor(var / "run")
-    supervisor.start(program(var, "wordy"))
+    log, old = var / "wordy.log", var / "wordy.old.log"
+    supervisor.start(program(var, "wordy", code, is_ready=lambda: log.stat().st_size > 2000))
+    supervisor.wait_until_ready("wordy")
+    supervisor.put_long_logs_aside()
+    wait_for(lambda: log.read_text().startswith("after"))
+    supervisor.put_long_logs_aside()
     supervisor.stop()
-    assert (var / "wordy.old.log").stat().st_size == 20_000_001
-    assert (var / "wordy.log").stat().st_size == 0
+    assert old.read_text().startswith("x" * 2000)
+    assert log.stat().st_size < 1000
 
 
 # A supervisor in a process of its own, which starts a child, prints its number and is killed.
