@@ -18,12 +18,14 @@ from accounts.access import Asker
 from metrics import histogram, hours, posting, rows
 from metrics.errors import RuleViolation
 from metrics.identity import SeriesGone, SeriesIdentity, caches, series_ids
-from metrics.models import Backend, Feed, Receipt, StatedWindow
+from metrics.models import Backend, Feed, Receipt, Restatement, StatedWindow
 from metrics.posting import Batch, PostedCell, bounds_id
 from metrics.rows import ADDITIVE_MEASURES
 from metrics.usage import COUNT_MEASURES, FeedKind
 from metrics.windows import Window
 
+# An hour that is stated again within these days is settling, not corrected.
+RESTATED_AFTER = timedelta(days=3)
 REVERSIBLE_FOR = timedelta(days=35)
 # No answer of a source is under way for longer than this.
 STATED_KEPT_FOR = timedelta(days=7)
@@ -102,6 +104,7 @@ def post_statement(
         receipt.window_end = receipt.window_end or window.end
         _save(receipt)
         posting.write(receipt, feed, difference)
+        Restatement.objects.bulk_create(_restatements(receipt, difference, held, as_of))
     return receipt
 
 
@@ -184,6 +187,22 @@ def _held(feed: Feed, window: Window) -> Batch:
             if counts:
                 held.histograms[(series, hour, currency), measure, bounds] = counts
     return held
+
+
+def _restatements(receipt: Receipt, difference: Batch, held: Batch, as_of: datetime) -> list[Restatement]:
+    """Per series what differs in hours that the feed had stated already and that have settled since."""
+    known = {(series, hour) for series, hour, _ in held.sums}
+    found: dict[int, Restatement] = {}
+    for (series, hour, currency), changes in difference.sums.items():
+        if (series, hour) not in known or hour >= as_of - RESTATED_AFTER:
+            continue
+        row = found.setdefault(series, Restatement(receipt=receipt, series_id=series, first_hour=hour, last_hour=hour))
+        row.first_hour, row.last_hour = min(row.first_hour, hour), max(row.last_hour, hour)
+        money = changes.get("billed_cost", changes.get("estimated_cost"))
+        if money is not None:
+            row.amount, row.currency = (row.amount or Decimal(0)) + money, currency
+    # Money that only moved from hour to hour within a series was not corrected.
+    return [row for row in found.values() if row.amount is None or row.amount]
 
 
 def _difference(stated: Batch, held: Batch) -> Batch:

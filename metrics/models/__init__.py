@@ -2,7 +2,15 @@
 
 from metrics.models.backend import Backend, Pull
 from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, StaleDay, UsageDay
-from metrics.models.ledger import Feed, HistogramBounds, LedgerEntry, LedgerHistogram, Receipt, StatedWindow
+from metrics.models.ledger import (
+    Feed,
+    HistogramBounds,
+    LedgerEntry,
+    LedgerHistogram,
+    Receipt,
+    Restatement,
+    StatedWindow,
+)
 from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
 from metrics.models.push import CounterState, IdempotencyKey, PushProblem, RecordId, SeriesAllowance
 from metrics.models.series import Allocation, LookAlike, Series
@@ -28,6 +36,7 @@ __all__ = [
     "PushProblem",
     "RateCard",
     "Receipt",
+    "Restatement",
     "RecordId",
     "Series",
     "SeriesAllowance",

@@ -88,6 +88,21 @@ class LedgerEntry(AdditiveMeasures):
         return f"{self.series_id} {self.hour:%Y-%m-%d %H}:00 of receipt {self.receipt_id}"
 
 
+class Restatement(models.Model):
+    """What a receipt corrected of one series in hours that its source had stated days before; for those who explain."""
+
+    receipt = models.ForeignKey(Receipt, on_delete=models.CASCADE, related_name="restatements")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    first_hour = models.DateTimeField()
+    last_hour = models.DateTimeField()
+    # None where only counts were corrected.
+    amount = models.DecimalField(max_digits=30, decimal_places=10, null=True)
+    currency = models.CharField(max_length=3, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.series_id} from {self.first_hour:%Y-%m-%d %H}:00 by receipt {self.receipt_id}"
+
+
 class HistogramBounds(models.Model):
     """Foreign bucket bounds in milliseconds, kept so that a percentile can be printed as the bucket it fell in."""
 

@@ -56,17 +56,13 @@ def changes(scope: Scope) -> list[Change]:
         "AND c.backend_id IN (SELECT backend_id FROM mine)",
         *window,
     )
-    # A restatement: an entry of a pull for an hour that the same feed had stated days before.
     sql.add(
-        " UNION ALL SELECT 'restated', b.name, min(e.hour), (r.created_at AT TIME ZONE %s)::date, max(e.hour), "
-        "sum(coalesce(e.billed_cost, e.estimated_cost)), max(e.currency) FROM metrics_receipt r "
-        "JOIN metrics_ledgerentry e ON e.receipt_id = r.id JOIN mine m ON m.id = e.series_id "
+        " UNION ALL SELECT 'restated', b.name, min(e.first_hour), (r.created_at AT TIME ZONE %s)::date, "
+        "max(e.last_hour), sum(e.amount), max(e.currency) FROM metrics_receipt r "
+        "JOIN metrics_restatement e ON e.receipt_id = r.id JOIN mine m ON m.id = e.series_id "
         "JOIN metrics_backend b ON b.id = m.backend_id "
-        "WHERE r.kind IN ('usage', 'statement') AND NOT r.is_void AND r.created_at > %s "
-        "AND e.hour < r.created_at - interval '3 days' AND e.hour >= %s::timestamp AT TIME ZONE %s "
-        "AND e.hour < %s::timestamp AT TIME ZONE %s AND EXISTS (SELECT 1 FROM metrics_ledgerentry p "
-        "WHERE p.feed_id = e.feed_id AND p.series_id = e.series_id AND p.hour = e.hour AND p.receipt_id < r.id) "
-        "GROUP BY r.id, b.name",
+        "WHERE NOT r.is_void AND r.created_at > %s AND e.last_hour >= %s::timestamp AT TIME ZONE %s "
+        "AND e.first_hour < %s::timestamp AT TIME ZONE %s GROUP BY r.id, b.name",
         zone_name(),
         timezone.now() - RESTATED_WITHIN,
         scope.start_on,
