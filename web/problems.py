@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -35,6 +35,8 @@ TITLES = {
 }
 # How long a client waits when the database does not answer; a restart takes less.
 RETRY_AFTER_SECONDS = 5
+STORAGE_DOWN = (OperationalError, InterfaceError)
+STORAGE_DOWN_DETAIL = "The database does not answer. Send the same again."
 
 
 def problem(
@@ -83,10 +85,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         response = _from_api_exception(exc)
     elif _is_violation(exc):
         response = _from_violation(exc)
-    elif isinstance(exc, OperationalError):
+    elif isinstance(exc, STORAGE_DOWN):
         logger.error("The database does not answer: %s", exc)
         response = _respond(
-            problem(503, "storage_down", "The database does not answer. Send the same again."),
+            problem(503, "storage_down", STORAGE_DOWN_DETAIL),
             {"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
     else:

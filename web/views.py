@@ -1,11 +1,13 @@
 """Pages of errors, in words: what happened, and what to do next. Under /api/ they are problem documents."""
 
+import sys
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
 from django.views.decorators.csrf import requires_csrf_token
 
-from web.problems import is_api, problem_response
+from web.problems import RETRY_AFTER_SECONDS, STORAGE_DOWN, STORAGE_DOWN_DETAIL, is_api, problem_response
 
 
 @requires_csrf_token
@@ -34,10 +36,19 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @requires_csrf_token
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, drawn without the database, since that may be what failed."""
+    """500, drawn without the database, since that may be what failed: then 503, which says when to come back."""
+    if isinstance(sys.exc_info()[1], STORAGE_DOWN):
+        return _storage_down(request)
     if is_api(request):
         return problem_response(500, "server_error", "Something went wrong here. It was written to the log.")
     return HttpResponse(loader.get_template("500.html").render(), status=500)
+
+
+def _storage_down(request: HttpRequest) -> HttpResponse:
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if is_api(request):
+        return problem_response(503, "storage_down", STORAGE_DOWN_DETAIL, headers=headers)
+    return HttpResponse(loader.get_template("503.html").render(), status=503, headers=headers)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

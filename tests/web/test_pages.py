@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from django.template import Context, Template
 
 from accounts.models import Workload
@@ -72,6 +73,20 @@ def test_the_page_of_a_failure_needs_no_database(rf):
     answer = server_error(rf.get("/"))
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.content.decode()
+
+
+def test_a_database_that_does_not_answer_is_a_503_that_says_when_to_come_back(sign_in, vera, monkeypatch):
+    client = sign_in(vera)
+    client.raise_request_exception = False
+
+    def lost(*args, **kwargs):
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", lost)
+    for address in ("/", "/tokens/", "/api/v1/tokens/"):
+        answer = client.get(address)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "The database does not answer" in answer.content.decode()
 
 
 def test_text_of_people_is_escaped():
