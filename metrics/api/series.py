@@ -113,7 +113,7 @@ class SeriesListView(SeriesOf):
     def get(self, request: Request) -> Response:
         rows = self.series()
         if slug := request.query_params.get("backend"):
-            rows = rows.filter(backend__slug=slug)
+            rows = rows.none() if "\0" in slug else rows.filter(backend__slug=slug)
         return self.page(rows, SeriesOut)
 
 

@@ -54,9 +54,11 @@ def make_push_token(request: HttpRequest) -> HttpResponse:
     """Makes a token and shows it in the answer to this request, and never again."""
     asker = _sender(request)
     workload = _chosen(asker, request.POST.get("roadmap", ""))
-    name = request.POST.get("name", "").strip()[:100] or (f"Push to {workload.name}"[:100] if workload else "Push")
+    name = request.POST.get("name", "").replace("\0", "").strip()[:100] or (
+        f"Push to {workload.name}"[:100] if workload else "Push"
+    )
     try:
-        token, text = issue_token(asker, name=name, scopes=["push"], workload=workload)
+        token, text = issue_token(asker, name=name[:100], scopes=["push"], workload=workload)
     except AccessViolation as violation:
         raise PermissionDenied(violation.message) from violation
     return _page(request, workload=workload, made=token, text=text)
@@ -141,7 +143,7 @@ def _chosen(asker: Asker, slug: str) -> Workload | None:
     if not slug:
         workloads = _workloads(asker)
         return workloads[0] if workloads else None
-    workload = visible_workloads(asker).filter(slug=slug).first()
+    workload = None if "\0" in slug else visible_workloads(asker).filter(slug=slug).first()
     if workload is None:
         raise Http404
     if not can(asker, Role.CONTRIBUTOR, workload):

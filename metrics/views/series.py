@@ -120,7 +120,7 @@ def _through_form(series: Series) -> ThroughForm | None:
 def _back(request: HttpRequest) -> str:
     """The page it was decided on, where that is one of ours."""
     slug = request.POST.get("backend", "")
-    if slug and visible_backends(asker_of(request)).filter(slug=slug).exists():
+    if slug and "\0" not in slug and visible_backends(asker_of(request)).filter(slug=slug).exists():
         return reverse("backend", args=[slug])
     return "/" if request.POST.get("from") == "portfolio" else reverse("backends")
 

@@ -95,6 +95,8 @@ class MilestoneList(MilestoneView, ListView):
     def get_queryset(self) -> QuerySet[Any]:
         rows = super().get_queryset()
         key = self.request.query_params.get("outside_key") if self.request else None
+        if key and "\0" in key:
+            return rows.none()
         return rows.filter(outside_key=key) if key else rows
 
     def post(self, request: Request) -> Response:

@@ -99,9 +99,10 @@ class PlanView(GenericAPIView[Any]):
         rows = manager.filter(**{f"{prefix}workload__in": visible_workloads(self.asker)})
         related = [f"{prefix}workload", *self.related]
         if slug := self.request.query_params.get("roadmap"):
-            rows = rows.filter(**{f"{prefix}workload__slug": slug})
+            # The database cannot hold U+0000, and so cannot look for it.
+            rows = rows.none() if "\0" in slug else rows.filter(**{f"{prefix}workload__slug": slug})
         if phase := self.request.query_params.get("phase"):
-            if not phase.isdigit():
+            if not phase.isdecimal():
                 raise RuleViolation("invalid", "Give the id of a phase.", "phase")
             rows = rows.filter(**{self.phase_path: int(phase)}) if self.phase_path else rows
         return rows.select_related(*related)

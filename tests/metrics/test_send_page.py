@@ -144,3 +144,12 @@ def test_the_page_costs_the_same_however_many_receipts(sign_in, alice, push, dja
         push(record(units=number))
     with django_assert_max_num_queries(22):
         browser.get("/send/")
+
+
+@pytest.mark.parametrize("address", ["/send/", "/send/received/", "/api/v1/series/?backend=%00"])
+def test_a_character_that_the_database_cannot_hold_is_no_failure(address, sign_in, adam):
+    answer = sign_in(adam).get(address if "?" in address else f"{address}?roadmap=%00")
+    assert answer.status_code in (200, 404)
+    made = sign_in(adam).post("/send/token/", {"name": "a\0b"})
+    assert made.status_code == 200
+    assert Token.objects.get(name="ab")
