@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from metrics import rows
@@ -18,7 +19,7 @@ from metrics.connectors import connector_for
 from metrics.counting import model_name
 from metrics.errors import RuleViolation
 from metrics.figures import Attention, CrossCheck, Scope, SourceFreshness
-from metrics.models import Backend, LookAlike, Series
+from metrics.models import Allocation, Backend, LookAlike, Series
 from metrics.reads.door import ALLOCATIONS, Sql, read
 from metrics.reads.usage import day_rows, usage
 from metrics.usage import SeriesKind
@@ -126,15 +127,20 @@ class _Pair:
 
 def cross_checks(scope: Scope) -> list[CrossCheck]:
     """See metrics.series.cross_checks."""
-    uncounted = Series.objects.filter(kind=SeriesKind.USAGE, uncounted_from_on__lt=scope.end_on).order_by("pk")
+    found = Series.objects.filter(kind=SeriesKind.USAGE).select_related("backend", "through").order_by("pk")
     if scope.workload_ids is not None:
-        uncounted = uncounted.filter(allocations__workload_id__in=scope.workload_ids).distinct()
-    if not scope.include_demo:
-        uncounted = uncounted.filter(is_demo=False)
-    others = list(uncounted.select_related("backend__behind", "through__behind"))
-    if not others:
-        return []
-    pairs = _pairs(scope, others)
+        allocations = Allocation.objects.filter(series=OuterRef("pk"), workload__in=scope.workload_ids)
+        found = found.annotate(is_mine=Exists(allocations))
+    every = list(found)
+    others = [
+        one
+        for one in every
+        if getattr(one, "is_mine", True)
+        and one.uncounted_from_on is not None
+        and one.uncounted_from_on < scope.end_on
+        and (scope.include_demo or not one.is_demo)
+    ]
+    pairs = _pairs(scope, others, every)
     if not pairs:
         return []
     tokens: dict[tuple[int, bool], int | Decimal] = defaultdict(int)
@@ -152,9 +158,9 @@ def cross_checks(scope: Scope) -> list[CrossCheck]:
     return checks
 
 
-def _pairs(scope: Scope, others: Iterable[Series]) -> list[_Pair]:
+def _pairs(scope: Scope, others: Iterable[Series], every: Iterable[Series]) -> list[_Pair]:
     by_place: dict[tuple[str, int], list[Series]] = defaultdict(list)
-    for series in Series.objects.filter(kind=SeriesKind.USAGE).select_related("backend").order_by("pk"):
+    for series in every:
         if series.through_id is None:
             by_place["own", series.backend_id].append(series)
         else:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.utils import timezone
 
+from metrics.usage import HISTOGRAM_MEASURES
 from metrics.windows import local_day
 from roadmap.kpi import KpiValue, combine_readings, no_data, value_of_readings
 from roadmap.kpis import BY_NAME
@@ -42,6 +43,16 @@ def kpi_window(kpi: Kpi, phase: Phase, today: date) -> tuple[date, date] | None:
     if end_on > today and kpi.source == Kpi.Source.COMPUTED and end_on - DAY > start_on:
         last = end_on - DAY
     return max(start_on, last - DAY * kpi.window_days), last
+
+
+def latency_needed(kpis: Iterable[Kpi]) -> tuple[str, ...]:
+    """The latency measures that a page with these KPIs needs: duration, and what a KPI is computed from."""
+    asked = [kpi.measure for kpi in kpis if kpi.source == Kpi.Source.COMPUTED]
+    return tuple(
+        measure
+        for measure in HISTOGRAM_MEASURES
+        if measure == "duration" or any(name.startswith(measure) for name in asked)
+    )
 
 
 def kpi_values(

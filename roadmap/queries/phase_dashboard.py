@@ -20,7 +20,7 @@ from roadmap.models import Milestone
 from roadmap.queries import phase_charts, phase_tiles
 from roadmap.queries.dashboard_filters import Filters
 from roadmap.queries.entered import Entered, rates_for
-from roadmap.queries.kpi_values import kpi_values, phase_window
+from roadmap.queries.kpi_values import kpi_values, latency_needed, phase_window
 from roadmap.queries.phase_money import RECENT_DAYS, PhaseMoney, colors_of, phase_money
 from roadmap.queries.phase_rows import PhaseRows, phase_rows
 from roadmap.queries.phase_tiles import Figure
@@ -58,7 +58,7 @@ class _Builder:
         self.rows, self.filters, self.now = rows, filters, now
         self.phase = rows.phase
         self.today = local_day(now, settings.REPORTING_ZONE)
-        self.reader = Readings((rows.roadmap.workload_id,), now)
+        self.reader = Readings((rows.roadmap.workload_id,), now, latency_measures=latency_needed(rows.kpis))
         self.window = phase_window(self.phase, self.today)
         first = self.phase.started_on or self.today
         currencies = [entry.currency for entry in rows.costs] + [self.phase.budget_currency]
