@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Membership, Role, User, Workload
+from accounts.models import Membership, OrganisationRole, Role, User, Workload
 from accounts.tokens import make_token
 from metrics.models import Receipt, UsageHour
 
@@ -103,7 +103,7 @@ def wait_for(server: Server) -> None:
 
 
 def test_a_body_sent_in_chunks_counts_like_any_other(server):
-    owner = User.objects.create_user(username="alice")
+    owner = User.objects.create_user(username="alice", organisation_role=OrganisationRole.ADMIN)
     _, token = make_token(name="t", owner=owner, scopes=["push"])
     body = json.dumps({"records": [{"timestamp": timezone.now().isoformat(), "model": "m"}] * 300}).encode()
     wait_for(server)
