@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, Sum
 
 from metrics import counting, ledger
+from metrics.deadlocks import done_again
 from metrics.identity import SeriesIdentity, series_ids, unknown
 from metrics.idle import allocate_as_busy
 from metrics.ledger import PostedCell
@@ -46,7 +48,7 @@ def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, si
         step = min(start, _stranded_since(backend) or start)
         while step < end:
             window = Window(step, min(step + STEP_OF_WINDOW, end))
-            made += _post_window(backend, window, now) is not None
+            made += done_again(partial(_post_window, backend, window, now)) is not None
             step = window.end
         if settings.IDLE_ALLOCATION == "as_busy":
             days = counting.local_day(start), counting.local_day(now)

@@ -20,6 +20,7 @@ from metrics import counting, ledger, sources
 from metrics.connector import CostStatement, CounterConnector, StatementConnector
 from metrics.counter_state import keep_points, last_points
 from metrics.counters import counter_differences, usage_cells
+from metrics.deadlocks import done_again
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.estimating import estimates_of, restated_estimates
 from metrics.identity import SeriesIdentity, series_ids, unknown
@@ -266,7 +267,7 @@ def _begin(backend: Backend, now: datetime, window: Window | None = None) -> Pul
 
 def _guarded(backend: Backend, log: Pull, clock: Callable[[], datetime], read: Callable[[], Found]) -> Found | None:
     try:
-        return read()
+        return done_again(read)
     except ConnectorError as error:
         failure = error
     except RuleViolation as violation:

@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from metrics import ledger, pricing
+from metrics.deadlocks import done_again
 from metrics.models import Backend, Feed, LedgerEntry, Receipt, UsageHour
 from metrics.usage import FeedKind, SeriesKind
 
@@ -31,12 +33,16 @@ def price_unpriced_usage(now: datetime) -> int:
     backend_ids = waiting.values_list("series__backend_id", flat=True).distinct()
     posted = 0
     for backend in Backend.objects.filter(pk__in=backend_ids, is_demo=False).order_by("pk"):
-        with transaction.atomic():
-            feed = ledger.feed(FeedKind.ESTIMATE, backend, FEED_NAME)
-            ledger.lock_feed(feed)
-            rows = waiting.filter(series__backend=backend)
-            posted += _post(feed, backend, {(row.series_id, row.hour): row for row in rows}, held={})
+        posted += done_again(partial(_price, backend, waiting))
     return posted
+
+
+@transaction.atomic
+def _price(backend: Backend, waiting: QuerySet[UsageHour]) -> int:
+    feed = ledger.feed(FeedKind.ESTIMATE, backend, FEED_NAME)
+    ledger.lock_feed(feed)
+    rows = waiting.filter(series__backend=backend)
+    return _post(feed, backend, {(row.series_id, row.hour): row for row in rows}, held={})
 
 
 def settle(pairs: Iterable[HourKey]) -> None:

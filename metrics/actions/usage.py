@@ -17,6 +17,7 @@ from accounts.access import Asker, can, visible_workloads
 from accounts.audit import record
 from accounts.models import Role, Token
 from metrics import counting, identity, ledger, unpriced
+from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
 from metrics.fold import DEFAULTS, Folded, Place, PlaceKey, fold, place_keys
 from metrics.format import Batch, Limits, Rejection
@@ -75,12 +76,16 @@ def accept_usage(
     """
     now = now or timezone.now()
     key = PushKey.of(token, path, body, idempotency_key)
-    try:
+
+    def accept() -> PushAnswer:
         return _accept(asker, key, body=body, content_type=content_type, see=see, now=now)
+
+    try:
+        return done_again(accept)
     except (SeriesGone, IntegrityError):
         # A series or its backend was deleted between finding and posting it; the second time it is made anew.
         identity.forget()
-        return _accept(asker, key, body=body, content_type=content_type, see=see, now=now)
+        return done_again(accept)
 
 
 def _accept(
@@ -257,7 +262,6 @@ def can_reverse(asker: Asker, receipt: Receipt) -> bool:
     return receipt.user_id == asker.user.pk or asker.user.is_admin
 
 
-@transaction.atomic
 def reverse_receipt(asker: Asker, receipt: Receipt) -> Receipt:
     """Takes a push or an import back, once, within 35 days, and forgets its ids and key.
 
@@ -265,6 +269,11 @@ def reverse_receipt(asker: Asker, receipt: Receipt) -> Receipt:
     """
     if not can_reverse(asker, receipt):
         raise PermissionDenied("Taking a push back needs the role of a contributor for its roadmap.")
+    return done_again(lambda: _reverse(asker, receipt))
+
+
+@transaction.atomic
+def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
     reversal = ledger.reverse(receipt, by=asker)
     release(receipt)
     unpriced.settle(receipt.entries.values_list("series_id", "hour"))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import Membership, Role, User, Workload
 from accounts.tokens import make_token
 from metrics import ledger
-from metrics.models import IdempotencyKey, Receipt, RecordId, UsageHour
+from metrics.models import Backend, IdempotencyKey, Receipt, RecordId, UsageHour
 
 URL = "/api/v1/usage"
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -138,3 +139,43 @@ def test_a_push_that_dies_before_the_commit_left_nothing_and_can_be_sent_again(t
     for model in (Receipt, RecordId, IdempotencyKey, UsageHour):
         assert not model.objects.exists(), model
     assert push(token, records("a", "b")).json()["accepted"] == 2
+
+
+def test_a_push_that_the_database_gives_up_for_a_deadlock_counts_once_all_the_same(token):
+    """It holds the hour of its first backend and waits for the second's, whose holder then asks for the first."""
+    for slug in ("one", "two"):
+        Backend.objects.create(slug=slug, name=slug, connector="openai", provider="openai")
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    answers = []
+
+    def push(tokens: int) -> None:
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        records = [
+            {"timestamp": hour.isoformat(), "model": "m", "provider": "x", "backend": slug, "output_tokens": tokens}
+            for slug in ("one", "two")
+        ]
+        answer = client.post(URL, json.dumps({"records": records}), content_type="application/json")
+        answers.append(answer.status_code)
+        connection.close()
+
+    push(1)
+    first, second = UsageHour.objects.order_by("series__backend__slug").values_list("pk", flat=True)
+    pushing = threading.Thread(target=push, args=(2,))
+    with transaction.atomic(), connection.cursor() as cursor:
+        # So that it is the push that finds out, and is given up.
+        cursor.execute("SET LOCAL deadlock_timeout = '30s'")
+        cursor.execute("SELECT 1 FROM metrics_usagehour WHERE id = %s FOR UPDATE", [second])
+        pushing.start()
+        for _ in range(500):
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                break
+            time.sleep(0.02)
+        cursor.execute("SELECT 1 FROM metrics_usagehour WHERE id = %s FOR UPDATE", [first])
+    pushing.join()
+    assert answers == [201, 201]
+    assert list(UsageHour.objects.values_list("output_tokens", flat=True)) == [3, 3]
