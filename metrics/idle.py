@@ -34,11 +34,13 @@ def _allocate_month(backend: Backend, idle_id: int, month: date) -> None:
     shares = _busy_shares(backend, month, following)
     with transaction.atomic():
         Series.objects.select_for_update().get(pk=idle_id)
-        held = Allocation.objects.filter(series_id=idle_id, valid_from_on__lt=following)
-        if held.filter(valid_until_on__isnull=True).exists():
-            # A person has given it away; that holds.
-            return
+        held = Allocation.objects.filter(series_id=idle_id, valid_from_on__lt=following).filter(
+            Q(valid_until_on__isnull=True) | Q(valid_until_on__gt=month)
+        )
         there = held.filter(valid_from_on=month, valid_until_on=following)
+        if held.exclude(pk__in=there.values("pk")).exists():
+            # A person has given it away on days of this month, or taken it back; that holds.
+            return
         if {one.workload_id: one.share_ratio for one in there} == shares:
             return
         there.delete()

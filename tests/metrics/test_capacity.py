@@ -284,6 +284,21 @@ def test_idle_capacity_is_never_given_away_twice(backend, make_series, claims, o
     assert [(a.workload, a.share_ratio) for a in idle.allocations.all()] == [(other, Decimal("0.5"))]
 
 
+def test_a_person_who_takes_idle_capacity_back_within_a_month_is_not_overruled(
+    backend, make_series, claims, other, adam, asker
+):
+    _card(backend)
+    one = make_series("llama")
+    Allocation.objects.create(series_id=one, workload=claims, share_ratio=1, valid_from_on=date(2000, 1, 1))
+    _post(one, NINE, requests=3, output_tokens=300)
+    post_capacity(NOW)
+    idle = _idle(backend)
+    allocate(asker(adam), idle, shares=[(other, Decimal(1))])
+    allocate(asker(adam), idle, shares=[], from_on=date(2026, 11, 20))
+    post_capacity(NOW + timedelta(minutes=5))
+    assert [(a.workload, a.valid_until_on) for a in idle.allocations.all()] == [(other, date(2026, 11, 20))]
+
+
 def test_idle_capacity_stays_unallocated_where_the_setting_says_so(backend, make_series, claims, settings):
     settings.IDLE_ALLOCATION = "unallocated"
     _card(backend)
