@@ -37,6 +37,7 @@ OWN_SETTINGS = (
     *("REPORT_CLOSE_DAY", "REPORTING_CURRENCY", "REPORTING_TIME_ZONE", "SECURE", "USAGE_RETENTION_MONTHS"),
 )
 DEPLOYED = {"SECURE": "1", "ALLOWED_HOSTS": "phaseline.example", "BASE_URL": "https://phaseline.example"}
+COVERAGE_FLOOR = 85
 NOTHING_SELECTED = 5  # pytest's exit code
 
 
@@ -174,7 +175,9 @@ def run_checks(suite: Suite) -> None:
 def run_tests(suite: Suite, options: argparse.Namespace, rest: list[str]) -> None:
     """pytest three times: what needs nothing, what needs Chromium, what needs peers."""
     suite.check("Chart bundle, static files", [str(PYTHON), "-m", "config.prepare", "static"])
-    suite.tests("Tests", ["-n", "2", "--dist", "loadfile", "-q", *rest], may_be_empty=bool(rest))
+    # The floor holds for the whole suite; a part of it covers less.
+    coverage = [] if rest else ["--cov", "--cov-report=", f"--cov-fail-under={COVERAGE_FLOOR}"]
+    suite.tests("Tests", ["-n", "2", "--dist", "loadfile", "-q", *coverage, *rest], may_be_empty=bool(rest))
     browser = chromium()
     if options.no_browser:
         suite.leave_out("Browser tests", is_green=True, note="by --no-browser")
