@@ -63,7 +63,7 @@ def _post_window(backend: Backend, window: Window, now: datetime) -> Receipt | N
         series = counting_series(backend)
         served = _served(backend, series, window)
         measured_wh = _energy(backend, window)
-        cells = _Cells(backend, feed.pk, series, window)
+        cells = _Cells(backend, series, window)
         for hour in window.hours():
             card = _card_on(cards, counting.local_day(hour))
             if card is None or (card.while_up and hour not in served):
@@ -87,14 +87,14 @@ def _post_window(backend: Backend, window: Window, now: datetime) -> Receipt | N
 class _Cells:
     """Collects an hour's parts, passing on those of series that another source counts."""
 
-    def __init__(self, backend: Backend, feed_id: int, series: Mapping[int, Series], window: Window) -> None:
+    def __init__(self, backend: Backend, series: Mapping[int, Series], window: Window) -> None:
         self.backend, self.series = backend, series
         self.money: dict[tuple[int, datetime, str], Decimal] = defaultdict(Decimal)
         self.held: dict[tuple[int, datetime], Decimal] = defaultdict(Decimal)
         self.idle_busy: dict[datetime, Decimal] = {}
         self.idle_id = idle_series(backend)
         own = [pk for pk, one in series.items() if backend.pk in (one.backend_id, one.through_id)]
-        self.priced = _token_estimates(own, feed_id, window)
+        self.priced = _token_estimates([*own, *_served_by_capacity_alone(backend, series)], window)
 
     def add(self, hour: datetime, currency: str, parts: HourSplit, others: Sequence[Served]) -> None:
         """`others`: what the sources that count for this backend's traffic served in the hour."""
@@ -214,8 +214,30 @@ def _energy(backend: Backend, window: Window) -> dict[datetime, Decimal]:
     return dict(rows)
 
 
+def _served_by_capacity_alone(backend: Backend, series: Mapping[int, Series]) -> list[int]:
+    """The gateway's series whose tokens this backend's capacity pays, so that it takes their estimates off.
+
+    Where a backend without a rate card stands behind the same gateway and serves the same model, nobody can tell whose
+    tokens they are, and their estimates stay. Of several with rate cards the first one takes them off, once.
+    """
+    if backend.behind_id is None:
+        return []
+    beside = Series.objects.filter(backend__behind_id=backend.behind_id, kind=SeriesKind.USAGE).exclude(backend=backend)
+    rated = set(RateCard.objects.filter(backend__behind_id=backend.behind_id).values_list("backend_id", flat=True))
+    others: dict[str, set[int]] = defaultdict(set)
+    for model, pk in beside.values_list("model", "backend_id"):
+        others[counting.model_name(model)].add(pk)
+    found = []
+    for pk, one in series.items():
+        if one.backend_id == backend.behind_id:
+            served_by = others[counting.model_name(one.model)]
+            if served_by <= rated and backend.pk < min(served_by, default=backend.pk + 1):
+                found.append(pk)
+    return found
+
+
 def _token_estimates(
-    series_ids_: Iterable[int], capacity_feed_id: int, window: Window
+    series_ids_: Iterable[int], window: Window
 ) -> dict[tuple[int, datetime], list[tuple[str, Decimal]]]:
     """What the tokens of these series were estimated at, by whoever priced them."""
     rows = (
@@ -226,7 +248,7 @@ def _token_estimates(
             estimated_cost__isnull=False,
             receipt__is_void=False,
         )
-        .exclude(feed_id=capacity_feed_id)
+        .exclude(feed__kind=FeedKind.CAPACITY)
         .values("series_id", "hour", "currency")
         .annotate(amount=Sum("estimated_cost"))
     )

@@ -217,6 +217,39 @@ def test_behind_a_gateway_the_gateways_series_of_that_model_bear_the_cost(backen
     assert (_cost(own), _cost(other)) == (None, None)
 
 
+def _behind_a_gateway(backend) -> Backend:
+    gateway = Backend.objects.create(slug="gw", name="Gateway", connector="x", measured_at="gateway", provider="vllm")
+    backend.behind, backend.behind_from_on = gateway, date(2026, 11, 22)
+    backend.save()
+    return gateway
+
+
+def test_what_capacity_serves_behind_a_gateway_is_not_priced_again(backend, make_series):
+    gateway = _behind_a_gateway(backend)
+    _card(backend)
+    own, front = make_series("org/llama"), make_series("llama", on=gateway, measured_at="gateway")
+    _post(own, NINE, requests=4, output_tokens=400)
+    _post(front, NINE, currency="EUR", requests=4, output_tokens=400, estimated_cost=Decimal("0.80"))
+    recount([backend.pk])
+    post_capacity(NOW)
+    assert _cost(front) == Decimal(5)
+    post_capacity(NOW)
+    assert _cost(front) == Decimal(5)
+
+
+def test_where_an_api_serves_the_model_too_its_price_stays(backend, make_series):
+    gateway = _behind_a_gateway(backend)
+    api = Backend.objects.create(slug="api", name="API", connector="x", provider="p", behind=gateway)
+    _card(backend)
+    own, front = make_series("llama"), make_series("llama", on=gateway, measured_at="gateway")
+    make_series("llama", on=api)
+    _post(own, NINE, requests=4, output_tokens=400)
+    _post(front, NINE, currency="EUR", requests=4, output_tokens=400, estimated_cost=Decimal("0.80"))
+    recount([backend.pk])
+    post_capacity(NOW)
+    assert _cost(front) == Decimal("5.80")
+
+
 def test_a_link_from_long_ago_moves_the_cost_of_its_hours(backend, make_series):
     gateway = Backend.objects.create(slug="gw", name="Gateway", connector="x", measured_at="gateway", provider="vllm")
     _card(backend, valid_from_on=date(2026, 10, 1))
