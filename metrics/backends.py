@@ -31,6 +31,17 @@ MONTHS_SHOWN = 6
 LATE = timedelta(minutes=30)
 
 
+# Measures as people say them, where the name does not say it itself.
+MEASURE_WORDS = {
+    "billed_cost": "Bill",
+    "duration": "Latency",
+    "energy_wh": "Energy",
+    "estimated_cost": "Cost",
+    "gpu_busy_seconds": "GPU use",
+    "inter_token": "Inter-token latency",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """How a backend is, as tone, word and sentence."""
@@ -350,12 +361,14 @@ def _backfill(backend: Backend, now: datetime) -> Backfill | None:
 
 
 def _not_offered(backend: Backend) -> Mapping[str, str]:
+    """What this backend does not report, in a reader's words, and what to do instead."""
     if backend.connector == sources.PUSH_ONLY:
         return {}
     try:
-        return connector_for(backend.connector).not_offered
+        _, found = connector_for(backend.connector).offer(backend.parameters)
     except RuleViolation:
         return {}
+    return {MEASURE_WORDS.get(name, name.replace("_", " ").capitalize()): instead for name, instead in found.items()}
 
 
 def _is_waiting(backend: Backend, pulls: Sequence[Pull]) -> bool:
