@@ -233,6 +233,7 @@ class EmbeddedPostgres:
             "--encoding=UTF8",
         ]
         command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+        command.append("--wal-segsize=4")  # MB; the default of 16 is for larger servers
         if "fsync" in self.options:
             command.append("--no-sync")
         made = self.account.run(command)

@@ -210,6 +210,10 @@ def _make_environment(uv: str | None) -> None:
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
         raise SetupError(f"Could not make {ENVIRONMENT}: {(made.stderr or made.stdout).strip()[-500:]}")
+    if not uv and sys.version_info < (3, 12):
+        # 10 MB that nothing here uses; later versions of Python leave it out themselves.
+        uninstall = [str(PYTHON), "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools"]
+        subprocess.run(uninstall, capture_output=True, check=False)
 
 
 def _install(names: Sequence[str], uv: str | None) -> None:
