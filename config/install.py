@@ -70,8 +70,10 @@ class Steps:
         return time.monotonic() - self.began
 
     def _write(self, text: str) -> None:
-        self.out.write(text)
-        self.out.flush()
+        # The terminal may be gone while the programs go on.
+        with contextlib.suppress(OSError):
+            self.out.write(text)
+            self.out.flush()
 
 
 def var_folder() -> Path:

@@ -1,6 +1,7 @@
 """What happens before anything is installed: Python, folder, port, lock, environment."""
 
 import argparse
+import io
 import os
 import re
 import socket
@@ -171,3 +172,16 @@ def test_options_are_those_that_the_documentation_lists():
     assert isinstance(install.up_options([]), argparse.Namespace)
     for name in options:
         assert f"--{name.replace('_', '-')}" in documented
+
+
+class GoneTerminal(io.StringIO):
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_terminal_that_is_gone_stops_nothing():
+    steps = install.Steps(GoneTerminal())
+    with steps.step("Migrations"):
+        done = True
+    steps.say("still here")
+    assert done
