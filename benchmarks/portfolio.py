@@ -27,6 +27,7 @@ def main() -> None:
         from django.test.utils import CaptureQueriesContext
         from django.utils import timezone
 
+        import config.wsgi  # noqa: F401 - the web processes' own settings of the garbage collector
         from accounts.models import User
 
         owner = User.objects.create_user(username="bench", organisation_role="admin")
