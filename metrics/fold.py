@@ -155,18 +155,18 @@ def fold(
             through_id=through_id,
         )
         hour = EPOCH + key.hour * HOUR
-        currency, money = key.currency or "", None
         if key.currency:
-            money = _stated(records)
+            parts: list[Part] = [(key.currency, _stated(records), records)]
         else:
-            currency, money = _estimated(identity, hour, records, batch, folded)
-        cell = FoldedCell(identity, hour, currency, money=money)
-        _add_up(cell, records, batch.fields)
-        there = folded.cells.get((identity, hour, currency))
-        if there is None:
-            folded.cells[identity, hour, currency] = cell
-        else:
-            _merge(there, cell)
+            parts = _estimated(identity, hour, records, batch, folded)
+        for currency, money, members in parts:
+            cell = FoldedCell(identity, hour, currency, money=money)
+            _add_up(cell, members, batch.fields)
+            there = folded.cells.get((identity, hour, currency))
+            if there is None:
+                folded.cells[identity, hour, currency] = cell
+            else:
+                _merge(there, cell)
     return folded
 
 
@@ -351,41 +351,47 @@ def _stated(records: list[Record]) -> Decimal:
     return Decimal(sum([money_units(record.cost) for record in records if record.cost is not None])).scaleb(-10)
 
 
+Part = tuple[str, Decimal | None, list[Record]]
+
+
 def _estimated(
     identity: SeriesIdentity, hour: datetime, records: list[Record], batch: Batch, folded: Folded
-) -> tuple[str, Decimal | None]:
-    """Currency and cost of the group's tokens; ('', None) where nothing could be priced."""
+) -> list[Part]:
+    """Currency and cost of the tokens, and the records that have it; ('', None, records) of those without a price.
+
+    Decided record by record, so that it does not depend on which others a batch brings.
+    """
     if has_reserved_capacity(identity.backend_id, hour.astimezone(settings.REPORTING_ZONE).date()):
-        return "", None
+        return [("", None, records)]
     key = identity.key
     price = price_for(key.provider, key.model, key.service_tier, hour.date(), backend_id=identity.backend_id)
-    priced = [] if price is None else _priceable(records, key.operation)
+    priced = [] if price is None else _priceable(records, key.operation, price)
+    others: list[Record] = []
     if len(priced) < len(records):
         known = {id(record) for record in priced}
+        others = [record for record in records if id(record) not in known]
         has_errors = not batch.fields.isdisjoint(("errors", "error_type"))
-        if has_errors:
-            folded.not_priced += sum(1 for record in records if id(record) not in known and _has_work(record))
-        else:
-            folded.not_priced += len(records) - len(priced)
+        folded.not_priced += sum(map(_has_work, others)) if has_errors else len(others)
     if price is None or not priced:
-        return "", None
+        return [("", None, records)]
     with localcontext() as context:
         context.prec = 60
         amount = _stepped_cost(price, priced, batch) if price.has_steps else _flat_cost(price, priced, batch.fields)
-    if amount is None:
-        folded.not_priced += len(priced)
-        return "", None
     folded.price_refs.add(price.ref)
-    return price.currency, amount
+    parts: list[Part] = [(price.currency, amount, priced)]
+    return [*parts, ("", None, others)] if others else parts
 
 
-def _priceable(records: list[Record], operation: str) -> list[Record]:
+def _priceable(records: list[Record], operation: str, price: Price) -> list[Record]:
+    """Those whose tokens are known, and whose output has a price where there is any."""
     if operation in INPUT_ONLY_OPERATIONS:
         priceable = [record for record in records if record.input_tokens is not None]
     else:
         priceable = [
             record for record in records if record.input_tokens is not None and record.output_tokens is not None
         ]
+    if price.output is None:
+        priceable = [record for record in priceable if not record.output_tokens]
     return records if len(priceable) == len(records) else priceable
 
 

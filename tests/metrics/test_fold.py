@@ -161,9 +161,19 @@ def test_what_has_no_price_is_not_priced_and_never_zero(fields):
 
 def test_a_record_with_unknown_output_is_not_priced():
     result, _ = folded(record(input_tokens=10), record(input_tokens=1000, output_tokens=0))
-    (cell,) = result.cells.values()
-    assert cell.sums()["estimated_cost"] == Decimal("0.0001500000")
+    sums = {cell.currency: cell.sums() for cell in result.cells.values()}
+    assert sums["USD"]["estimated_cost"] == Decimal("0.0001500000")
+    assert sums["USD"]["input_tokens"] == 1000
+    assert "estimated_cost" not in sums[""]
+    assert sums[""]["input_tokens"] == 10
     assert result.not_priced == 1
+
+
+def test_a_record_is_priced_whichever_others_come_with_it():
+    """Alone and together, what has a price has it and what has none has none."""
+    priced, unpriced = record(input_tokens=1000, output_tokens=0), record(input_tokens=10)
+    together, _ = folded(priced, unpriced)
+    assert content([together]) == content([folded(priced)[0], folded(unpriced)[0]])
 
 
 def test_an_embedding_needs_no_output_tokens():
