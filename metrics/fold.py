@@ -7,21 +7,19 @@ of the same records gives the same cells.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
-from functools import lru_cache
+from decimal import Decimal
 from operator import attrgetter
 
-from django.conf import settings
-
-from metrics.format import Batch, Record, label_values
+from metrics.format import Batch, Record
 from metrics.histogram import add, window_of_values
 from metrics.identity import SeriesIdentity
+from metrics.labels import kept_labels
 from metrics.ledger import PostedCell
-from metrics.pricing import INPUT_ONLY_OPERATIONS, Price, has_reserved_capacity, price_for, rounded
+from metrics.pricing import rounded
+from metrics.record_costs import Costs, estimated, stated
 from metrics.usage import ForeignHistogram, MeasuredAt, SeriesKey
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,19 +43,8 @@ _LATENCIES = {
     "time_to_first_token": "time_to_first_token_ms",
     "inter_token": "inter_token_ms",
 }
-# Ten decimals of money, six of everything else.
-_MONEY_UNIT = 10**10
+# Six decimals of everything but money.
 _MICRO = 1_000_000
-
-# What names a person, a place on the net or a session is dropped, whatever the operator's list says (architecture.md).
-_PERSONAL_NAME = re.compile(
-    r"(^|[._-])(end)?(user|users|username|userid|e?mail|mail|ip|ipaddr|addr|address|session|sessionid|conversation|thread"
-    r"|customer|client|person|phone|device|cookie)([._-]?(id|name|ip|address|addr|key|agent))?($|[._-])",
-    re.IGNORECASE,
-)
-_PERSONAL_VALUE = re.compile(
-    r"[^@\s]+@[^@\s]+\.[^@\s]+|^\d{1,3}(\.\d{1,3}){3}$|^[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}$", re.I
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +133,7 @@ def fold(
                 model=key.model,
                 operation=key.operation or DEFAULTS["operation"],
                 service_tier=key.service_tier or DEFAULTS["service_tier"],
-                labels=_kept_labels(key.labels, batch, len(records)) if key.labels else (),
+                labels=kept_labels(key.labels, batch, len(records)) if key.labels else (),
             ),
             backend_id=place.backend_id,
             is_pushed=True,
@@ -156,10 +143,13 @@ def fold(
         )
         hour = EPOCH + key.hour * HOUR
         if key.currency:
-            parts: list[Part] = [(key.currency, _stated(records), records)]
+            costs = Costs([(key.currency, stated(records), records)])
         else:
-            parts = _estimated(identity, hour, records, batch, folded)
-        for currency, money, members in parts:
+            costs = estimated(identity, hour, records, batch)
+        folded.not_priced += costs.not_priced
+        if costs.price_ref:
+            folded.price_refs.add(costs.price_ref)
+        for currency, money, members in costs.parts:
             cell = FoldedCell(identity, hour, currency, money=money)
             _add_up(cell, members, batch.fields)
             there = folded.cells.get((identity, hour, currency))
@@ -336,129 +326,3 @@ def _merge(into: FoldedCell, cell: FoldedCell) -> None:
         into.windows[measure] = add(into.windows[measure], window) if measure in into.windows else window
     for key, counts in cell.foreign.items():
         _add_counts(into.foreign, key, counts)
-
-
-# --- Money
-
-
-def money_units(text: str) -> int:
-    """Decimal text (checked by the format) as whole 10^-10 parts of a unit; never through a float."""
-    whole, _, decimals = text.partition(".")
-    return int(whole) * _MONEY_UNIT + (int(decimals.ljust(10, "0")) if decimals else 0)
-
-
-def _stated(records: list[Record]) -> Decimal:
-    return Decimal(sum([money_units(record.cost) for record in records if record.cost is not None])).scaleb(-10)
-
-
-Part = tuple[str, Decimal | None, list[Record]]
-
-
-def _estimated(
-    identity: SeriesIdentity, hour: datetime, records: list[Record], batch: Batch, folded: Folded
-) -> list[Part]:
-    """Currency and cost of the tokens, and the records that have it; ('', None, records) of those without a price.
-
-    Decided record by record, so that it does not depend on which others a batch brings.
-    """
-    if has_reserved_capacity(identity.backend_id, hour.astimezone(settings.REPORTING_ZONE).date()):
-        return [("", None, records)]
-    key = identity.key
-    price = price_for(key.provider, key.model, key.service_tier, hour.date(), backend_id=identity.backend_id)
-    priced = [] if price is None else _priceable(records, key.operation, price)
-    others: list[Record] = []
-    if len(priced) < len(records):
-        known = {id(record) for record in priced}
-        others = [record for record in records if id(record) not in known]
-        has_errors = not batch.fields.isdisjoint(("errors", "error_type"))
-        folded.not_priced += sum(map(_has_work, others)) if has_errors else len(others)
-    if price is None or not priced:
-        return [("", None, records)]
-    with localcontext() as context:
-        context.prec = 60
-        amount = _stepped_cost(price, priced, batch) if price.has_steps else _flat_cost(price, priced, batch.fields)
-    folded.price_refs.add(price.ref)
-    parts: list[Part] = [(price.currency, amount, priced)]
-    return [*parts, ("", None, others)] if others else parts
-
-
-def _priceable(records: list[Record], operation: str, price: Price) -> list[Record]:
-    """Those whose tokens are known, and whose output has a price where there is any."""
-    if operation in INPUT_ONLY_OPERATIONS:
-        priceable = [record for record in records if record.input_tokens is not None]
-    else:
-        priceable = [
-            record for record in records if record.input_tokens is not None and record.output_tokens is not None
-        ]
-    if price.output is None:
-        priceable = [record for record in priceable if not record.output_tokens]
-    return records if len(priceable) == len(records) else priceable
-
-
-def _has_work(record: Record) -> bool:
-    """Whether there is something to pay for: an error without tokens costs nothing that anybody knows of."""
-    return bool(record.input_tokens or record.output_tokens) or (record.errors or 0) < (record.requests or 1)
-
-
-def _flat_cost(price: Price, records: list[Record], fields: frozenset[str]) -> Decimal | None:
-    """The price is the same for each token, so that the sums are priced at once, exactly."""
-    return price.cost(
-        input_tokens=sum([record.input_tokens or 0 for record in records]),
-        cached=_sum_of("cached_input_tokens", records, fields),
-        cache_write=_sum_of("cache_write_input_tokens", records, fields),
-        output_tokens=_sum_of("output_tokens", records, fields),
-    )
-
-
-def _sum_of(name: str, records: list[Record], fields: frozenset[str]) -> int:
-    return sum([value or 0 for value in map(attrgetter(name), records)]) if name in fields else 0
-
-
-def _stepped_cost(price: Price, records: list[Record], batch: Batch) -> Decimal | None:
-    """The price depends on the size of each request; a record that is a sum takes the first step."""
-    total = Decimal(0)
-    sums = 0
-    for record in records:
-        is_sum = (record.requests or 1) > 1
-        sums += is_sum
-        amount = price.cost(
-            input_tokens=record.input_tokens or 0,
-            cached=record.cached_input_tokens or 0,
-            cache_write=record.cache_write_input_tokens or 0,
-            output_tokens=record.output_tokens or 0,
-            request_input=0 if is_sum else record.input_tokens or 0,
-        )
-        if amount is None:
-            return None
-        total += amount
-    if sums:
-        batch.warn(
-            "first_price_step", f"{price.ref}: the price depends on the size of a request; sums took the first.", sums
-        )
-    return total
-
-
-# --- Labels
-
-
-def _kept_labels(text: bytes, batch: Batch, records: int) -> tuple[tuple[str, str], ...]:
-    kept, dropped = _sift_labels(text, tuple(settings.KEPT_LABELS))
-    for code, detail in dropped:
-        batch.warn(code, detail, records)
-    return kept
-
-
-@lru_cache(maxsize=10_000)
-def _sift_labels(
-    text: bytes, allowed: tuple[str, ...]
-) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
-    """The labels that are kept, sorted by name, and a warning for each of the others."""
-    kept, dropped = [], []
-    for name, value in sorted(label_values(text).items()):
-        if _PERSONAL_NAME.search(name) or _PERSONAL_VALUE.search(value):
-            dropped.append(("personal_label", f"Label '{name[:60]}' names a person, an address or a session; dropped."))
-        elif name not in allowed:
-            dropped.append(("label_not_kept", f"Label '{name[:60]}' is not on this server's list; dropped."))
-        else:
-            kept.append((name, value))
-    return tuple(kept), tuple(dropped)

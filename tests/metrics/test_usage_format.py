@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.fold import money_units
 from metrics.format import FIELDS, TAKES, Limits, Unreadable
 from metrics.formats.usage_json import decode_document, decode_lines
+from metrics.record_costs import money_units
 from tests.contracts.bad_records import BAD
 
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)

@@ -1,0 +1,42 @@
+"""Which labels of a record are kept: those on the operator's list, and never one that names a person."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from django.conf import settings
+
+from metrics.format import Batch, label_values
+
+# What names a person, a place on the net or a session is dropped, whatever the operator's list says (architecture.md).
+_PERSONAL_NAME = re.compile(
+    r"(^|[._-])(end)?(user|users|username|userid|e?mail|mail|ip|ipaddr|addr|address|session|sessionid|conversation|thread"
+    r"|customer|client|person|phone|device|cookie)([._-]?(id|name|ip|address|addr|key|agent))?($|[._-])",
+    re.IGNORECASE,
+)
+_PERSONAL_VALUE = re.compile(
+    r"[^@\s]+@[^@\s]+\.[^@\s]+|^\d{1,3}(\.\d{1,3}){3}$|^[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}$", re.I
+)
+
+
+def kept_labels(text: bytes, batch: Batch, records: int) -> tuple[tuple[str, str], ...]:
+    """(name, value) pairs sorted by name; a warning for each kind of label dropped from so many records."""
+    kept, dropped = _sift(text, tuple(settings.KEPT_LABELS))
+    for code, detail in dropped:
+        batch.warn(code, detail, records)
+    return kept
+
+
+@lru_cache(maxsize=10_000)
+def _sift(text: bytes, allowed: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """The labels that are kept, sorted by name, and a warning for each of the others."""
+    kept, dropped = [], []
+    for name, value in sorted(label_values(text).items()):
+        if _PERSONAL_NAME.search(name) or _PERSONAL_VALUE.search(value):
+            dropped.append(("personal_label", f"Label '{name[:60]}' names a person, an address or a session; dropped."))
+        elif name not in allowed:
+            dropped.append(("label_not_kept", f"Label '{name[:60]}' is not on this server's list; dropped."))
+        else:
+            kept.append((name, value))
+    return tuple(kept), tuple(dropped)
