@@ -15,6 +15,8 @@ SOURCES = (
     "push_keys.py",
     "new_series.py",
     "fold.py",
+    "labels.py",
+    "record_costs.py",
     "api/usage.py",
 )
 DOCS = (ROOT / "docs" / "push.md").read_text()
