@@ -24,14 +24,13 @@ def next_steps(
     if found.get("setup_link"):
         lines += [f"Make the first admin, within the hour ({manage} setup_link makes another link):"]
         lines += [f"  {found['setup_link']}", ""]
-    return [
-        *lines,
-        "Send a first figure to 'My first roadmap' (paste it; sent twice, it counts once):",
-        *(f"  {line}" for line in first_push(url, found["token"], found["sent_at"])),
-        f"  and see it at {url}/roadmaps/{found['slug']}/dashboard/",
-        "",
-        f"Add a backend:   {url}/backends/new/",
-    ]
+    if found["token"]:
+        lines += ["Send a first figure to 'My first roadmap' (paste it; sent twice, it counts once):"]
+        lines += [f"  {line}" for line in first_push(url, found["token"], found["sent_at"])]
+        lines += [f"  and see it at {url}/roadmaps/{found['slug']}/dashboard/", ""]
+    else:
+        lines += [f"Send a figure:   {url}/send/"]
+    return [*lines, f"Add a backend:   {url}/backends/new/"]
 
 
 def first_push(url: str, token: str, sent_at: str) -> list[str]:

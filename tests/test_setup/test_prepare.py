@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import get_commands
+from django.utils import timezone
 
-from accounts.models import OrganisationRole, Token, User, Workload
+from accounts.models import Membership, OrganisationRole, Token, User, Workload
 from accounts.tokens import find_token
 from config import prepare
 from roadmap.models import Roadmap
@@ -75,6 +76,14 @@ def test_every_start_prints_the_same_curl(var, called):
     assert (second["token"], second["sent_at"]) == (first["token"], first["sent_at"])
     assert Token.objects.count() == 1
     assert stat.S_IMODE((var / "first-token.json").stat().st_mode) == 0o600
+
+
+def test_it_starts_without_a_token_where_its_account_was_taken_off_the_roadmap(var, called):
+    prepare.prepare_data(var=var, demo="no")
+    Token.objects.update(revoked_at=timezone.now())
+    Membership.objects.filter(user__username=prepare.FIRST_OWNER).delete()
+    found = prepare.prepare_data(var=var, demo="no")
+    assert (found["token"], found["slug"]) == ("", "my-first-roadmap")
 
 
 def test_a_revoked_token_is_replaced(var, called):

@@ -45,6 +45,13 @@ def test_it_prints_the_link_for_the_first_admin_where_there_is_none():
     assert "/setup/" not in words()
 
 
+def test_without_a_token_it_names_the_page_that_makes_one():
+    text = words(token="")
+    assert "curl" not in text
+    assert "http://127.0.0.1:8000/send/" in text
+    assert "http://127.0.0.1:8000/backends/new/" in text
+
+
 def test_the_printed_curl_is_one_that_a_shell_understands():
     text = "\n".join(first_push("http://127.0.0.1:8000", "pl_secret", "2026-11-22T10:00:00+00:00"))
     parts = shlex.split(text.replace("\\\n", " "))
