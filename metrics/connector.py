@@ -8,8 +8,11 @@ A connector knows one kind of backend. There are two kinds of connector:
   `counter_differences` (metrics/counters.py) between the two.
 
 A connector
-- SHALL declare `kind`, `title`, `summary`, `needs`, `who_gives`, `shows`, `parameters`, `reports`, `not_offered`,
-  `measured_at`, `provider` and `finest_grain`; the form, the page 'What do you have?' and the docs test draw on them.
+- SHALL declare `kind`, `title`, `summary`, `group`, `needs`, `who_gives`, `shows`, `parameters`, `reports`,
+  `not_offered`, `measured_at`, `provider` and `finest_grain`; the form, the page 'What do you have?' and the docs test
+  draw on them.
+- SHALL name in `group` the answer to 'What do you have?' under which it is offered: `Group.GATEWAY`, `SERVER`,
+  `PROMETHEUS`, `PROVIDER` (an admin key) or `FILE` (a billing file). Within a group the registry's order holds.
 - SHALL implement its one required method, and raise `ConnectorError` and nothing else for whatever the source does.
 - SHALL leave a measure out of `UsageCell.sums` where the source did not report it: absent is unknown, zero is zero.
 - SHALL report `input_tokens` with cached and cache-write tokens inside, in whole counts, and money as Decimal.
@@ -46,6 +49,17 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 CounterValue = int | Decimal | ForeignHistogram
+
+
+class Group(StrEnum):
+    """The answers to 'What do you have?', in the order of the page (metrics/views/offers.py has their words)."""
+
+    GATEWAY = "gateway"
+    SERVER = "server"
+    PROMETHEUS = "prometheus"
+    PROVIDER = "provider"
+    FILE = "file"
+    NONE = "none"
 
 
 class ParameterKind(StrEnum):
@@ -252,6 +266,7 @@ class Connector(ABC):
     kind: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
+    group: ClassVar[Group]
     needs: ClassVar[str]
     who_gives: ClassVar[str]
     shows: ClassVar[tuple[str, ...]]  # of: cost, tokens, requests, errors, latency

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
-from metrics.connector import CounterConnector, CounterPoint, Parameter, ParameterKind, Sample, TestResult
+from metrics.connector import CounterConnector, CounterPoint, Group, Parameter, ParameterKind, Sample, TestResult
 from metrics.connectors.presets import Preset
 from metrics.connectors.presets.catalogue import (
     METRIC_PARAMETERS,
@@ -41,6 +41,7 @@ class MetricsEndpoint(CounterConnector):
     kind = "metrics_endpoint"
     title = "Inference server (/metrics)"
     summary = "Reads the counters that vLLM, llama.cpp and others show at /metrics."
+    group = Group.SERVER
     needs = "The server's address, reachable from here; its API key where it asks for one."
     who_gives = "Whoever runs the server."
     shows = ("tokens", "requests", "errors", "latency")

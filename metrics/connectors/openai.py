@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
-from metrics.connector import CostStatement, Parameter, ParameterKind, StatementConnector, TestResult
+from metrics.connector import CostStatement, Group, Parameter, ParameterKind, StatementConnector, TestResult
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
 from metrics.usage import SeriesKey, UsageCell
@@ -76,6 +76,7 @@ class OpenAI(StatementConnector):
     kind = "openai"
     title = "OpenAI"
     summary = "Reads an organization's usage by the hour and its costs by the day."
+    group = Group.PROVIDER
     needs = "An admin key of the organization; project keys cannot read usage."
     who_gives = "An owner of the OpenAI organization."
     shows = ("cost", "tokens", "requests")

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from metrics.connector import Candidate, CostStatement, Parameter, ParameterKind, StatementConnector, TestResult
+from metrics.connector import (
+    Candidate,
+    CostStatement,
+    Group,
+    Parameter,
+    ParameterKind,
+    StatementConnector,
+    TestResult,
+)
 from metrics.connectors.presets import LabelMatch, Preset, parse_selector, spelling
 from metrics.connectors.presets.catalogue import (
     METRIC_PARAMETERS,
@@ -52,6 +60,7 @@ class PrometheusServer(StatementConnector):
     kind = "prometheus"
     title = "Prometheus"
     summary = "Reads from a Prometheus that already scrapes your inference servers, with its history."
+    group = Group.PROMETHEUS
     needs = "The address of its HTTP API, reachable from here, and a header where a proxy asks for one."
     who_gives = "Whoever runs your monitoring."
     shows = ("tokens", "requests", "errors", "latency")

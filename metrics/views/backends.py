@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -15,74 +14,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.access import can_change_backends, can_see_backends, visible_workloads
 from accounts.authentication import asker_of
-from accounts.demo import is_present
 from metrics import sources
 from metrics.actions import backends as actions
 from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes, visible_backends
 from metrics.connector import Candidate, Connector
-from metrics.connectors import REGISTRY, connector_for
+from metrics.connectors import connector_for
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.forms import BackendForm, BackfillForm, LinkForm, OwnPriceForm, RateCardForm
 from metrics.models import Backend
 from metrics.tasks import backfill_step, enqueue_on_commit, pull_backend
+from metrics.views.offers import EXAMPLE, EXAMPLE_NAME, answers
 from web.htmx import done, is_partial, render
-
-EXAMPLE = "example"
-EXAMPLE_NAME = "Example server"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One answer to 'What do you have?'."""
-
-    title: str
-    summary: str
-    needs: str
-    who_gives: str
-    shows: tuple[str, ...]
-    url: str
-    is_example: bool = False
-    is_push: bool = False
-
-
-def offers(request: HttpRequest) -> list[Offer]:
-    """What can be added: the example server first while the demo is here, the connectors, and pushing."""
-    found = [
-        Offer(
-            title=one.title,
-            summary=one.summary,
-            needs=one.needs,
-            who_gives=one.who_gives,
-            shows=one.shows,
-            url=reverse("backend_new", args=[one.kind]),
-        )
-        for one in REGISTRY
-    ]
-    if settings.EXAMPLE_SERVER_URL and is_present(request):
-        found.insert(
-            0,
-            Offer(
-                title=EXAMPLE_NAME,
-                summary="A small program on this machine that speaks vLLM's /metrics. Its figures are invented.",
-                needs="Nothing: it is running already.",
-                who_gives="Nobody has to.",
-                shows=("tokens", "requests", "errors", "latency"),
-                url=f"{reverse('backend_new', args=['metrics_endpoint'])}?{EXAMPLE}=1",
-                is_example=True,
-            ),
-        )
-    found.append(
-        Offer(
-            title="None of these",
-            summary="Let the application say what it did: it sends usage over REST.",
-            needs="A token, and a few lines in the application.",
-            who_gives="You make it under Send data.",
-            shows=("cost", "tokens", "requests", "errors", "latency"),
-            url="/send/",
-            is_push=True,
-        )
-    )
-    return found
 
 
 @login_required
@@ -98,7 +40,7 @@ def backends(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "look_alikes": open_look_alikes(asker),
         "may_change": may_change,
-        "offers": offers(request) if may_change and not rows else [],
+        "answers": answers(request) if may_change and not rows else [],
     }
     return render(request, "metrics/backends.html", context)
 
@@ -108,7 +50,7 @@ def backends(request: HttpRequest) -> HttpResponse:
 def backend_choose(request: HttpRequest) -> HttpResponse:
     """'What do you have?'"""
     _require_admin(request)
-    return render(request, "metrics/backend_choose.html", {"offers": offers(request)})
+    return render(request, "metrics/backend_choose.html", {"answers": answers(request)})
 
 
 @login_required

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from metrics.connector import Connector, CostStatement, CounterConnector, StatementConnector
+from metrics.connector import Connector, CostStatement, CounterConnector, Group, StatementConnector
 from metrics.connectors import REGISTRY, connector_for
 from metrics.counters import counter_differences, usage_cells
 from metrics.errors import ConnectorError, RuleViolation
@@ -93,6 +93,7 @@ class ConnectorSuite:
         connector = connector_for(self.kind)
         assert connector in REGISTRY
         assert all((connector.title, connector.summary, connector.needs, connector.who_gives, connector.shows))
+        assert connector.group in set(Group) - {Group.NONE}
         assert connector.reports
         assert connector.reports <= {*ADDITIVE_MEASURES, *HISTOGRAM_MEASURES}
         assert not connector.reports & set(connector.not_offered)

@@ -1,0 +1,103 @@
+"""'What do you have?': what can be added, under the six answers that a person gives. A connector says which is its."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from accounts.demo import is_present
+from metrics.connector import Group
+from metrics.connectors import REGISTRY
+
+EXAMPLE = "example"
+EXAMPLE_NAME = "Example server"
+
+# (answer, what it means to somebody who has never added a backend)
+WORDS: dict[Group, tuple[str, str]] = {
+    Group.GATEWAY: ("A gateway", "All calls to models go through it, so it knows team, key and model of each."),
+    Group.SERVER: ("A GPU server", "Models that run on machines of your own, owned or rented."),
+    Group.PROMETHEUS: ("Prometheus", "Your monitoring already collects what the servers say, with its history."),
+    Group.PROVIDER: ("A provider's admin key", "Models behind an API, billed by the provider or the cloud."),
+    Group.FILE: ("A billing file", "The provider or finance sends a file."),
+    Group.NONE: ("None of these", "Nothing can be asked from here: the application says what it did."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One thing that can be added. `shows`: of cost, tokens, requests, errors, latency. `act`: the button's word."""
+
+    group: Group
+    title: str
+    summary: str
+    needs: str
+    who_gives: str
+    shows: tuple[str, ...]
+    url: str
+    act: str = "Add"
+    is_example: bool = False
+    is_main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the six answers with what can be added there."""
+
+    title: str
+    text: str
+    offers: list[Offer]
+
+
+def answers(request: HttpRequest) -> list[Answer]:
+    """The answers that anything can be added under, in their order."""
+    found = offers(request)
+    by_group = {group: [one for one in found if one.group is group] for group in Group}
+    return [Answer(*WORDS[group], by_group[group]) for group in Group if by_group[group]]
+
+
+def offers(request: HttpRequest) -> list[Offer]:
+    """What can be added: the connectors in the registry's order, the example server while the demo is here, pushing."""
+    found = [
+        Offer(
+            group=one.group,
+            title=one.title,
+            summary=one.summary,
+            needs=one.needs,
+            who_gives=one.who_gives,
+            shows=one.shows,
+            url=reverse("backend_new", args=[one.kind]),
+        )
+        for one in REGISTRY
+    ]
+    if settings.EXAMPLE_SERVER_URL and is_present(request):
+        found.insert(0, _example())
+    found.append(
+        Offer(
+            group=Group.NONE,
+            title="Your application",
+            summary="It sends its usage over REST, with a few lines of code.",
+            needs="A token, and a few lines in the application.",
+            who_gives="You make it under Send data.",
+            shows=("cost", "tokens", "requests", "errors", "latency"),
+            url=reverse("send_data"),
+            act="Send data",
+        )
+    )
+    return found
+
+
+def _example() -> Offer:
+    return Offer(
+        group=Group.SERVER,
+        title=EXAMPLE_NAME,
+        summary="A small program on this machine that speaks vLLM's /metrics. Its figures are invented.",
+        needs="Nothing: it is running already.",
+        who_gives="Nobody has to.",
+        shows=("tokens", "requests", "errors", "latency"),
+        url=f"{reverse('backend_new', args=['metrics_endpoint'])}?{EXAMPLE}=1",
+        is_example=True,
+        is_main=True,
+    )
