@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from metrics import days, hours
-from metrics.days import histogram_hours_as_days, hours_as_days, zone_name
+from metrics.days import HistogramSpan, histogram_hours_as_days, hours_as_days, zone_name
 from metrics.models import Series
 from metrics.rows import ADDITIVE_MEASURES
 
@@ -46,7 +46,7 @@ def check() -> list[Finding]:
             days_are_of_this_zone = cursor.fetchone()[0]
         found = [_hours(), _histograms(), _reversals()]
         if days_are_of_this_zone:
-            found += [_days(), _histogram_days(), _histogram_months()]
+            found += [_days(), _histogram_days(), *map(_histogram_spans, days.HISTOGRAM_SPANS)]
     return [finding for finding in found if finding.count]
 
 
@@ -152,20 +152,21 @@ def _histogram_days() -> Finding:
     )
 
 
-def _histogram_months() -> Finding:
+def _histogram_spans(span: HistogramSpan) -> Finding:
+    start = f"date_trunc('{span.unit}', {{0}}::timestamp)::date"
     fresh = (
         "NOT EXISTS (SELECT 1 FROM metrics_staleday t WHERE t.series_id = {0}.series_id "
-        "AND date_trunc('month', t.day::timestamp)::date = {1})"
+        f"AND {start.format('t.day')} = {{1}})"
     )
-    month = "date_trunc('month', d.day::timestamp)::date"
+    of_day = start.format("d.day")
     return _compare(
-        "histograms of months that are not the sum of their days",
-        'SELECT series_id, month, measure, COALESCE(bounds_id, 0) AS bounds_id, "window" AS counts '
-        f"FROM metrics_histogrammonth m WHERE {fresh.format('m', 'm.month')}",
-        f"SELECT series_id, {month} AS month, measure, COALESCE(bounds_id, 0) AS bounds_id, "
-        f'histogram_sum("window") AS counts FROM metrics_histogramday d WHERE {fresh.format("d", month)} '
+        f"histograms of {span.unit}s that are not the sum of their days",
+        f'SELECT series_id, {span.unit}, measure, COALESCE(bounds_id, 0) AS bounds_id, "window" AS counts '
+        f"FROM {span.table} m WHERE {fresh.format('m', f'm.{span.unit}')}",
+        f"SELECT series_id, {of_day} AS {span.unit}, measure, COALESCE(bounds_id, 0) AS bounds_id, "
+        f'histogram_sum("window") AS counts FROM metrics_histogramday d WHERE {fresh.format("d", of_day)} '
         "GROUP BY 1, 2, 3, 4",
-        ("series_id", "month", "measure", "bounds_id"),
+        ("series_id", span.unit, "measure", "bounds_id"),
         ("counts",),
     )
 

@@ -8,8 +8,10 @@ not visible yet. One process builds at a time; readers that find it busy sum the
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -18,6 +20,7 @@ from django.db.backends.utils import CursorWrapper
 from metrics import rows
 from metrics.rows import ADDITIVE_MEASURES
 from metrics.usage import KNOWN_BIT
+from metrics.windows import month_of, week_of
 
 # Key of the advisory lock of the one process that builds.
 BUILD_LOCK = 7302
@@ -26,6 +29,20 @@ CLAIMED_AT_ONCE = 4_000
 PATIENCE_SECONDS = 6.0
 
 Pair = tuple[int, date]
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSpan:
+    """A cache of the days' histograms, merged. `unit` is PostgreSQL's word for it, and its table's column."""
+
+    unit: Literal["week", "month"]
+    table: str
+    start_of: Callable[[date], date]
+
+
+WEEKS = HistogramSpan("week", "metrics_histogramweek", week_of)
+MONTHS = HistogramSpan("month", "metrics_histogrammonth", month_of)
+HISTOGRAM_SPANS = (WEEKS, MONTHS)
 
 KNOWN_MASK = " | ".join(
     f"CASE WHEN {{0}}{name} IS NULL THEN 0::bigint ELSE {bit}::bigint END" for name, bit in KNOWN_BIT.items()
@@ -107,7 +124,7 @@ def drop() -> None:
 
 
 def _drop(cursor: CursorWrapper) -> None:
-    for table in ("metrics_usageday", "metrics_histogramday", "metrics_histogrammonth"):
+    for table in ("metrics_usageday", "metrics_histogramday", *(span.table for span in HISTOGRAM_SPANS)):
         cursor.execute(f"DELETE FROM {table}")
     cursor.execute(
         "INSERT INTO metrics_staleday (series_id, day, touched_at) "
@@ -158,22 +175,23 @@ def _build(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
         f"SELECT * FROM ({histogram_hours_as_days(relation)}) built WHERE \"window\" <> '{{}}'",
         [*named, *zones],
     )
-    _build_months(cursor, pairs)
+    for span in HISTOGRAM_SPANS:
+        _build_spans(cursor, span, pairs)
 
 
-def _build_months(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
-    months = sorted({(series, day.replace(day=1)) for series, day in pairs})
-    named = [rows.literal(series for series, _ in months), rows.literal(month for _, month in months)]
+def _build_spans(cursor: CursorWrapper, span: HistogramSpan, pairs: Sequence[Pair]) -> None:
+    starts = sorted({(series, span.start_of(day)) for series, day in pairs})
+    named = [rows.literal(series for series, _ in starts), rows.literal(start for _, start in starts)]
     cursor.execute(
-        "DELETE FROM metrics_histogrammonth d USING unnest(%s::bigint[], %s::date[]) AS p (series_id, month) "
-        "WHERE d.series_id = p.series_id AND d.month = p.month",
+        f"DELETE FROM {span.table} d USING unnest(%s::bigint[], %s::date[]) AS p (series_id, start) "
+        f"WHERE d.series_id = p.series_id AND d.{span.unit} = p.start",
         named,
     )
     cursor.execute(
-        'INSERT INTO metrics_histogrammonth (series_id, month, measure, bounds_id, "window") '
-        'SELECT d.series_id, p.month, d.measure, d.bounds_id, histogram_sum(d."window") '
-        "FROM unnest(%s::bigint[], %s::date[]) AS p (series_id, month) JOIN metrics_histogramday d "
-        "ON d.series_id = p.series_id AND d.day >= p.month AND d.day < p.month + interval '1 month' "
+        f'INSERT INTO {span.table} (series_id, {span.unit}, measure, bounds_id, "window") '
+        'SELECT d.series_id, p.start, d.measure, d.bounds_id, histogram_sum(d."window") '
+        "FROM unnest(%s::bigint[], %s::date[]) AS p (series_id, start) JOIN metrics_histogramday d "
+        f"ON d.series_id = p.series_id AND d.day >= p.start AND d.day < p.start + interval '1 {span.unit}' "
         "GROUP BY 1, 2, 3, 4",
         named,
     )

@@ -1,7 +1,7 @@
 """What inference did and cost: backends, series, the ledger and its sums, prices."""
 
 from metrics.models.backend import Backend, Pull
-from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, StaleDay, UsageDay
+from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, HistogramWeek, StaleDay, UsageDay
 from metrics.models.ledger import (
     Feed,
     HistogramBounds,
@@ -27,6 +27,7 @@ __all__ = [
     "HistogramDay",
     "HistogramHour",
     "HistogramMonth",
+    "HistogramWeek",
     "IdempotencyKey",
     "LedgerEntry",
     "LedgerHistogram",

@@ -83,6 +83,30 @@ class HistogramMonth(models.Model):
         return f"{self.series_id} {self.month} measure {self.measure}"
 
 
+class HistogramWeek(models.Model):
+    """Merged bucket counts of a complete local week; `week` is its Monday."""
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
+    week = models.DateField()
+    measure = models.SmallIntegerField()
+    bounds = models.ForeignKey(
+        HistogramBounds, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    window = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["series", "week", "measure", "bounds"],
+                name="one_histogram_per_series_week_and_bounds",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.week} measure {self.measure}"
+
+
 class StaleDay(models.Model):
     """A local day of a series whose caches must be built again before they are read."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from metrics import rows
-from metrics.days import histogram_hours_as_days, zone_name
+from metrics.days import MONTHS, WEEKS, HistogramSpan, histogram_hours_as_days, zone_name
 from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope
 from metrics.models import HistogramBounds
 from metrics.reads.door import PERIODS, STALE, Sql, allocated, joined, key_columns, narrowed, ordered, read
@@ -110,21 +110,21 @@ _IN_WINDOW = (
     " AND d.until <= w.end_on AND (d.is_whole "
     f"OR {_MONTH_OF_DAY} < w.start_on OR {_MONTH_OF_DAY} + interval '1 month' > w.end_on)"
 )
-# Months in which a share changes: these are read by their days.
+# Spans in which a share changes: these are read by their days.
 _DIVIDED = (
-    "WITH divided AS MATERIALIZED (SELECT DISTINCT c.series_id, date_trunc('month', c.day::timestamp)::date "
-    "AS month FROM (SELECT series_id, valid_from_on AS day FROM metrics_allocation UNION ALL "
+    "WITH divided AS MATERIALIZED (SELECT DISTINCT c.series_id, date_trunc('{0}', c.day::timestamp)::date "
+    "AS start FROM (SELECT series_id, valid_from_on AS day FROM metrics_allocation UNION ALL "
     "SELECT series_id, valid_until_on FROM metrics_allocation) c "
-    "WHERE c.day > %s AND c.day < %s AND extract(day FROM c.day) > 1) "
+    "WHERE c.day > %s AND c.day < %s AND c.day <> date_trunc('{0}', c.day::timestamp)::date) "
 )
-_IS_DIVIDED = "EXISTS (SELECT 1 FROM divided v WHERE v.series_id = d.series_id AND v.month = {0})"
+_IS_DIVIDED = "EXISTS (SELECT 1 FROM divided v WHERE v.series_id = d.series_id AND v.start = {0})"
 
 
 def _counts_of_windows(scope: Scope, numbers: Sequence[int]) -> Sql:
     """The histograms of months and of days; which of them count, each workload's window decides (_IN_WINDOW)."""
     wanted = rows.literal(numbers)
     columns = 'd.measure, d.bounds_id, d."window"'
-    sql = Sql(_DIVIDED, [scope.start_on, scope.end_on])
+    sql = Sql(_DIVIDED.format("month"), [scope.start_on, scope.end_on])
     sql.add(
         "SELECT d.series_id, d.month AS day, (d.month + interval '1 month')::date AS until, TRUE AS is_whole, "
         f"{columns} FROM metrics_histogrammonth d WHERE d.measure = ANY(%s::smallint[]) "
@@ -144,14 +144,14 @@ def _counts_of_windows(scope: Scope, numbers: Sequence[int]) -> Sql:
 
 
 def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_shared: bool, with_hours: bool) -> Sql:
-    """The histograms of the window's days; whole months at once where weeks and days are not asked for."""
-    months = _whole_months(scope) if grain in (None, "month") and not with_hours else None
+    """The histograms of the window's days; whole weeks or months at once where no finer grain is asked for."""
+    whole = None if with_hours else _whole_spans(scope, grain)
     wanted = rows.literal(numbers)
     columns = 'd.series_id, {0} AS day, d.measure, d.bounds_id, d."window"'
     by_day = f"SELECT {columns.format('d.day')} FROM metrics_histogramday d "
     chosen = "WHERE d.measure = ANY(%s::smallint[]) AND d.{0} >= %s AND d.{0} < %s"
     sql = Sql()
-    if months is None:
+    if whole is None:
         sql.add(by_day + chosen.format("day"), wanted, scope.start_on, scope.end_on)
         if with_hours:
             stale = "(SELECT series_id, day FROM metrics_staleday WHERE day >= %s AND day < %s)"
@@ -163,15 +163,15 @@ def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_sha
                 wanted,
             )
         return sql
-    start, end = months
-    by_month = f"SELECT {columns.format('d.month')} FROM metrics_histogrammonth d "
+    span, start, end = whole
+    by_span = f"SELECT {columns.format(f'd.{span.unit}')} FROM {span.table} d "
     if is_shared:
-        sql.add(_DIVIDED, start, end)
-    sql.add(by_month + chosen.format("month"), wanted, start, end)
+        sql.add(_DIVIDED.format(span.unit), start, end)
+    sql.add(by_span + chosen.format(span.unit), wanted, start, end)
     if is_shared:
-        sql.add(" AND NOT " + _IS_DIVIDED.format("d.month"))
+        sql.add(" AND NOT " + _IS_DIVIDED.format(f"d.{span.unit}"))
         sql.add(f" UNION ALL {by_day} JOIN divided v ON v.series_id = d.series_id ")
-        sql.add("AND d.day >= v.month AND d.day < v.month + interval '1 month' ")
+        sql.add(f"AND d.day >= v.start AND d.day < v.start + interval '1 {span.unit}' ")
         sql.add(chosen.format("day"), wanted, start, end)
     for first, last in ((scope.start_on, start), (end, scope.end_on)):
         if first < last:
@@ -179,11 +179,15 @@ def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_sha
     return sql
 
 
-def _whole_months(scope: Scope) -> tuple[date, date] | None:
-    """The months that lie in the scope as a whole: [first, end); None where there is none."""
-    first = scope.start_on if scope.start_on.day == 1 else next_month(scope.start_on)
-    end = month_of(scope.end_on)
-    return (first, end) if first < end else None
+def _whole_spans(scope: Scope, grain: Grain | None) -> tuple[HistogramSpan, date, date] | None:
+    """The longest spans that serve the grain and lie in the scope as a whole, [first, end); None: there is none."""
+    if grain == "day":
+        return None
+    span = WEEKS if grain == "week" else MONTHS
+    first, end = span.start_of(scope.start_on), span.start_of(scope.end_on)
+    if first < scope.start_on:
+        first = first + timedelta(days=7) if span is WEEKS else next_month(first)
+    return (span, first, end) if first < end else None
 
 
 def _bounds_of(ids: set[int]) -> dict[int, tuple[float, ...]]:

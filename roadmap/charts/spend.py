@@ -155,6 +155,7 @@ def _areas(data: SpendData, sources: Sequence[Source], divisor: Decimal) -> Laye
 
     def put(on: date, text: str) -> None:
         base = Decimal(0)
+        spent = wording.money(sum(totals.values(), base), data.currency)
         for index in order:
             top = base + totals[index]
             values.append(
@@ -165,7 +166,7 @@ def _areas(data: SpendData, sources: Sequence[Source], divisor: Decimal) -> Laye
                     "source": names[index],
                     "day": text,
                     "amount": wording.money(totals[index], data.currency),
-                    "all": wording.money(sum(totals.values(), Decimal(0)), data.currency),
+                    "all": spent,
                 }
             )
             base = top

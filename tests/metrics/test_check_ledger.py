@@ -11,7 +11,16 @@ from django.core.management import call_command
 
 from metrics import checking, days, ledger
 from metrics.ledger import PostedCell
-from metrics.models import HistogramDay, HistogramHour, HistogramMonth, LedgerEntry, Receipt, UsageDay, UsageHour
+from metrics.models import (
+    HistogramDay,
+    HistogramHour,
+    HistogramMonth,
+    HistogramWeek,
+    LedgerEntry,
+    Receipt,
+    UsageDay,
+    UsageHour,
+)
 from metrics.usage import FeedKind
 
 HOUR = datetime(2026, 3, 4, 10, tzinfo=UTC)
@@ -51,6 +60,7 @@ DAMAGE = {
     ),
     "a day's histogram that is wrong": lambda: HistogramDay.objects.update(window=[100, 1, 5]),
     "a month's histogram that is wrong": lambda: HistogramMonth.objects.update(window=[100, 1, 5]),
+    "a week's histogram that is wrong": lambda: HistogramWeek.objects.update(window=[100, 1, 5]),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -16,12 +17,14 @@ from metrics.models import (
     Backend,
     ExchangeRate,
     HistogramMonth,
+    HistogramWeek,
     Receipt,
     Series,
     StaleDay,
     UsageDay,
 )
 from metrics.usage import FeedKind, ForeignHistogram
+from metrics.windows import month_of, week_of
 
 DAY = date(2026, 3, 4)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -294,6 +297,7 @@ def test_another_reporting_zone_drops_the_caches_and_nothing_else(make_series, p
     assert only(series.usage(scope(claims, start=DAY + timedelta(days=1)))).sums.total("requests") == 1
     assert UsageDay.objects.get().day == DAY + timedelta(days=1)
     assert HistogramMonth.objects.get().window == [100, 1]
+    assert HistogramWeek.objects.get().window == [100, 1]
 
 
 def test_rows_roll_up_to_fewer_dimensions(make_series, post, claims):
@@ -385,3 +389,8 @@ def test_latency_of_a_window_is_that_of_its_days(make_series, post, claims, othe
         assert found[workload.pk] == by_days
         assert only(series.latency(own)).histogram == by_days
         assert by_days.count > 0
+        for grain, start_of in (("week", week_of), ("month", month_of)):
+            by_span = defaultdict(MergedHistogram)
+            for row in series.latency(own, grain="day"):
+                by_span[start_of(row.period)] += row.histogram
+            assert {row.period: row.histogram for row in series.latency(own, grain=grain)} == by_span
