@@ -20,13 +20,16 @@ A connector
 - SHALL yield at most one statement per period, model, project, category and description, and only cells whose hour
   lies in the window. Several cells of one key and hour are added up by the caller.
 - SHALL talk to the network through `self.http` alone, which checks addresses and redacts what it was told is secret.
+- SHALL yield `NotStated` for hours of which the source keeps nothing any more (dropped, out of its retention), so that
+  they are not taken for hours without usage: what was read of them before stays.
 - SHALL keep no state between calls that it cannot do without, and import no other connector.
 - SHALL give a stream of counters the same id for as long as it means the same thing, whatever the order of labels.
 - SHOULD say in `not_offered`, for each measure that it does not report, what to do instead.
 - SHOULD tell permanent errors (wrong key, wrong address) from transient ones (time-out, 429, 5xx), with a hint.
 - SHOULD make `test()` answer within 20 seconds in words for someone who has never seen the source.
 - MAY implement `discover()`, which finds servers, models or replicas that each become a backend.
-- MAY narrow `reports`, `not_offered`, `measured_at` and `provider` in an instance, where they depend on its parameters.
+- MAY narrow `reports`, `not_offered`, `measured_at`, `provider` and `pace` in an instance, where they depend on its
+  parameters; `history` in a class method, since the form asks before anything is connected.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from metrics.errors import RuleViolation
+from metrics.meter import History, Pace
 from metrics.usage import ForeignHistogram, MeasuredAt, SeriesKey, UsageCell
 from metrics.windows import Window
 
@@ -225,6 +229,18 @@ class Sample:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class NotStated:
+    """Hours [start, end) of a fetched window of which the source knows nothing any more, unlike hours without usage.
+
+    What the feed holds of them stays. Cells yielded for them count only where the feed holds nothing of that series
+    and hour.
+    """
+
+    start: datetime
+    end: datetime
+
+
 TestTone = Literal["ok", "bad", "info"]
 
 
@@ -276,6 +292,7 @@ class Connector(ABC):
     finest_grain: ClassVar[Literal["hour", "day"]] = "hour"
     trailing_hours: ClassVar[int] = 0
     settling_hours: ClassVar[int] = 24
+    pace: Pace = Pace()
     can_discover: ClassVar[bool] = False
     measured_at: MeasuredAt = MeasuredAt.SERVER
     provider: str = ""
@@ -336,14 +353,23 @@ class Connector(ABC):
 class StatementConnector(Connector):
     """A source that states what happened in a window, again and again.
 
-    `trailing_hours` are read again at each pull, since providers restate; `settling_hours` after a period's end its
-    statement counts as final. `fetch` may be asked for windows of any length.
+    `trailing_hours` are read again at each pull, since providers restate; `daily_trailing_hours` once a UTC day, where
+    bills move for longer than that (0: never). `settling_hours` after a period's end its statement counts as final. An
+    admin may change the three for one backend, within bounds. A backfill asks for `backfill_step_days` at a time: as
+    many (at most 31) as the source answers well within a minute. `fetch` may be asked for windows of any length.
     """
 
     trailing_hours: ClassVar[int] = 72
+    daily_trailing_hours: ClassVar[int] = 0
+    backfill_step_days: ClassVar[int] = 7
+
+    @classmethod
+    def history(cls, values: Mapping[str, Any]) -> History:
+        """Return how far back a source with these parameters answers, without connecting."""
+        return History()
 
     @abstractmethod
-    def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement]:
+    def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement | NotStated]:
         """Yield what the source says of the window, UTC hours; its end without an exception means: read to its end."""
 
 

@@ -24,10 +24,20 @@ import httpx
 import stamina
 
 from metrics.errors import ConnectorError
+from metrics.meter import Meter
 from metrics.outbound import OutboundPolicy, parse_networks
 from metrics.redaction import all_spellings, redact, shown_address
 
-__all__ = ["Answer", "AnswerTooLarge", "HttpClient", "OutboundPolicy", "StatusError", "parse_networks", "redact"]
+__all__ = [
+    "Answer",
+    "AnswerTooLarge",
+    "HttpClient",
+    "Meter",
+    "OutboundPolicy",
+    "StatusError",
+    "parse_networks",
+    "redact",
+]
 
 USER_AGENT = "Phaseline"
 MEBIBYTE = 1024 * 1024
@@ -108,6 +118,7 @@ class HttpClient:
     def __init__(self, policy: OutboundPolicy, *, secrets: Iterable[str] = (), limits: Limits | None = None) -> None:
         self.policy = policy
         self.limits = limits or Limits()
+        self.meter = Meter()
         self._secrets = all_spellings(secrets)
         self._client = httpx.Client(
             transport=_CheckedTransport(policy), follow_redirects=False, trust_env=False, cookies=None
@@ -200,6 +211,7 @@ class HttpClient:
         raise AssertionError("retry_context always returns or raises")
 
     def _once(self, request: httpx.Request, address: str, hints: Mapping[int, str]) -> Answer:
+        self.meter.on_request()
         deadline = time.monotonic() + self.limits.total_seconds
         try:
             response = self._client.send(request, stream=True)
@@ -221,6 +233,7 @@ class HttpClient:
             raise ConnectorError(
                 self.redact(f"The connection to {address} broke off ({type(error).__name__})."), permanent=False
             ) from None
+        self.meter.on_answer(response.headers.get("date"))
         if 200 <= response.status_code < 300:
             return Answer(response.status_code, response.headers, body, address)
         raise self._status_error(response, body, address, hints)

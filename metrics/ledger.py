@@ -6,7 +6,7 @@ locks its feed, compares and posts the differences (architecture.md, 'The ledger
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -73,12 +73,19 @@ def post_many(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell], *, batc
 
 
 def post_statement(
-    *, receipt: Receipt, feed: Feed, window: Window, cells: Iterable[PostedCell], as_of: datetime
+    *,
+    receipt: Receipt,
+    feed: Feed,
+    window: Window,
+    cells: Iterable[PostedCell],
+    as_of: datetime,
+    not_stated: Sequence[Window] = (),
 ) -> Receipt | None:
     """Post the differences between what a source states for a window and what its feed holds, both ways.
 
     Hours that the statement no longer names are compared with zero; hours that were stated with a later `as_of` are
-    left alone. Takes the feed's lock. None where nothing changed. Raises ValueError for a cell outside the window.
+    left alone, and so is what the feed holds of hours in `not_stated`, of which the source has nothing any more. Takes
+    the feed's lock. None where nothing changed. Raises ValueError for a cell outside the window.
     """
     stated = posting.gather(cells)
     for _, hour, _ in stated.sums:
@@ -96,6 +103,8 @@ def post_statement(
         difference = _difference(stated, held)
         if later:
             _leave_alone(difference, later)
+        if not_stated:
+            _leave_alone(difference, [(part.start, part.end) for part in not_stated], only=_known(held))
         _remember_stated(feed, window, as_of)
         if not difference.sums:
             return None
@@ -191,7 +200,7 @@ def _held(feed: Feed, window: Window) -> Batch:
 
 def _restatements(receipt: Receipt, difference: Batch, held: Batch, as_of: datetime) -> list[Restatement]:
     """Per series what differs in hours that the feed had stated already and that have settled since."""
-    known = {(series, hour) for series, hour, _ in held.sums}
+    known = _known(held)
     found: dict[int, Restatement] = {}
     for (series, hour, currency), changes in difference.sums.items():
         if (series, hour) not in known or hour >= as_of - RESTATED_AFTER:
@@ -225,13 +234,21 @@ def _difference(stated: Batch, held: Batch) -> Batch:
     return found
 
 
-def _leave_alone(difference: Batch, later: list[tuple[datetime, datetime]]) -> None:
-    def is_later(hour: datetime) -> bool:
-        return any(start <= hour < end for start, end in later)
+def _known(held: Batch) -> set[tuple[int, datetime]]:
+    return {(series, hour) for series, hour, _ in held.sums}
 
-    for key in [key for key in difference.sums if is_later(key[1])]:
+
+def _leave_alone(
+    difference: Batch, spans: list[tuple[datetime, datetime]], *, only: set[tuple[int, datetime]] | None = None
+) -> None:
+    """Post nothing in these hours, or nothing in those of them that are in `only`."""
+
+    def is_left(series: int, hour: datetime) -> bool:
+        return any(start <= hour < end for start, end in spans) and (only is None or (series, hour) in only)
+
+    for key in [key for key in difference.sums if is_left(key[0], key[1])]:
         del difference.sums[key]
-    for place in [place for place in difference.histograms if is_later(place[0][1])]:
+    for place in [place for place in difference.histograms if is_left(place[0][0], place[0][1])]:
         del difference.histograms[place]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from django.db import transaction
 
 from metrics import counting, ledger, sources
-from metrics.connector import CostStatement, CounterConnector, StatementConnector
+from metrics.connector import CostStatement, CounterConnector, NotStated, StatementConnector
 from metrics.counter_state import keep_points, last_points
 from metrics.counters import counter_differences, usage_cells
 from metrics.deadlocks import done_again
@@ -130,9 +130,12 @@ def _fetch_and_post(
     as_of = clock()
     cells: list[UsageCell] = []
     statements: list[CostStatement] = []
+    not_stated: list[Window] = []
     for item in connector.fetch(window):
         if isinstance(item, CostStatement):
             statements.append(item)
+        elif isinstance(item, NotStated):
+            not_stated.append(Window(item.start, item.end))
         else:
             cells.append(item)
     found = Found(data_until=window.end, window=window, cells=len(cells) + len(statements))
@@ -151,21 +154,28 @@ def _fetch_and_post(
         estimates = restated_estimates(
             backend, posted, window, usage_feed=usage_feed, estimate_feed=estimate_feed, series=_series_of(posted)
         )
-        changed = ledger.post_statement(receipt=receipt, feed=usage_feed, window=window, cells=posted, as_of=as_of)
-        changed = (
-            ledger.post_statement(receipt=receipt, feed=estimate_feed, window=window, cells=estimates, as_of=as_of)
-            or changed
-        )
+        said: dict[str, Any] = {"receipt": receipt, "window": window, "as_of": as_of, "not_stated": not_stated}
+        changed = ledger.post_statement(feed=usage_feed, cells=posted, **said)
+        changed = ledger.post_statement(feed=estimate_feed, cells=estimates, **said) or changed
         if is_new:
             counting.recount([backend.pk])
         if "billed_cost" in connector.reports:
             settled, lines = post_statements(
-                backend, statements, window, receipt=receipt, as_of=as_of, settling_hours=connector.settling_hours
+                backend,
+                statements,
+                window,
+                receipt=receipt,
+                as_of=as_of,
+                settling_hours=connector.settling_hours,
+                not_stated=not_stated,
             )
             changed = settled or changed
             found.lines += lines
     found.receipt = changed
     found.lines.insert(0, _what_was_read(cells, statements, is_changed=changed is not None))
+    if not_stated:
+        hours = sum(1 for part in not_stated for _ in part.hours())
+        found.lines.append(f"It keeps nothing of {hours} of these hours any more; what was read of them before stays.")
     if window.end < clock().replace(minute=0, second=0, microsecond=0):
         found.again_in_seconds = 0
     return found

@@ -26,6 +26,7 @@ def post_statements(
     receipt: Receipt,
     as_of: datetime,
     settling_hours: int,
+    not_stated: Sequence[Window] = (),
 ) -> tuple[Receipt | None, list[str]]:
     """Post what has settled; return the receipt (None: nothing changed) and sentences for the pull log.
 
@@ -44,6 +45,7 @@ def post_statements(
         window=settled,
         cells=_cells(backend, parts),
         as_of=as_of,
+        not_stated=not_stated,
     )
     return changed, _lines(statements, due)
 

@@ -38,7 +38,9 @@ def outbound_policy() -> OutboundPolicy:
 def connector_with(kind: str, parameters: Mapping[str, Any]) -> Iterator[Connector]:
     """Yield a connector over cleaned parameters, secrets included; its connections are closed afterwards."""
     with HttpClient(outbound_policy()) as http:
-        yield connector_for(kind)(parameters, http, now)
+        connector = connector_for(kind)(parameters, http, now)
+        http.meter.requests_a_minute = connector.pace.requests_a_minute
+        yield connector
 
 
 @contextmanager

@@ -116,6 +116,8 @@ class OpenAI(StatementConnector):
     provider = "openai"
     trailing_hours = 72
     settling_hours = 24
+    # A page of usage holds 168 hours, of costs 180 days: a month is 5 pages an endpoint.
+    backfill_step_days = 31
 
     def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement]:
         hours = list(window.hours())

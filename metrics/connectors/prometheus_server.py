@@ -38,6 +38,7 @@ from metrics.connectors.presets.hours import (
 )
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import AnswerTooLarge, HttpClient, StatusError
+from metrics.meter import History
 from metrics.usage import UsageCell
 from metrics.windows import Window
 
@@ -97,7 +98,15 @@ class PrometheusServer(StatementConnector):
     }
     trailing_hours = 6
     settling_hours = 1
+    # Asked hour by hour, raw samples: a week is 168 times the queries of an hour.
+    backfill_step_days = 7
     can_discover = True
+
+    @classmethod
+    def history(cls, values: Mapping[str, Any]) -> History:
+        return History(
+            says="It goes back as far as this Prometheus keeps its samples (15 days unless it was told otherwise)."
+        )
 
     def __init__(self, parameters: Mapping[str, Any], http: HttpClient, clock: Any) -> None:
         super().__init__(parameters, http.with_limits(max_bytes=MAX_BYTES), clock)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from metrics import sources
-from metrics.connector import CostStatement, Parameter, ParameterKind, StatementConnector, TestResult
+from metrics.connector import CostStatement, NotStated, Parameter, ParameterKind, StatementConnector, TestResult
 from metrics.models import Backend
 from metrics.usage import SeriesKey, UsageCell
 
@@ -42,6 +42,8 @@ class Provider:
     statements: list[CostStatement] = field(default_factory=list)
     error: Exception | None = None
     windows: list = field(default_factory=list)
+    # It keeps nothing from before this moment.
+    dropped_until: datetime | None = None
 
     def usage(self, hour: datetime, *, key: SeriesKey = KEY, **sums: int | Decimal) -> None:
         self.cells.append(UsageCell(key=key, hour=hour, sums=dict(sums)))
@@ -75,6 +77,8 @@ def connector_of(provider: Provider) -> type[StatementConnector]:
 
         def fetch(self, window):
             provider.windows.append(window)
+            if provider.dropped_until is not None and provider.dropped_until > window.start:
+                yield NotStated(window.start, min(provider.dropped_until, window.end))
             for item in (*provider.cells, *provider.statements):
                 at = item.hour if isinstance(item, UsageCell) else item.start
                 if window.start <= at < window.end:

@@ -332,3 +332,32 @@ def test_a_pull_that_was_killed_is_told_from_one_at_work(source, provider):
     pulling.pull(source.pk, clock=at(NOW))
     stuck.refresh_from_db()
     assert stuck.outcome == Pull.Outcome.TRANSIENT
+
+
+# --- Hours that the source has dropped
+
+
+def test_hours_that_the_source_has_dropped_keep_what_was_read_of_them(provider, source):
+    """Unlike an hour without usage, which counts as taken back."""
+    before = HOUR - timedelta(hours=5)
+    provider.usage(before, requests=3, input_tokens=100, output_tokens=20)
+    provider.usage(HOUR, requests=2, input_tokens=10, output_tokens=2)
+    pulling.pull(source.pk, clock=at(NOW))
+    provider.cells.clear()
+    provider.dropped_until = before + timedelta(hours=1)
+    pulling.pull(source.pk, clock=at(NOW + timedelta(minutes=5)))
+    assert {hour.hour: hour.requests for hour in UsageHour.objects.exclude(requests=None)} == {before: 3, HOUR: 0}
+    assert UsageHour.objects.get(hour=before, currency="USD").estimated_cost > 0
+    assert "keeps nothing of 77 of these hours" in source.pulls.first().message
+
+
+def test_half_an_hour_that_is_left_fills_only_what_was_not_known(provider, source):
+    first, second = HOUR - timedelta(hours=6), HOUR - timedelta(hours=5)
+    provider.usage(first, requests=9)
+    pulling.pull(source.pk, clock=at(NOW))
+    provider.cells.clear()
+    provider.dropped_until = second + timedelta(hours=1)
+    provider.usage(first, requests=1)
+    provider.usage(second, requests=4)
+    pulling.pull(source.pk, clock=at(NOW + timedelta(minutes=5)))
+    assert {hour.hour: hour.requests for hour in UsageHour.objects.all()} == {first: 9, second: 4}
