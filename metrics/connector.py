@@ -18,7 +18,8 @@ A connector
 - SHALL report `input_tokens` with cached and cache-write tokens inside, in whole counts, and money as Decimal.
 - SHALL end `fetch` with an exception unless the window was read to its end. What was yielded before it is dropped.
 - SHALL yield at most one statement per period, model, project, category and description, and only cells whose hour
-  lies in the window. Several cells of one key and hour are added up by the caller.
+  lies in the window. Several cells of one key and hour are added up by the caller. What is known of a UTC day only
+  (`finest_grain` "day") lies in its hour 12:00 (`window.noons()`), the whole day's sum.
 - SHALL talk to the network through `self.http` alone, which checks addresses and redacts what it was told is secret.
 - SHALL yield `NotStated` for hours of which the source keeps nothing any more (dropped, out of its retention), so that
   they are not taken for hours without usage: what was read of them before stays.

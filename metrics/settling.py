@@ -62,11 +62,12 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
         one = series[row.series_id]
         if one.uncounted_from_on is not None and counting.local_day(row.hour) >= one.uncounted_from_on:
             continue
-        there = sums.setdefault((row.series_id, row.hour), {"estimate": None, "tokens": None, "requests": None})
+        there = sums.setdefault((row.series_id, row.hour), dict.fromkeys(("estimate", "tokens", "requests", "units")))
         for name, values in (
             ("estimate", (row.estimated_cost,)),
             ("tokens", (row.input_tokens, row.output_tokens)),
             ("requests", (row.requests,)),
+            ("units", (row.units,)),
         ):
             for value in values:
                 if value is not None:

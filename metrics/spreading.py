@@ -29,6 +29,7 @@ class UsedHour:
     estimate: Decimal | None = None
     tokens: Decimal | None = None
     requests: Decimal | None = None
+    units: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ class Part:
 def spread(statements: Iterable[CostStatement], used: Sequence[UsedHour]) -> list[Part]:
     """Return the parts of the statements, at 10 decimals, added up per series, hour, currency and category.
 
-    The parts add up to the statements, tax aside. By estimate, else tokens, else requests; where a statement covers no
-    usage it goes to other charges at 12:00 UTC of its first day.
+    The parts add up to the statements, tax aside. By estimate, else tokens, else requests, else units (what a tool does
+    is counted in nothing else); where a statement covers no usage it goes to other charges at 12:00 UTC of its first
+    day.
     """
     rows = sorted(used, key=lambda row: (row.series_id, row.hour))
     sums: dict[tuple[int | None, datetime, str, str], Decimal] = defaultdict(Decimal)
@@ -72,11 +74,12 @@ def spread(statements: Iterable[CostStatement], used: Sequence[UsedHour]) -> lis
 
 
 def basis(rows: Sequence[UsedHour]) -> list[Decimal] | None:
-    """Return the weights: the first of estimate, tokens, requests that every row knows, else that any row knows."""
+    """Return the weights: the first of estimate, tokens, requests, units that every row knows, else that any knows."""
     ways: tuple[Callable[[UsedHour], Decimal | None], ...] = (
         lambda row: row.estimate,
         lambda row: row.tokens,
         lambda row: row.requests,
+        lambda row: row.units,
     )
     for needs_all in (True, False):
         for way in ways:

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+# The UTC hour that holds what is known of a UTC day only: from UTC-12 to UTC+11 it is the same date.
+NOON = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,10 @@ class Window:
         while hour < self.end:
             yield hour
             hour += HOUR
+
+    def noons(self) -> Iterator[datetime]:
+        """Yield 12:00 UTC of each UTC day whose noon begins in the window, in order."""
+        return (hour for hour in self.hours() if hour.hour == NOON)
 
 
 def hour_of(at: datetime) -> datetime:

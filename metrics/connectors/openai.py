@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 
+from metrics.answers import Reader
 from metrics.connector import CostStatement, Group, Parameter, ParameterKind, StatementConnector, TestResult
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
@@ -20,51 +21,70 @@ from metrics.windows import Window
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BASE = "https://api.openai.com/v1"
-MOST_PAGES = 500
 HOURS_A_PAGE, DAYS_A_PAGE = 168, 180
+GIBIBYTE = 1024**3
 KEY_HINT = (
     "Make an admin key with read access to usage: platform.openai.com, Settings, Organization, Admin keys. "
     "Ordinary project keys cannot read usage."
 )
 HINTS = {401: KEY_HINT, 403: KEY_HINT}
+READ = Reader("OpenAI")
 
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
-    """One usage endpoint. `groupings`: tried in turn, since some organizations refuse some combinations (400)."""
+    """One usage endpoint.
+
+    `counts`: (field, measure). `groupings`: tried in turn, since some organizations refuse some combinations (400).
+    `service`: the name that stands for a model where the tool has none, and the words by which its costs are known.
+    """
 
     path: str
     operation: str
     counts: tuple[tuple[str, str], ...]
     groupings: tuple[tuple[str, ...], ...] = (("model", "project_id"), ("model",))
+    service: str = ""
     is_optional: bool = True
 
 
+BY_PROJECT = (("project_id",), ())
 REQUESTS = ("num_model_requests", "requests")
+TOKENS = (
+    REQUESTS,
+    ("input_tokens", "input_tokens"),
+    ("input_cached_tokens", "cached_input_tokens"),
+    ("input_cache_write_tokens", "cache_write_input_tokens"),
+    ("output_tokens", "output_tokens"),
+)
+MODEL_GROUPINGS = (
+    ("model", "project_id", "batch", "service_tier"),
+    ("model", "project_id", "batch"),
+    ("model", "project_id"),
+    ("model",),
+)
 USAGES = (
-    _Usage(
-        "completions",
-        "chat",
-        (
-            REQUESTS,
-            ("input_tokens", "input_tokens"),
-            ("input_cached_tokens", "cached_input_tokens"),
-            ("input_cache_write_tokens", "cache_write_input_tokens"),
-            ("output_tokens", "output_tokens"),
-        ),
-        (
-            ("model", "project_id", "batch", "service_tier"),
-            ("model", "project_id", "batch"),
-            ("model", "project_id"),
-            ("model",),
-        ),
-        is_optional=False,
-    ),
+    _Usage("completions", "chat", TOKENS, MODEL_GROUPINGS, is_optional=False),
+    _Usage("decisions", "decision", TOKENS, MODEL_GROUPINGS),
     _Usage("embeddings", "embeddings", (REQUESTS, ("input_tokens", "input_tokens"))),
     _Usage("moderations", "moderation", (REQUESTS, ("input_tokens", "input_tokens"))),
-    _Usage("images", "image_generation", (REQUESTS,)),
-    _Usage("audio_speeches", "text_to_speech", (REQUESTS,)),
-    _Usage("audio_transcriptions", "transcription", (REQUESTS,)),
+    _Usage("images", "image_generation", (REQUESTS, ("images", "units"))),
+    _Usage("audio_speeches", "text_to_speech", (REQUESTS, ("characters", "units"))),
+    _Usage("audio_transcriptions", "transcription", (REQUESTS, ("seconds", "units"))),
+    # Tools that a model's request calls: what they do is counted in units, since the request is counted already.
+    _Usage("vector_stores", "vector_store", (("usage_bytes", "units"),), BY_PROJECT, "vector stores"),
+    _Usage(
+        "code_interpreter_sessions", "code_interpreter", (("num_sessions", "units"),), BY_PROJECT, "code interpreter"
+    ),
+    _Usage("file_search_calls", "file_search", (("num_requests", "units"),), BY_PROJECT, "file search"),
+    _Usage("web_search_calls", "web_search", (("num_requests", "units"),), BY_PROJECT, "web search"),
+)
+# Words in a line item that is no model's, most telling first: file search is billed by call and by what it stores.
+SERVICE_WORDS = (
+    ("vector store", "vector stores"),
+    ("storage", "vector stores"),
+    ("code interpreter", "code interpreter"),
+    ("file search", "file search"),
+    ("web search", "web search"),
 )
 COST_GROUPINGS = (("project_id", "line_item"), ("line_item",), ("project_id",), ())
 TIERS = {None: "standard", "": "standard", "default": "standard", "auto": "standard"}
@@ -105,6 +125,7 @@ class OpenAI(StatementConnector):
             "cached_input_tokens",
             "cache_write_input_tokens",
             "output_tokens",
+            "units",
             "billed_cost",
         }
     )
@@ -158,7 +179,7 @@ class OpenAI(StatementConnector):
             raise
         for hour, _, row in rows:
             if hour.minute or hour.second:
-                raise _malformed(f"a usage bucket starts at {hour:%H:%M:%S}")
+                raise READ.malformed(f"a usage bucket starts at {hour:%H:%M:%S}")
             if start <= hour < end:
                 yield UsageCell(key=self._key(usage, row), hour=hour, sums=_sums(usage, row))
 
@@ -170,9 +191,9 @@ class OpenAI(StatementConnector):
             if not isinstance(amount, dict) or amount.get("value") is None or not start <= day < end:
                 continue
             line_item = str(row.get("line_item") or "")
-            currency = str(amount.get("currency") or "usd").upper()
-            key = (day, until, currency, _model_of(line_item), row.get("project_id") or None, line_item)
-            totals[key] = totals.get(key, Decimal(0)) + _amount(amount["value"])
+            currency = READ.currency(amount.get("currency") or "usd")
+            key = (day, until, currency, _covers(line_item), row.get("project_id") or None, line_item)
+            totals[key] = totals.get(key, Decimal(0)) + READ.amount(amount["value"])
         for (day, until, currency, model, project, line_item), total in totals.items():
             yield CostStatement(
                 start=day,
@@ -201,35 +222,27 @@ class OpenAI(StatementConnector):
         self, path: str, params: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[datetime, datetime, Mapping[str, Any]]]:
         projects = [("project_ids[]", project) for project in self.values.get("projects") or []]
-        cursor: str | None = None
-        seen: set[str] = set()
-        for _ in range(MOST_PAGES):
-            turn = [("page", cursor)] if cursor else []
-            document = self._page(self.http, path, [*params, *projects, *turn])
+
+        def ask(cursor: str | None) -> Mapping[str, Any]:
+            return self._page(self.http, path, [*params, *projects, *([("page", cursor)] if cursor else [])])
+
+        for document in READ.pages(ask):
             for bucket in document["data"]:
                 yield from _results(bucket)
-            if not document.get("has_more"):
-                return
-            cursor = document.get("next_page")
-            if not isinstance(cursor, str) or not cursor or cursor in seen:
-                raise _malformed("it says that there is more, but not where, or sends the same page again")
-            seen.add(cursor)
-        raise _malformed(f"it has more than {MOST_PAGES} pages")
 
-    def _page(self, http: HttpClient, path: str, params: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    def _page(self, http: HttpClient, path: str, params: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
         base = (self.values.get("address") or BASE).rstrip("/")
         headers = {"Authorization": f"Bearer {self.values['admin_key']}"}
         document = http.get(f"{base}/organization/{path}", params=params, headers=headers, hints=HINTS).json()
-        if not isinstance(document, dict) or not isinstance(document.get("data"), list):
-            raise _malformed("it has no list of buckets")
-        return document
+        READ.sequence(READ.mapping(document, "it").get("data"), "the list of buckets")
+        return READ.mapping(document, "it")
 
     def _key(self, usage: _Usage, row: Mapping[str, Any]) -> SeriesKey:
         project = row.get("project_id")
         tier = row.get("service_tier")
         return SeriesKey(
             provider="openai",
-            model=str(row.get("model") or "unknown"),
+            model=usage.service or str(row.get("model") or "unknown"),
             operation=usage.operation,
             service_tier="batch" if row.get("batch") is True else TIERS.get(tier, str(tier)),
             labels=(("project", str(project)),) if project else (),
@@ -237,52 +250,40 @@ class OpenAI(StatementConnector):
 
 
 def _results(bucket: Any) -> Iterator[tuple[datetime, datetime, Mapping[str, Any]]]:
-    if not isinstance(bucket, dict) or not isinstance(bucket.get("results"), list):
-        raise _malformed("a bucket has no results")
-    try:
-        start, end = (datetime.fromtimestamp(int(bucket[name]), UTC) for name in ("start_time", "end_time"))
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        raise _malformed("a bucket has no start or end") from None
-    for row in bucket["results"]:
-        if not isinstance(row, dict):
-            raise _malformed("a result is not an object")
-        yield start, end, row
+    bucket = READ.mapping(bucket, "a bucket")
+    start, end = (READ.unix(bucket.get(name), f"a bucket's {name}") for name in ("start_time", "end_time"))
+    for row in READ.sequence(bucket.get("results"), "a bucket's results"):
+        yield start, end, READ.mapping(row, "a result")
 
 
 def _sums(usage: _Usage, row: Mapping[str, Any]) -> dict[str, int | Decimal]:
     sums: dict[str, int | Decimal] = {}
     for field, measure in usage.counts:
-        value = row.get(field)
-        if value is None:
+        if row.get(field) is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise _malformed(f"{field} is not a count")
-        sums[measure] = value
+        count = READ.count(row[field], field)
+        if field == "usage_bytes":
+            # What is stored for an hour, as costs count it: gibibyte-hours.
+            sums[measure] = Decimal(count) / GIBIBYTE
+        else:
+            sums[measure] = Decimal(count) if measure == "units" else count
     return sums
 
 
-def _amount(value: Any) -> Decimal:
-    """Numbers as in the specification, text as some accounts get it."""
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise _malformed("an amount is not a number")
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise _malformed("an amount is not a number") from None
-    if not amount.is_finite():
-        raise _malformed("an amount is not a number")
-    return amount
+def _covers(line_item: str) -> str | None:
+    """The model or tool that a line item is charged for; None where it names neither.
 
-
-def _model_of(line_item: str) -> str | None:
-    """'<model>, input_tokens' names a model; other items are charges for no one model."""
+    '<model>, input_tokens' and '<model>' name a model, which has no blanks; tools are known by their words.
+    """
     model, comma, _ = line_item.rpartition(",")
-    return model.strip() if comma and model.strip() and " " not in model.strip() else None
+    if comma and model.strip() and " " not in model.strip():
+        return model.strip()
+    words = line_item.lower().replace("-", " ").replace("_", " ")
+    service = next((service for word, service in SERVICE_WORDS if word in words), None)
+    if service is not None:
+        return service
+    return line_item if line_item and " " not in line_item else None
 
 
 def _unix(moment: datetime) -> str:
     return str(int(moment.timestamp()))
-
-
-def _malformed(what: str) -> ConnectorError:
-    return ConnectorError(f"OpenAI's answer cannot be used: {what}. Nothing was taken from this pull.", permanent=False)

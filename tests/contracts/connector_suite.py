@@ -19,7 +19,7 @@ from metrics.counters import counter_differences, usage_cells
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient, Limits, OutboundPolicy, parse_networks
 from metrics.usage import ADDITIVE_MEASURES, COUNT_MEASURES, HISTOGRAM_MEASURES, UsageCell
-from metrics.windows import Window
+from metrics.windows import DAY, Window
 from tests.doubles.source_server import Asked, Play, Reply, SourceServer, source_server
 
 SECRET = "s3cret+/key-0123456789"
@@ -198,9 +198,16 @@ class ConnectorSuite:
 
 
 class StatementConnectorSuite(ConnectorSuite):
-    """`good` has usage in each of the hours of `window`; `restated` is the same source after it changed its mind."""
+    """`good` has usage in each of the hours of `window`; `restated` is the same source after it changed its mind.
 
-    window = Window(START, START + 3 * HOUR)
+    Where the source knows days only, the hours are the noons of a window of two days.
+    """
+
+    @property
+    def window(self) -> Window:
+        if connector_for(self.kind).finest_grain == "day":
+            return Window(START.replace(hour=0), START.replace(hour=0) + 2 * DAY)
+        return Window(START, START + 3 * HOUR)
 
     def restated(self, asked: Asked) -> Reply:
         raise NotImplementedError
@@ -220,7 +227,8 @@ class StatementConnectorSuite(ConnectorSuite):
         found = self.read(connect())
         cells = [item for item in found if isinstance(item, UsageCell)]
         self.assert_cells_are_clean(cells)
-        assert {cell.hour for cell in cells} == set(self.window.hours())
+        is_daily = connector_for(self.kind).finest_grain == "day"
+        assert {cell.hour for cell in cells} == set(self.window.noons() if is_daily else self.window.hours())
         statements = [item for item in found if isinstance(item, CostStatement)]
         keys = [(s.start, s.model, s.project, s.charge_category, s.description, s.currency) for s in statements]
         assert len(set(keys)) == len(keys)

@@ -145,11 +145,25 @@ class TestSuite(StatementConnectorSuite):
         cell = next(item for item in self.read(connect()) if isinstance(item, UsageCell))
         assert cell.key.service_tier == tier
 
-    def test_other_line_items_belong_to_no_model(self, source, connect):
-        source.play = lambda asked: organization(asked, cost=cost_row(line_item="web search tool calls"))
+    @pytest.mark.parametrize(
+        ("line_item", "covers"),
+        [
+            ("gpt-x-mini, input_tokens", "gpt-x-mini"),
+            ("ft:gpt-x:acme::a1, cached input", "ft:gpt-x:acme::a1"),
+            ("embed-x", "embed-x"),
+            ("web search tool calls", "web search"),
+            ("file search | tool calls", "file search"),
+            ("assistants api | vector store storage", "vector stores"),
+            ("code-interpreter sessions", "code interpreter"),
+            ("Priority support fee, monthly", None),
+            (None, None),
+        ],
+    )
+    def test_a_line_item_says_what_it_covers(self, source, connect, line_item, covers):
+        source.play = lambda asked: organization(asked, cost=cost_row(line_item=line_item))
         found = [item for item in self.read(connect()) if isinstance(item, CostStatement)][0]
-        assert found.model is None
-        assert found.description == "web search tool calls"
+        assert found.model == covers
+        assert found.description == (line_item or "")
 
     def test_a_cursor_that_repeats_ends_in_an_error(self, source, connect):
         source.play = lambda asked: page([], has_more=True, next_page="again")
@@ -161,7 +175,7 @@ class TestSuite(StatementConnectorSuite):
         assert "more" in self.failure(connect()).message
 
     def test_pages_without_end_are_cut_off(self, source, connect, monkeypatch):
-        monkeypatch.setattr("metrics.connectors.openai.MOST_PAGES", 5)
+        monkeypatch.setattr("metrics.answers.MOST_PAGES", 5)
         source.play = lambda asked: page([], has_more=True, next_page=str(len(source.asked)))
         assert "more than 5 pages" in self.failure(connect()).message
         assert len(source.asked) == 5
@@ -206,7 +220,7 @@ class TestSuite(StatementConnectorSuite):
         assert asked.value("end_time") == str(int(self.window.end.timestamp()))
         assert [value for name, value in asked.values if name == "project_ids[]"] == ["proj_a1", "proj_b2"]
         widths = Counter(a.value("bucket_width") for a in source.asked)
-        assert widths == {"1h": 6, "1d": 1}
+        assert widths == {"1h": 11, "1d": 1}
 
     def test_a_project_key_is_told_what_to_do(self, source, connect):
         source.play = lambda asked: Reply(status=401, body='{"error": {"message": "Missing scopes: api.usage.read"}}')

@@ -12,6 +12,7 @@ from metrics.connector import CostStatement
 from metrics.spreading import UsedHour, spread
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
+BASES = ("estimate", "tokens", "requests", "units")
 
 
 def _statement(amount: str | Decimal, **fields) -> CostStatement:
@@ -19,7 +20,7 @@ def _statement(amount: str | Decimal, **fields) -> CostStatement:
 
 
 def _hour(series_id: int, hour: int, **fields) -> UsedHour:
-    known = {name: Decimal(value) for name, value in fields.items() if name in ("estimate", "tokens", "requests")}
+    known = {name: Decimal(value) for name, value in fields.items() if name in BASES}
     rest = {name: value for name, value in fields.items() if name not in known}
     return UsedHour(series_id, DAY + timedelta(hours=hour), **{"model": "m", **rest, **known})
 
@@ -45,6 +46,14 @@ def test_then_by_tokens_then_by_requests():
         1: Decimal(2),
         2: Decimal(6),
     }
+
+
+def test_what_a_tool_does_is_charged_by_its_units():
+    used = [_hour(1, 3, units="1", model="web search"), _hour(2, 4, units="3", model="web search")]
+    assert _amounts(spread([_statement("8", model="web search")], used)) == {1: Decimal(2), 2: Decimal(6)}
+    # Beside usage with requests a unit weighs nothing: an image and a request cannot be compared.
+    mixed = [*used, _hour(3, 3, requests="1")]
+    assert _amounts(spread([_statement("8")], mixed)) == {3: Decimal(8)}
 
 
 def test_a_statement_of_zero_takes_the_place_of_the_estimates():
