@@ -2,8 +2,9 @@
 
 A connector knows one kind of backend. There are two kinds of connector:
 
-- `StatementConnector`: `fetch(window)` yields what the provider says of a window of closed hours. The pull compares it
-  with what its own feed holds and posts the difference, so fetching twice adds nothing and a restatement is visible.
+- `StatementConnector`: `fetch(window)` yields what the provider says of a window of closed hours: sums of usage, cost
+  statements and percentiles. The pull compares it with what its own feed holds and posts the difference, so fetching
+  twice adds nothing and a restatement is visible.
 - `CounterConnector`: `sample()` reads counters that only grow. The pull keeps the last point of each stream and posts
   `counter_differences` (metrics/counters.py) between the two.
 
@@ -20,6 +21,9 @@ A connector
 - SHALL yield at most one statement per period, model, project, category and description, and only cells whose hour
   lies in the window. Several cells of one key and hour are added up by the caller. What is known of a UTC day only
   (`finest_grain` "day") lies in its hour 12:00 (`window.noons()`), the whole day's sum.
+- SHALL yield at most one percentile per key, period, measure and percent, its period within the window. A source that
+  has only percentiles yields them as `PercentileStatement` and leaves the histogram measure out of `reports`; its mean,
+  where it has one, goes into the cell's sums.
 - SHALL talk to the network through `self.http` alone, which checks addresses and redacts what it was told is secret.
 - SHALL yield `NotStated` for hours of which the source keeps nothing any more (dropped, out of its retention), so that
   they are not taken for hours without usage: what was read of them before stays.
@@ -200,6 +204,25 @@ class CostStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class PercentileStatement:
+    """A percentile that the source itself states of one series in [start, end), aware UTC, on full hours.
+
+    `measure` is a name of HISTOGRAM_MEASURES, `percent` lies between 0 and 100 ('95', '99.9'), `value_ms` is in
+    milliseconds and not negative. `count`: the requests that it rests on, None where the source does not say.
+    It is shown as the source's and never merged, averaged or shared out, so it must be of the whole series `key`:
+    give cells of usage the same key where they are as fine, else a coarser key of its own.
+    """
+
+    key: SeriesKey
+    start: datetime
+    end: datetime
+    measure: str
+    percent: Decimal
+    value_ms: Decimal
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CounterPoint:
     """One reading of one counter.
 
@@ -241,6 +264,9 @@ class NotStated:
     start: datetime
     end: datetime
 
+
+# What a source of statements says.
+Stated = UsageCell | CostStatement | PercentileStatement | NotStated
 
 TestTone = Literal["ok", "bad", "info"]
 
@@ -370,7 +396,7 @@ class StatementConnector(Connector):
         return History()
 
     @abstractmethod
-    def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement | NotStated]:
+    def fetch(self, window: Window) -> Iterator[Stated]:
         """Yield what the source says of the window, UTC hours; its end without an exception means: read to its end."""
 
 

@@ -255,6 +255,7 @@ class SourceFreshness:
 
     `data_until`: end of the last complete hour read (pulled) or posted to (pushed). `reports`: the measures that its
     connector offers, None for pushes. `not_offered`: measure -> what to do instead.
+    `states_percentiles`: it states percentiles of its own, which `metrics.series.stated_percentiles` reads.
     """
 
     backend_id: int
@@ -269,6 +270,7 @@ class SourceFreshness:
     not_offered: Mapping[str, str]
     measured_at: str = ""
     is_demo: bool = False
+    states_percentiles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def post(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell]) -> Receipt:
     batch = posting.gather(cells)
     # No savepoint: nobody goes on after a posting that failed.
     with transaction.atomic(savepoint=False):
-        _save(receipt)
+        save(receipt)
         posting.write(receipt, feed, batch)
     return receipt
 
@@ -66,7 +66,7 @@ def post_many(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell], *, batc
     """As `post`, for any number of cells: one transaction, written in batches. Build the days with `days.rebuild`."""
     waiting = iter(cells)
     with transaction.atomic():
-        _save(receipt)
+        save(receipt)
         while some := list(islice(waiting, batch)):
             posting.write(receipt, feed, posting.gather(some))
     return receipt
@@ -93,11 +93,7 @@ def post_statement(
             raise ValueError(f"{hour} lies outside the stated window")
     with transaction.atomic():
         lock_feed(feed)
-        later = list(
-            StatedWindow.objects.filter(
-                feed=feed, end__gt=window.start, start__lt=window.end, as_of__gt=as_of
-            ).values_list("start", "end")
-        )
+        later = stated_later(feed, window, as_of)
         held = _held(feed, window)
         posting.round(stated)
         difference = _difference(stated, held)
@@ -105,13 +101,13 @@ def post_statement(
             _leave_alone(difference, later)
         if not_stated:
             _leave_alone(difference, [(part.start, part.end) for part in not_stated], only=_known(held))
-        _remember_stated(feed, window, as_of)
+        remember_stated(feed, window, as_of)
         if not difference.sums:
             return None
         receipt.as_of = receipt.as_of or as_of
         receipt.window_start = receipt.window_start or window.start
         receipt.window_end = receipt.window_end or window.end
-        _save(receipt)
+        save(receipt)
         posting.write(receipt, feed, difference)
         Restatement.objects.bulk_create(_restatements(receipt, difference, held, as_of))
     return receipt
@@ -158,7 +154,8 @@ def lock_feed(feed: Feed) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [FEED_LOCK, feed.pk])
 
 
-def _save(receipt: Receipt) -> None:
+def save(receipt: Receipt) -> None:
+    """Save a receipt that is new; one that holds another feed's entries already is left as it is."""
     # A push has its id already, since ids of its records are kept with it.
     if receipt._state.adding:
         receipt.save(force_insert=True)
@@ -252,7 +249,13 @@ def _leave_alone(
         del difference.histograms[place]
 
 
-def _remember_stated(feed: Feed, window: Window, as_of: datetime) -> None:
+def stated_later(feed: Feed, window: Window, as_of: datetime) -> list[tuple[datetime, datetime]]:
+    """Parts of the window, [start, end), that the feed has stated with a later `as_of`. Lock the feed before."""
+    later = StatedWindow.objects.filter(feed=feed, end__gt=window.start, start__lt=window.end, as_of__gt=as_of)
+    return list(later.values_list("start", "end"))
+
+
+def remember_stated(feed: Feed, window: Window, as_of: datetime) -> None:
     """Keep when these hours were stated. Windows that this one covers, and those of last week, are needed no more."""
     StatedWindow.objects.filter(feed=feed, start__gte=window.start, end__lte=window.end, as_of__lte=as_of).delete()
     StatedWindow.objects.filter(feed=feed, as_of__lt=as_of - STATED_KEPT_FOR).delete()
@@ -296,6 +299,9 @@ __all__ = [
     "post",
     "post_many",
     "post_statement",
+    "remember_stated",
     "reverse",
+    "save",
     "series_ids",
+    "stated_later",
 ]

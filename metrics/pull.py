@@ -17,7 +17,7 @@ from typing import Any
 from django.db import transaction
 
 from metrics import counting, ledger, sources
-from metrics.connector import CostStatement, CounterConnector, NotStated, StatementConnector
+from metrics.connector import CostStatement, CounterConnector, NotStated, PercentileStatement, StatementConnector
 from metrics.counter_state import keep_points, last_points
 from metrics.counters import counter_differences, usage_cells
 from metrics.deadlocks import done_again
@@ -26,6 +26,7 @@ from metrics.estimating import estimates_of, restated_estimates
 from metrics.identity import SeriesIdentity, series_ids, unknown
 from metrics.ledger import PostedCell
 from metrics.models import Backend, Pull, Receipt, Series, UsageHour
+from metrics.percentiles import post_stated
 from metrics.secrets import SHOWN_INSTEAD, open_sealed
 from metrics.settling import post_statements
 from metrics.usage import FeedKind, MeasuredAt, UsageCell
@@ -130,15 +131,18 @@ def _fetch_and_post(
     as_of = clock()
     cells: list[UsageCell] = []
     statements: list[CostStatement] = []
+    percentiles: list[PercentileStatement] = []
     not_stated: list[Window] = []
     for item in connector.fetch(window):
         if isinstance(item, CostStatement):
             statements.append(item)
+        elif isinstance(item, PercentileStatement):
+            percentiles.append(item)
         elif isinstance(item, NotStated):
             not_stated.append(Window(item.start, item.end))
         else:
             cells.append(item)
-    found = Found(data_until=window.end, window=window, cells=len(cells) + len(statements))
+    found = Found(data_until=window.end, window=window, cells=len(cells) + len(statements) + len(percentiles))
     receipt = Receipt(
         kind=FeedKind.USAGE,
         backend=backend,
@@ -157,7 +161,9 @@ def _fetch_and_post(
         said: dict[str, Any] = {"receipt": receipt, "window": window, "as_of": as_of, "not_stated": not_stated}
         changed = ledger.post_statement(feed=usage_feed, cells=posted, **said)
         changed = ledger.post_statement(feed=estimate_feed, cells=estimates, **said) or changed
-        if is_new:
+        stated, has_new_series = post_stated(backend, percentiles, **said)
+        changed = stated or changed
+        if is_new or has_new_series:
             counting.recount([backend.pk])
         if "billed_cost" in connector.reports:
             settled, lines = post_statements(
@@ -172,7 +178,7 @@ def _fetch_and_post(
             changed = settled or changed
             found.lines += lines
     found.receipt = changed
-    found.lines.insert(0, _what_was_read(cells, statements, is_changed=changed is not None))
+    found.lines.insert(0, _what_was_read(cells, statements, percentiles, is_changed=changed is not None))
     if not_stated:
         hours = sum(1 for part in not_stated for _ in part.hours())
         found.lines.append(f"It keeps nothing of {hours} of these hours any more; what was read of them before stays.")
@@ -345,8 +351,10 @@ def _redacted(backend: Backend, text: str) -> str:
     return text
 
 
-def _what_was_read(cells: list[UsageCell], statements: list[CostStatement], *, is_changed: bool) -> str:
-    if not cells and not statements:
+def _what_was_read(
+    cells: list[UsageCell], statements: list[CostStatement], percentiles: list[PercentileStatement], *, is_changed: bool
+) -> str:
+    if not cells and not statements and not percentiles:
         return "Nothing was used in this time."
     parts = []
     if cells:
@@ -354,6 +362,8 @@ def _what_was_read(cells: list[UsageCell], statements: list[CostStatement], *, i
         parts.append(f"usage of {hours} hours")
     if statements:
         parts.append(f"{len(statements)} cost statements")
+    if percentiles:
+        parts.append(f"{len(percentiles)} percentiles that the source states")
     return f"Read {' and '.join(parts)}{'' if is_changed else ', all known already'}."
 
 

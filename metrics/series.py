@@ -24,9 +24,11 @@ from metrics.figures import (
 from metrics.money import Rates
 from metrics.reads import changes as _changes
 from metrics.reads import latency as _latency
+from metrics.reads import percentiles as _percentiles
 from metrics.reads import rate_cards as _rate_cards
 from metrics.reads import sources as _sources
 from metrics.reads import usage as _usage
+from metrics.stated import StatedLatency
 
 
 def usage(scope: Scope, *, by: tuple[Dimension, ...] = (), grain: Grain | None = None) -> list[UsageRow]:
@@ -50,6 +52,20 @@ def latency(
     Sources that see the same request at different places must not be merged: 'measured_at' is always added to `by`.
     """
     return _latency.latency(scope, measures, by, grain)
+
+
+def stated_percentiles(
+    scope: Scope,
+    *,
+    measures: Sequence[str] = ("duration", "time_to_first_token"),
+    grain: Grain | None = None,
+) -> list[StatedLatency]:
+    """Percentiles as sources state them, per series, measure and percent: latest, worst and over time. One query.
+
+    They are never merged with one another or with `latency`. With a `grain` `values` holds of each period the worst
+    that was stated, as a value of its own hour. Read them where `SourceFreshness.states_percentiles`.
+    """
+    return _percentiles.stated_percentiles(scope, measures, grain)
 
 
 def workloads_spend(workload_windows: Mapping[int, tuple[date, date]], *, include_demo: bool = True) -> dict[int, Sums]:

@@ -28,6 +28,7 @@ class FeedKind(StrEnum):
     CAPACITY = "capacity"
     ESTIMATE = "estimate"
     IMPORT = "import"
+    PERCENTILE = "percentile"
 
 
 class SeriesKind(StrEnum):

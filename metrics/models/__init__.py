@@ -11,6 +11,7 @@ from metrics.models.ledger import (
     Restatement,
     StatedWindow,
 )
+from metrics.models.percentile import StatedPercentile
 from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
 from metrics.models.push import CounterState, IdempotencyKey, PushProblem, RecordId, SeriesAllowance
 from metrics.models.series import Allocation, LookAlike, Series
@@ -42,6 +43,7 @@ __all__ = [
     "Series",
     "SeriesAllowance",
     "StaleDay",
+    "StatedPercentile",
     "StatedWindow",
     "UsageDay",
     "UsageHour",

@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication import asker_of
 from metrics.figures import SourceFreshness
+from roadmap.api.stated import StatedPercentileSerializer, stated_percentile
 from roadmap.kpi import KpiValue
 from roadmap.models import Kpi, Phase
 from roadmap.queries.dashboard_filters import parse_filters
@@ -129,6 +130,7 @@ class DashboardSerializer(serializers.Serializer[Any]):
     not_priced_tokens = serializers.IntegerField()
     not_priced_requests = serializers.IntegerField()
     charts = ChartSerializer(many=True)
+    stated_percentiles = StatedPercentileSerializer(many=True)
     freshness = FreshnessSerializer(many=True)
 
 
@@ -202,6 +204,7 @@ def document_of(dashboard: PhaseDashboard) -> dict[str, Any]:
         "not_priced_tokens": dashboard.not_priced_tokens,
         "not_priced_requests": dashboard.not_priced_requests,
         "charts": [_chart(chart) for chart in dashboard.charts],
+        "stated_percentiles": [stated_percentile(one) for one in dashboard.stated_percentiles],
         "freshness": [_freshness(item) for item in dashboard.freshness],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,10 @@ from django.utils import timezone
 from accounts.access import Asker
 from metrics import series
 from metrics.figures import LatencyRow, UsageRow, whole
+from metrics.stated import StatedLatency
 from metrics.windows import local_day
 from roadmap.charts.frame import grain_for
+from roadmap.charts.stated import StatedData, grain_of, stated_chart
 from roadmap.kpi import KpiStatus, KpiValue, PhaseFigures
 from roadmap.models import Milestone
 from roadmap.queries import phase_charts, phase_tiles
@@ -99,6 +102,7 @@ class _Builder:
             today=self.today,
         )
         self.changes = series.changes(self.reader.scope(*self.shown))
+        self.stated = self._stated_percentiles()
         figures, tiles = self._tiles(money)
         finding, rest = health.lede(self._health_money(money), self._schedule(), self._kpi_states(values))
         usage = whole(self.rows_shown)
@@ -124,6 +128,7 @@ class _Builder:
             not_priced_requests=int(usage.requests_without_cost),
             stale_rates=usage.stale_rates,
             restated=[change for change in self.changes if change.kind == "restated"],
+            stated_percentiles=self.stated,
         )
 
     def _not_started(self) -> PhaseDashboard:
@@ -175,6 +180,13 @@ class _Builder:
                 "model", f"No model '{self.filters.model[:60]}' has usage here. There is: {names}."
             )
         self.keep = phase_charts.keep_for(self.backend_id, self.filters.model)
+
+    def _stated_percentiles(self) -> list[StatedLatency]:
+        """Percentiles that sources state themselves, where one of the roadmap's does."""
+        if not any(item.states_percentiles for item in self.freshness):
+            return []
+        scope = replace(self.reader.scope(*self.shown), backend_id=self.backend_id, model=self.filters.model or None)
+        return series.stated_percentiles(scope, grain=grain_of(*self.shown))
 
     def _tile_windows(self) -> tuple[tuple[date, date], tuple[date, date] | None, str]:
         """The days of the tiles, those to compare with, and both in words."""
@@ -333,7 +345,8 @@ class _Builder:
         words = wording.days(self.shown[0], self.shown[1] - DAY)
         steps = [row for row in self.reader.steps(*self.shown, self.grain) if self.keep(row)]
         by_operation = phase_charts.operations([*self.rows_shown, *steps], window=words)
-        return charts if by_operation is None else [*charts, by_operation]
+        stated = stated_chart(StatedData(*self.shown, grain_of(*self.shown), settings.REPORTING_ZONE, self.stated))
+        return charts + [chart for chart in (by_operation, stated) if chart is not None]
 
     def _health_money(self, money: PhaseMoney) -> health.Money:
         return health.Money(money.currency, money.spent, money.budget, money.forecast, money.passed_on)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from metrics.figures import Change, CrossCheck, SourceFreshness
+from metrics.stated import StatedLatency
 from roadmap.charts.frame import Grain
 from roadmap.kpi import KpiValue
 from roadmap.models import Phase
@@ -57,6 +58,7 @@ class PhaseDashboard:
     not_priced_requests: int
     stale_rates: Mapping[str, date]
     restated: Sequence[Change]
+    stated_percentiles: Sequence[StatedLatency] = ()
 
     @property
     def phase(self) -> Phase:

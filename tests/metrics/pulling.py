@@ -9,7 +9,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from metrics import sources
-from metrics.connector import CostStatement, NotStated, Parameter, ParameterKind, StatementConnector, TestResult
+from metrics.connector import (
+    CostStatement,
+    NotStated,
+    Parameter,
+    ParameterKind,
+    PercentileStatement,
+    StatementConnector,
+    TestResult,
+)
 from metrics.models import Backend
 from metrics.usage import SeriesKey, UsageCell
 
@@ -36,10 +44,11 @@ def vllm_text(*, requests: int, tokens_in: int, tokens_out: int, started_at: int
 
 @dataclass
 class Provider:
-    """A provider that states what it is told to: cells, statements, or an error to raise."""
+    """A provider that states what it is told to: cells, statements, percentiles, or an error to raise."""
 
     cells: list[UsageCell] = field(default_factory=list)
     statements: list[CostStatement] = field(default_factory=list)
+    percentiles: list[PercentileStatement] = field(default_factory=list)
     error: Exception | None = None
     windows: list = field(default_factory=list)
     # It keeps nothing from before this moment.
@@ -79,7 +88,7 @@ def connector_of(provider: Provider) -> type[StatementConnector]:
             provider.windows.append(window)
             if provider.dropped_until is not None and provider.dropped_until > window.start:
                 yield NotStated(window.start, min(provider.dropped_until, window.end))
-            for item in (*provider.cells, *provider.statements):
+            for item in (*provider.cells, *provider.statements, *provider.percentiles):
                 at = item.hour if isinstance(item, UsageCell) else item.start
                 if window.start <= at < window.end:
                     yield item
