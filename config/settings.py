@@ -255,6 +255,10 @@ KEPT_LABELS = env.list(
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 PUSH_MAX_RECORDS = 10_000
 PUSH_MAX_BYTES = 16 * 1024 * 1024
+# A billing file: its size as uploaded and unpacked, its rows.
+IMPORT_MAX_BYTES = env.int("IMPORT_MAX_MIB", default=256) * 1024 * 1024
+IMPORT_MAX_UNPACKED_BYTES = env.int("IMPORT_MAX_UNPACKED_MIB", default=4096) * 1024 * 1024
+IMPORT_MAX_ROWS = env.int("IMPORT_MAX_ROWS", default=5_000_000)
 # Weight of an input token against an output token where GPU hours are shared out by tokens (measures.md, Money).
 INPUT_TOKEN_WEIGHT = env.str("INPUT_TOKEN_WEIGHT", default="0.1")
 # Idle capacity goes to the workloads as the month's busy part did (as_busy), or stays unallocated.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from django.conf import settings
 
-from metrics.format import Batch, label_values
+from metrics.format import MAX_LABEL_CHARACTERS, MAX_LABELS, Batch, label_values
 
 # What names a person, a place on the net or a session is dropped, whatever the operator's list says (architecture.md).
 _PERSONAL_NAME = re.compile(
@@ -28,12 +29,27 @@ def kept_labels(text: bytes, batch: Batch, records: int) -> tuple[tuple[str, str
     return kept
 
 
+def kept_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the tags of a billing file that are kept as labels, sorted by name; 'Team' is the operator's 'team'."""
+    allowed = {name.lower(): name for name in settings.KEPT_LABELS}
+    kept = {
+        allowed[name.lower()]: " ".join(value.split())[:MAX_LABEL_CHARACTERS]
+        for name, value in tags.items()
+        if name.lower() in allowed and value.strip() and not _is_personal(name, value)
+    }
+    return tuple(sorted(kept.items())[:MAX_LABELS])
+
+
+def _is_personal(name: str, value: str) -> bool:
+    return bool(_PERSONAL_NAME.search(name) or _PERSONAL_VALUE.search(value))
+
+
 @lru_cache(maxsize=10_000)
 def _sift(text: bytes, allowed: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """The labels that are kept, sorted by name, and a warning for each of the others."""
     kept, dropped = [], []
     for name, value in sorted(label_values(text).items()):
-        if _PERSONAL_NAME.search(name) or _PERSONAL_VALUE.search(value):
+        if _is_personal(name, value):
             dropped.append(("personal_label", f"Label '{name[:60]}' names a person, an address or a session; dropped."))
         elif name not in allowed:
             dropped.append(("label_not_kept", f"Label '{name[:60]}' is not on this server's list; dropped."))

@@ -2,6 +2,14 @@
 
 from metrics.models.backend import Backend, Pull
 from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, HistogramWeek, StaleDay, UsageDay
+from metrics.models.imports import (
+    BillingImport,
+    BillingSource,
+    ImportChunk,
+    ImportedCharge,
+    ImportPeriod,
+    UncountedStatement,
+)
 from metrics.models.ledger import (
     Feed,
     HistogramBounds,
@@ -20,6 +28,8 @@ from metrics.models.sums import HistogramHour, UsageHour
 __all__ = [
     "Allocation",
     "Backend",
+    "BillingImport",
+    "BillingSource",
     "CounterState",
     "DayZone",
     "ExchangeRate",
@@ -30,6 +40,9 @@ __all__ = [
     "HistogramMonth",
     "HistogramWeek",
     "IdempotencyKey",
+    "ImportChunk",
+    "ImportPeriod",
+    "ImportedCharge",
     "LedgerEntry",
     "LedgerHistogram",
     "LookAlike",
@@ -45,6 +58,7 @@ __all__ = [
     "StaleDay",
     "StatedPercentile",
     "StatedWindow",
+    "UncountedStatement",
     "UsageDay",
     "UsageHour",
 ]

@@ -1,0 +1,199 @@
+"""CSV: plain or gzip, UTF-8 or UTF-16, commas, semicolons, tabs or bars; read as a stream."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO
+
+from metrics.importer import BrokenRow, Container, Limits, Row, Table, Unreadable
+
+_GZIP = b"\x1f\x8b"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+# A header longer than this is none.
+_LONGEST_HEADER = 256 * 1024
+_LONGEST_CELL = 131_072
+_MOST_COLUMNS = 1_000
+_BLOCK = 256 * 1024
+
+
+class _Counted(io.RawIOBase):
+    """The unpacked bytes, up to a limit, so that a small file that unpacks for ever does no harm."""
+
+    def __init__(self, source: BinaryIO, limit: int) -> None:
+        self.source, self.limit, self.seen = source, limit, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[call-overload]
+        try:
+            data = self.source.read(len(view))
+        except EOFError:
+            raise Unreadable(
+                "cut_short", "The gzip file ends in the middle: it was cut short when it was copied. Download it again."
+            ) from None
+        except (gzip.BadGzipFile, zlib.error):
+            raise Unreadable("broken_gzip", "The gzip file is damaged. Download it again.") from None
+        self.seen += len(data)
+        if self.seen > self.limit:
+            raise Unreadable(
+                "too_large",
+                f"Unpacked, the file is larger than {self.limit // 2**20:,} MiB. Export fewer days, or raise "
+                "IMPORT_MAX_UNPACKED_MIB.",
+            )
+        view[: len(data)] = data
+        return len(data)
+
+
+class CsvTable(Table):
+    """One CSV file. Rows with more or fewer cells than the header are broken; empty lines are skipped."""
+
+    kind = "csv"
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path, self.limits = path, limits
+        self.size = path.stat().st_size
+        self.read_share = 0.0
+        with path.open("rb") as file:
+            self.is_gzip = file.read(2) == _GZIP
+        self._file: BinaryIO | None = None
+        head = self._open().read(_LONGEST_HEADER)
+        if not head:
+            raise Unreadable("empty_file", "Unpacked, the file is empty. Export it again.")
+        self.encoding = "utf-16" if head.startswith(_UTF16) else "utf-8-sig"
+        text = _decoded(head, self.encoding)
+        line = text.lstrip("\r\n").splitlines()[0] if text.strip() else ""
+        self.delimiter = _delimiter(line)
+        self.columns = self._header()
+        packed = ", gzip" if self.is_gzip else ""
+        coding = "UTF-16" if self.encoding == "utf-16" else "UTF-8"
+        self.description = f"CSV with {_DELIMITERS[self.delimiter]}, {coding}{packed}"
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def rows(self, names: Sequence[str], *, skip: int = 0) -> Iterator[Row | BrokenRow]:
+        places = [self.columns.index(name) for name in names]
+        pick = itemgetter(*places) if len(places) > 1 else lambda cells: (cells[places[0]],)
+        width = len(self.columns)
+        for number, cells in enumerate(self._records()):
+            if number < skip:
+                continue
+            if number >= self.limits.rows:
+                raise _too_many(self.limits)
+            if len(cells) == width:
+                yield tuple([cell or None for cell in pick(cells)])
+            else:
+                yield BrokenRow(
+                    f"It has {len(cells)} cells, the header {width}: is a quotation mark or separator lost?"
+                )
+
+    def _records(self) -> Iterator[list[str]]:
+        """The rows behind the header that are not empty lines."""
+        reader = csv.reader(self._text(), delimiter=self.delimiter)
+        count = 0
+        try:
+            is_header = True
+            for cells in reader:
+                if not cells:
+                    continue
+                if is_header:
+                    is_header = False
+                    continue
+                count += 1
+                if not count % 2_000:
+                    self._note_progress()
+                yield cells
+        except UnicodeDecodeError as error:
+            raise _wrong_encoding(error, f" near row {count + 2:,}") from None
+        except csv.Error:
+            raise Unreadable(
+                "broken_csv",
+                f"Row {count + 2:,} holds a cell of more than {_LONGEST_CELL:,} characters. Is a quotation mark not "
+                "closed?",
+            ) from None
+        self.read_share = 1.0
+
+    def _header(self) -> list[str]:
+        try:
+            for cells in csv.reader(self._text(), delimiter=self.delimiter):
+                if any(cell.strip() for cell in cells):
+                    return _checked_header([cell.strip() for cell in cells])
+        except UnicodeDecodeError as error:
+            raise _wrong_encoding(error, " in its header") from None
+        except csv.Error:
+            raise Unreadable("broken_csv", "The first line is not a header of column names.") from None
+        raise Unreadable("no_header", "The file holds nothing but empty lines. Export it again.")
+
+    def _open(self) -> BinaryIO:
+        self.close()
+        self._file = self.path.open("rb")
+        source: BinaryIO = gzip.GzipFile(fileobj=self._file) if self.is_gzip else self._file  # type: ignore[assignment]
+        return io.BufferedReader(_Counted(source, self.limits.unpacked_bytes), _BLOCK)  # type: ignore[return-value]
+
+    def _text(self) -> io.TextIOWrapper:
+        return io.TextIOWrapper(self._open(), encoding=self.encoding, errors="strict", newline="")
+
+    def _note_progress(self) -> None:
+        if self._file is not None and not self._file.closed and self.size:
+            self.read_share = min(1.0, self._file.tell() / self.size)
+
+
+def _decoded(head: bytes, encoding: str) -> str:
+    """The beginning as text; the last character may be cut."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    try:
+        return decoder.decode(head)
+    except UnicodeDecodeError as error:
+        line = head[: error.start].count(b"\n") + 1
+        raise _wrong_encoding(error, f" in line {line:,}") from None
+
+
+def _wrong_encoding(error: UnicodeDecodeError, where: str) -> Unreadable:
+    byte = error.object[error.start] if error.start < len(error.object) else 0
+    return Unreadable(
+        "wrong_encoding",
+        f"The file is not UTF-8: byte 0x{byte:02X}{where}. Save it as 'CSV UTF-8' and choose it again.",
+    )
+
+
+def _delimiter(line: str) -> str:
+    """The separator that the header has most of, outside of quotation marks."""
+    bare = "".join(part for place, part in enumerate(line.split('"')) if place % 2 == 0)
+    best = max(_DELIMITERS, key=bare.count)
+    return best if bare.count(best) else ","
+
+
+def _checked_header(columns: list[str]) -> list[str]:
+    if len(columns) > _MOST_COLUMNS:
+        raise Unreadable("too_many_columns", f"The file has {len(columns):,} columns; at most {_MOST_COLUMNS:,}.")
+    while columns and not columns[-1]:
+        raise Unreadable("no_header", "A column has no name: the first line must name every column.")
+    if not all(columns):
+        raise Unreadable("no_header", "A column has no name: the first line must name every column.")
+    if len(set(columns)) < len(columns):
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        raise Unreadable("repeated_column", f"Two columns are called '{twice[0][:60]}'. Rename one of them.")
+    if any("\0" in name for name in columns):
+        raise Unreadable("another_format", "This is neither CSV nor Parquet.")
+    return columns
+
+
+def _too_many(limits: Limits) -> Unreadable:
+    return Unreadable(
+        "too_many_rows", f"The file has more than {limits.rows:,} rows. Export fewer days, or raise IMPORT_MAX_ROWS."
+    )
+
+
+CONTAINER = Container(kind="csv", recognises=lambda head: True, open=CsvTable)
