@@ -58,7 +58,7 @@ def standing(newest_first: Iterable[ImportPeriod]) -> list[ImportPeriod]:
 
 
 def covered_windows(periods: Iterable[ImportPeriod]) -> list[Window]:
-    """The whole UTC days that these periods state, merged: all of a period that had ended, else up to its last charge."""
+    """The UTC days that these periods state, merged: all of a period that had ended, else up to its last charge."""
     spans = []
     for row in periods:
         posted_at = row.billing_import.posted_at
@@ -96,7 +96,8 @@ def apart(
     statements: Sequence[CostStatement], windows: Sequence[Window]
 ) -> tuple[list[CostStatement], list[CostStatement]]:
     """Those that count, and those of days that a bill pays for."""
-    counting, paid = [], []
+    counting: list[CostStatement] = []
+    paid: list[CostStatement] = []
     for one in statements:
         (paid if any(one.start < w.end and one.end > w.start for w in windows) else counting).append(one)
     return counting, paid

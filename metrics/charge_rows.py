@@ -139,5 +139,3 @@ def _sent(name: str, values: list[Any]) -> Any:
         # As text: the adapter of Decimal writes exponents, and an array of None alone has no type.
         return "{" + ",".join("NULL" if value is None else format(value, "f") for value in values) + "}"
     return values
-
-

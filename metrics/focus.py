@@ -100,10 +100,11 @@ _GONE: dict[str, tuple[str, ...]] = {"1.4": ("ProviderName", "PublisherName")}
 
 
 def _by_version() -> dict[str, tuple[str, ...]]:
-    columns = MANDATORY_1_2 + _OTHERS_1_0
-    found = {"1.0": columns}
+    columns: tuple[str, ...] = (*MANDATORY_1_2, *_OTHERS_1_0)
+    found: dict[str, tuple[str, ...]] = {"1.0": columns}
     for version, new in _NEW.items():
-        columns = tuple(name for name in columns if name not in _GONE.get(version, ())) + new
+        columns = tuple(name for name in columns if name not in _GONE.get(version, ()))
+        columns += new
         found[version] = columns
     return found
 

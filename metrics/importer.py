@@ -100,12 +100,16 @@ class Charge(NamedTuple):
 
 
 class Table(ABC):
-    """A file as columns and rows. `description` says in words what it is; `read_share` how far it was read, 0 to 1."""
+    """A file as columns and rows. `description` says in words what it is; `read_share` how far it was read, 0 to 1.
+
+    `repeated` counts rows that repeat an earlier one of this reading word for word, as far as the container can tell.
+    """
 
     kind: ClassVar[str]
     columns: Sequence[str]
     description: str
-    read_share: float
+    read_share: float = 0.0
+    repeated: int = 0
 
     @abstractmethod
     def rows(self, names: Sequence[str], *, skip: int = 0) -> Iterator[Row | BrokenRow]:

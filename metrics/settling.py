@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from metrics import counting, ledger
+from metrics import billed_elsewhere, counting, ledger
 from metrics.connector import CostStatement
 from metrics.identity import SeriesIdentity, series_ids
 from metrics.ledger import PostedCell
@@ -38,6 +38,8 @@ def post_statements(
     if settled.end <= settled.start:
         return None, _lines(statements, [])
     due = [s for s in statements if s.start >= settled.start and s.end <= settled.end]
+    due, paid = billed_elsewhere.apart(due, billed_elsewhere.windows_of(backend))
+    billed_elsewhere.note(backend, paid)
     parts = spread(due, used_hours(backend, settled))
     changed = ledger.post_statement(
         receipt=receipt,
@@ -47,7 +49,10 @@ def post_statements(
         as_of=as_of,
         not_stated=not_stated,
     )
-    return changed, _lines(statements, due)
+    lines = _lines(statements, [*due, *paid])
+    if paid:
+        lines.append(f"{len(paid)} cost statements are of days that a billing file pays for; they stand beside it.")
+    return changed, lines
 
 
 def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | None = None) -> list[UsedHour]:

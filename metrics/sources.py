@@ -18,6 +18,10 @@ from metrics.models import Backend
 from metrics.secrets import open_sealed
 
 PUSH_ONLY = "push_only"
+# Carries what billing files state (metrics.importing).
+BILLING_FILE = "billing_file"
+# Kinds of backend that nothing is asked of: what they know is brought.
+NOT_PULLED = (PUSH_ONLY, BILLING_FILE)
 DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 
 
@@ -46,7 +50,7 @@ def connector_with(kind: str, parameters: Mapping[str, Any]) -> Iterator[Connect
 @contextmanager
 def connector_of(backend: Backend) -> Iterator[Connector]:
     """Yield the backend's connector. Raises ConnectorError where its kind is unknown or its secret cannot be read."""
-    if backend.connector == PUSH_ONLY:
+    if backend.connector in NOT_PULLED:
         raise ConnectorError("This backend is pushed to; there is nothing to pull.", permanent=True)
     try:
         connector_for(backend.connector)

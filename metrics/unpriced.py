@@ -21,7 +21,7 @@ TRIED_FOR = timedelta(days=35)
 # The feed beside the one of a pull's own estimates.
 FEED_NAME = "priced later"
 # Money that other feeds bring for an hour, so that its tokens are paid for already.
-_PAYING = (FeedKind.ESTIMATE, FeedKind.CAPACITY, FeedKind.STATEMENT)
+_PAYING = (FeedKind.ESTIMATE, FeedKind.CAPACITY, FeedKind.STATEMENT, FeedKind.IMPORT)
 _TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens")
 
 HourKey = tuple[int, datetime]

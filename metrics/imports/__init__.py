@@ -14,7 +14,7 @@ _HEAD_BYTES = 8
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (
         b"PK\x03\x04",
-        "This is a ZIP archive or an Excel workbook. Unpack it, or save the sheet as 'CSV UTF-8', and choose that file.",
+        "This is a ZIP archive or an Excel workbook. Unpack it, or save the sheet as 'CSV UTF-8'.",
     ),
     (b"\x28\xb5\x2f\xfd", "This file is packed with zstd. Unpack it, or pack it with gzip, and choose it again."),
     (b"BZh", "This file is packed with bzip2. Unpack it, or pack it with gzip, and choose it again."),

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from metrics.importer import BrokenRow, Container, Limits, Row, Table, Unreadable
 
@@ -22,6 +22,8 @@ _LONGEST_HEADER = 256 * 1024
 _LONGEST_CELL = 131_072
 _MOST_COLUMNS = 1_000
 _BLOCK = 256 * 1024
+# Rows that later ones are compared with.
+_MOST_COMPARED = 250_000
 
 
 class _Counted(io.RawIOBase):
@@ -33,8 +35,8 @@ class _Counted(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[call-overload]
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
         try:
             data = self.source.read(len(view))
         except EOFError:
@@ -62,7 +64,6 @@ class CsvTable(Table):
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path, self.limits = path, limits
         self.size = path.stat().st_size
-        self.read_share = 0.0
         with path.open("rb") as file:
             self.is_gzip = file.read(2) == _GZIP
         self._file: BinaryIO | None = None
@@ -87,12 +88,17 @@ class CsvTable(Table):
         places = [self.columns.index(name) for name in names]
         pick = itemgetter(*places) if len(places) > 1 else lambda cells: (cells[places[0]],)
         width = len(self.columns)
+        seen: set[int] = set()
         for number, cells in enumerate(self._records()):
             if number < skip:
                 continue
             if number >= self.limits.rows:
                 raise _too_many(self.limits)
             if len(cells) == width:
+                known = len(seen)
+                if known < _MOST_COMPARED:
+                    seen.add(hash(tuple(cells)))
+                    self.repeated += len(seen) == known
                 yield tuple([cell or None for cell in pick(cells)])
             else:
                 yield BrokenRow(

@@ -20,7 +20,6 @@ class ParquetTable(Table):
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path, self.limits = path, limits
-        self.read_share = 0.0
         with path.open("rb") as file:
             file.seek(0, 2)
             size = file.tell()

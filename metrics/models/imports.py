@@ -82,7 +82,7 @@ class BillingImport(models.Model):
     read_share = models.FloatField(default=0)
     rows_accepted = models.BigIntegerField(default=0)
     rows_repeated = models.BigIntegerField(default=0)
-    # [{"index", "code", "detail"}], the index is the row as a spreadsheet counts; at most 100, `rows_rejected` counts all.
+    # [{"index", "code", "detail"}], at most 100; `rows_rejected` counts all. The index is the row in a spreadsheet.
     rejected = models.JSONField(default=list, blank=True)
     rows_rejected = models.BigIntegerField(default=0)
     notes = models.JSONField(default=dict, blank=True)
@@ -148,7 +148,7 @@ class ImportPeriod(models.Model):
 
 
 class ImportedCharge(models.Model):
-    """Rows of a file that say the same, added up. Kept, so that its money can be spread again where usage comes late."""
+    """Rows of a file that say the same, added up; kept, so that money can be spread over usage that comes late."""
 
     period = models.ForeignKey(ImportPeriod, on_delete=models.CASCADE, related_name="charges", db_index=False)
     # 16 bytes over everything that tells it from others of its period.
