@@ -88,6 +88,7 @@ def _months() -> list[CheckMessage]:
         ("REPORT_CLOSE_DAY", 1, 28, "E006"),
         ("FISCAL_YEAR_START_MONTH", 1, 12, "E007"),
         ("USAGE_RETENTION_MONTHS", 14, 1200, "E008"),
+        ("BACKFILLS_AT_ONCE", 1, 64, "E012"),
     ):
         value = getattr(settings, name)
         if not low <= value <= high:

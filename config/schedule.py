@@ -26,6 +26,11 @@ SCHEDULE = {
         "schedule": crontab(hour=3, minute=50),
         "options": {"expires": 3600},
     },
+    "drop-old-pulls": {
+        "task": "metrics.drop_old_pulls",
+        "schedule": crontab(hour=3, minute=55),
+        "options": {"expires": 3600},
+    },
     "find-look-alikes": {
         "task": "metrics.find_look_alikes",
         "schedule": crontab(minute=40),

@@ -231,6 +231,8 @@ REPORTING_CURRENCY = env.str("REPORTING_CURRENCY", default="USD").upper()
 FISCAL_YEAR_START_MONTH = env.int("FISCAL_YEAR_START_MONTH", default=1)
 REPORT_CLOSE_DAY = env.int("REPORT_CLOSE_DAY", default=5)
 USAGE_RETENTION_MONTHS = env.int("USAGE_RETENTION_MONTHS", default=60)
+# Backfills that read at the same time; the others wait for their turn, and hourly pulls find a free process.
+BACKFILLS_AT_ONCE = env.int("BACKFILLS_AT_ONCE", default=1)
 # Networks that may be called although private; a wrong entry is a system check.
 OUTBOUND_ALLOW = [text.strip() for text in env.list("OUTBOUND_ALLOW", default=[]) if text.strip()]
 EXAMPLE_SERVER_URL = env.str("EXAMPLE_SERVER_URL", default="")

@@ -25,6 +25,7 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 OWN_SETTINGS = (
     *("ALLOWED_HOSTS", "BASE_URL", "CSRF_TRUSTED_ORIGINS", "DEBUG", "DEFAULT_FROM_EMAIL", "EMAIL_BACKEND"),
     *(
+        "BACKFILLS_AT_ONCE",
         "EXAMPLE_SERVER_URL",
         "FISCAL_YEAR_START_MONTH",
         "IDLE_ALLOCATION",

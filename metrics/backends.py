@@ -16,20 +16,19 @@ from django.utils import timezone
 from accounts.access import Asker, can_change_backends, can_see_backends, visible_workloads
 from metrics import series as read_door
 from metrics import sources
-from metrics.actions.backends import can_be_read_back
+from metrics.actions.backfills import can_be_read_back
 from metrics.connectors import REGISTRY, connector_for
 from metrics.errors import RuleViolation
 from metrics.figures import CrossCheck, Scope, Sums
+from metrics.freshness import Freshness, freshness_of, is_late
 from metrics.models import Allocation, Backend, LedgerEntry, LookAlike, OwnPrice, Pull, RateCard, Series
+from metrics.reading_back import Reading, history_words, reading_of
 from metrics.usage import FeedKind, SeriesKind
 
 PULLS_SHOWN = 12
 RESTATEMENTS_SHOWN = 10
 WINDOW_DAYS = 28
 MONTHS_SHOWN = 6
-# A pull that should have come and did not, beyond the interval.
-LATE = timedelta(minutes=30)
-
 
 # Measures as people say them, where the name does not say it itself.
 MEASURE_WORDS = {
@@ -119,20 +118,6 @@ class Restatement:
     billed: Mapping[str, Decimal]
 
 
-@dataclass(frozen=True, slots=True)
-class Backfill:
-    """How far the reading back has come."""
-
-    from_on: date
-    read_back_to: date
-    days_left: int
-    days_in_all: int
-
-    @property
-    def days_done(self) -> int:
-        return self.days_in_all - self.days_left
-
-
 @dataclass(slots=True)
 class BackendPage:
     """Everything on the page of one backend."""
@@ -149,8 +134,10 @@ class BackendPage:
     restatements: list[Restatement]
     cross_checks: list[CrossCheck]
     look_alikes: list[LookAlike]
-    backfill: Backfill | None
+    freshness: Freshness
+    backfill: Reading | None
     can_be_read_back: bool
+    history_says: str
     not_offered: Mapping[str, str] = field(default_factory=dict)
     window: tuple[date, date] | None = None
     is_waiting: bool = False
@@ -209,16 +196,18 @@ def state_of(backend: Backend, now: datetime) -> State:
         return State("amber", "Partly read", backend.problem)
     if backend.data_until is None:
         return State("none", "First pull to come")
-    if now - backend.data_until > timedelta(minutes=backend.pull_every_minutes) * 2 + timedelta(hours=1) + LATE:
+    if is_late(backend, now):
         return State("amber", "Late", "It should have been pulled by now: is a worker running?")
     return State("green", "Answers")
 
 
-def backend_list(asker: Asker) -> list[tuple[Backend, State, str, int]]:
-    """(backend, state, title of its kind, series) of every visible backend, those that need somebody first."""
+def backend_list(asker: Asker) -> list[tuple[Backend, State, str, int, Freshness]]:
+    """(backend, state, title of its kind, series, freshness) of each visible backend, those in need first."""
     now = timezone.now()
     backends = visible_backends(asker).select_related("behind").annotate(series_count=Count("series", distinct=True))
-    rows = [(one, state_of(one, now), title_of(one.connector), one.series_count) for one in backends]
+    rows = [
+        (one, state_of(one, now), title_of(one.connector), one.series_count, freshness_of(one, now)) for one in backends
+    ]
     order = {"red": 0, "amber": 1}
     return sorted(rows, key=lambda row: (order.get(row[1].tone, 2), not row[0].is_enabled))
 
@@ -254,8 +243,10 @@ def backend_page(asker: Asker, backend: Backend) -> BackendPage:
         restatements=_restatements(backend) if reads_all else [],
         cross_checks=_cross_checks(backend, window, workload_ids),
         look_alikes=list(open_look_alikes(asker).filter(Q(first__backend=backend) | Q(second__backend=backend))),
-        backfill=_backfill(backend, now),
+        freshness=freshness_of(backend, now),
+        backfill=reading_of(backend, now),
         can_be_read_back=can_be_read_back(backend.connector) and backend.is_enabled and not backend.is_demo,
+        history_says=history_words(backend),
         not_offered=_not_offered(backend),
         window=(window[0], today),
         is_waiting=_is_waiting(backend, pulls),
@@ -347,19 +338,6 @@ def _restatements(backend: Backend) -> list[Restatement]:
     return found
 
 
-def _backfill(backend: Backend, now: datetime) -> Backfill | None:
-    if backend.backfill_from is None or backend.backfill_cursor is None:
-        return None
-    zone = settings.REPORTING_ZONE
-    until = backend.data_until or now
-    return Backfill(
-        from_on=backend.backfill_from.astimezone(zone).date(),
-        read_back_to=backend.backfill_cursor.astimezone(zone).date(),
-        days_left=max((backend.backfill_cursor - backend.backfill_from).days, 0),
-        days_in_all=max((until - backend.backfill_from).days, 1),
-    )
-
-
 def _not_offered(backend: Backend) -> Mapping[str, str]:
     """What this backend does not report, in a reader's words, and what to do instead."""
     if backend.connector == sources.PUSH_ONLY:
@@ -373,9 +351,10 @@ def _not_offered(backend: Backend) -> Mapping[str, str]:
 
 def _is_waiting(backend: Backend, pulls: Sequence[Pull]) -> bool:
     """Whether something is about to appear, so that the page should look again by itself."""
-    if not backend.is_enabled or backend.connector == sources.PUSH_ONLY:
+    if not backend.is_enabled or backend.connector in sources.NOT_PULLED:
         return False
-    if backend.backfill_cursor is not None or any(pull.outcome == Pull.Outcome.RUNNING for pull in pulls):
+    is_reading_back = backend.backfill_cursor is not None and not backend.is_backfill_stopped
+    if is_reading_back or any(pull.outcome == Pull.Outcome.RUNNING for pull in pulls):
         return True
     is_young = timezone.now() - backend.created_at < timedelta(minutes=5)
     has_series = Series.objects.filter(backend=backend, kind=SeriesKind.USAGE).exists()

@@ -392,7 +392,7 @@ class StatementConnector(Connector):
 
     @classmethod
     def history(cls, values: Mapping[str, Any]) -> History:
-        """Return how far back a source with these parameters answers, without connecting."""
+        """Return how far back a source with these parameters (perhaps none yet) answers, without connecting."""
         return History()
 
     @abstractmethod

@@ -12,16 +12,23 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import Workload
-from metrics.actions.backends import PULL_INTERVALS, can_be_read_back, pull_interval_of
-from metrics.connector import Connector, Parameter, ParameterKind
+from metrics.actions.backends import PULL_INTERVALS, READING_BOUNDS, pull_interval_of
+from metrics.actions.backfills import can_be_read_back, earliest_day, history_of
+from metrics.connector import Connector, Parameter, ParameterKind, StatementConnector
 from metrics.errors import RuleViolation
 from metrics.models import Backend, OwnPrice, RateCard
 from metrics.usage import MeasuredAt
+from web import wording
 from web.forms import Form, ModelForm
 
 BACKFILL_DAYS = 30
 INTERVAL_NAMES = {1: "minute", 5: "5 minutes", 15: "15 minutes", 60: "hour", 360: "6 hours", 1440: "day"}
 STORED = "Stored. Leave empty to keep it."
+READING_WORDS = {
+    "trailing_hours": ("Read again at each pull, hours", "Providers change what they said of the last days."),
+    "daily_trailing_hours": ("Read again once a day, hours", "Where bills move for longer than usage does. 0: never."),
+    "settling_hours": ("A bill is final after, hours", "Until then the day counts as estimated."),
+}
 
 
 class BackendForm(Form):
@@ -70,15 +77,32 @@ class BackendForm(Form):
                     initial=today - timedelta(days=BACKFILL_DAYS),
                     help_text="What it knows of the time before, read step by step. Empty: from now on.",
                 )
+            if issubclass(connector, StatementConnector):
+                self._ask_for_reading(connector)
         if backend is not None:
             self._fill(backend)
         self._look()
+
+    def _ask_for_reading(self, connector: type[StatementConnector]) -> None:
+        """How much is read again, where this source differs from others of its kind."""
+        for name, lowest, highest in READING_BOUNDS:
+            if name == "settling_hours" and "billed_cost" not in connector.reports:
+                continue
+            label, why = READING_WORDS[name]
+            self.fields[name] = forms.IntegerField(
+                label=label,
+                required=False,
+                min_value=lowest,
+                max_value=highest,
+                help_text=f"{why} Empty: {getattr(connector, name)}.",
+            )
 
     def _is_stored(self, parameter: Parameter) -> bool:
         return parameter.is_secret and self.backend is not None and bool(self.backend.secrets)
 
     def _fill(self, backend: Backend) -> None:
-        for name in ("name", "hardware", "measured_at", "pull_every_minutes", "default_workload"):
+        reading = [name for name, *_ in READING_BOUNDS]
+        for name in ("name", "hardware", "measured_at", "pull_every_minutes", "default_workload", *reading):
             if name in self.fields:
                 self.fields[name].initial = getattr(backend, name)
         for parameter in self.parameters:
@@ -111,8 +135,9 @@ class BackendForm(Form):
 
     @property
     def more(self) -> list[forms.BoundField]:
-        """What few need: optional parameters that are no secret."""
-        return [self[p.name] for p in self.parameters if not p.required and not p.is_secret]
+        """What few need: optional parameters that are no secret, and how much is read again."""
+        rare = [p.name for p in self.parameters if not p.required and not p.is_secret]
+        return [self[name] for name in (*rare, *(name for name, *_ in READING_BOUNDS)) if name in self.fields]
 
     @property
     def most(self) -> list[forms.BoundField]:
@@ -136,7 +161,9 @@ class BackendForm(Form):
     def rest(self) -> dict[str, Any]:
         """What was entered besides, as the actions' keywords."""
         names = ("name", "measured_at", "hardware", "default_workload", "pull_every_minutes", "backfill_from_on")
-        return {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
+        found = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
+        reading = {name: self.cleaned_data[name] for name, *_ in READING_BOUNDS if name in self.cleaned_data}
+        return {**found, "reading": reading} if reading else found
 
     @property
     def cleared(self) -> frozenset[str]:
@@ -226,9 +253,15 @@ class ThroughForm(Form):
 
 
 class BackfillForm(Form):
-    """How far back to read."""
+    """How far back to read. `backend` says how far its source goes."""
 
     from_on = forms.DateField(label="Read back to")
+
+    def __init__(self, *args: Any, backend: Backend, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        first = earliest_day(history_of(backend))
+        self.fields["from_on"].help_text = f"{wording.day(first)} at the earliest."
+        self.fields["from_on"].widget.attrs["min"] = first.isoformat()
 
 
 class RateCardForm(ModelForm):

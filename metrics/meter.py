@@ -33,6 +33,10 @@ class History:
     says: str = ""
 
 
+class AllowanceUsedUp(ConnectorError):  # noqa: N818 - says what happened
+    """We have asked as often as the source allows a day; it was not asked."""
+
+
 @dataclass(slots=True)
 class Meter:
     """Counts what one pull asks, spreads it over the minute, and stops it at `most_requests`.
@@ -52,7 +56,7 @@ class Meter:
         if self.most_requests is not None and self.requests >= self.most_requests:
             now = datetime.now(UTC)
             midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-            raise ConnectorError(
+            raise AllowanceUsedUp(
                 "The requests that the source allows a day are used up.",
                 permanent=False,
                 hint="It goes on after midnight UTC.",

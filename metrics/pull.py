@@ -6,44 +6,42 @@ the transaction that posts what it counted, so that whatever is read twice count
 
 from __future__ import annotations
 
-import logging
-import random
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
-from metrics import counting, ledger, sources
-from metrics.connector import CostStatement, CounterConnector, NotStated, PercentileStatement, StatementConnector
+from metrics import counting, ledger, pull_log, sources
+from metrics.connector import (
+    Connector,
+    CostStatement,
+    CounterConnector,
+    NotStated,
+    PercentileStatement,
+    StatementConnector,
+)
 from metrics.counter_state import keep_points, last_points
 from metrics.counters import counter_differences, usage_cells
-from metrics.deadlocks import done_again
-from metrics.errors import ConnectorError, RuleViolation
+from metrics.errors import ConnectorError
 from metrics.estimating import estimates_of, restated_estimates
 from metrics.identity import SeriesIdentity, series_ids, unknown
 from metrics.ledger import PostedCell
 from metrics.models import Backend, Pull, Receipt, Series, UsageHour
 from metrics.percentiles import post_stated
-from metrics.secrets import SHOWN_INSTEAD, open_sealed
 from metrics.settling import post_statements
 from metrics.usage import FeedKind, MeasuredAt, UsageCell
 from metrics.windows import HOUR, Window
 
-logger = logging.getLogger(__name__)
-
 # The first pull of a counter finds nothing to subtract from; the next one follows soon, so that figures appear.
 SECOND_READING_SECONDS = 20
-LONGEST_WINDOW = timedelta(days=31)
-BACKFILL_STEP = timedelta(days=7)
-FIRST_RETRY = timedelta(minutes=1)
-LONGEST_RETRY = timedelta(hours=1)
+# The longest trailing window, from the midnight before it begins.
+LONGEST_WINDOW = timedelta(days=32)
 # A permanent failure waits for a person, and is looked at once a day in case the other side has changed.
 PERMANENT_RETRY = timedelta(days=1)
-# A pull that has not ended by then was killed: tasks end within 330 seconds.
-LONGEST_PULL = timedelta(minutes=10)
+# A clock that differs by less is not worth a word.
+CLOCKS_AGREE = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
@@ -57,53 +55,62 @@ class Found:
     lines: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     again_in_seconds: int | None = None
+    is_wide: bool = False
 
 
 def pull(backend_id: int, *, clock: Callable[[], datetime] = sources.now) -> Found | None:
-    """Pull the backend once and write the pull log; None where it failed or is not pulled."""
-    backend = Backend.objects.filter(pk=backend_id, is_enabled=True).exclude(connector=sources.PUSH_ONLY).first()
+    """Pull the backend once and write the pull log; None where it failed, rests, or is not pulled."""
+    backend = Backend.objects.filter(pk=backend_id, is_enabled=True).exclude(connector__in=sources.NOT_PULLED).first()
     if backend is None:
         return None
-    log = _begin(backend, clock())
-    found = _guarded(backend, log, clock, lambda: _read(backend, clock))
-    if found is None:
+    now = clock()
+    if backend.resting_until is not None and backend.resting_until > now:
+        Backend.objects.filter(pk=backend.pk, next_pull_at__lt=backend.resting_until).update(
+            next_pull_at=backend.resting_until
+        )
         return None
-    every = timedelta(minutes=backend.pull_every_minutes)
-    wait = every if found.again_in_seconds is None else timedelta(seconds=found.again_in_seconds)
-    _succeeded(backend, log, found, clock(), next_pull_at=clock() + wait)
+    log = pull_log.begin(backend, now)
+    found, error = pull_log.guarded(backend, lambda: _read(backend, clock))
+    now = clock()
+    if error is None and found is not None:
+        try:
+            _succeeded(backend, log, found, now)
+        except DatabaseError as failure:
+            # What was read is counted; only the note of it is missing, and reading it again adds nothing.
+            error = ConnectorError(f"{pull_log.NO_NOTE} ({type(failure).__name__})", permanent=False)
+    if error is not None:
+        failures = backend.failures_in_a_row + 1
+        wait = PERMANENT_RETRY if error.permanent else pull_log.retry_in(failures, error.retry_after_seconds)
+        pull_log.fail(
+            backend,
+            log,
+            error,
+            now,
+            failures_in_a_row=failures,
+            problem=pull_log.redacted(backend, str(error)),
+            is_problem_permanent=error.permanent,
+            next_pull_at=now + wait,
+        )
+        return None
     return found
 
 
-def backfill_step(backend_id: int, *, clock: Callable[[], datetime] = sources.now) -> bool:
-    """Read one step further back; return whether more is left to read now."""
-    backend = Backend.objects.filter(pk=backend_id, is_enabled=True, backfill_cursor__isnull=False).first()
-    if backend is None or backend.backfill_from is None or backend.backfill_cursor is None:
-        return False
-    cursor = backend.backfill_cursor
-    # Whole days: a day's statement is spread over all of it, and one that is cut would be taken as withdrawn.
-    window = Window(max(backend.backfill_from, cursor - BACKFILL_STEP).replace(hour=0, minute=0), cursor)
-    log = _begin(backend, clock(), window)
-    found = _guarded(backend, log, clock, lambda: _read_statement(backend, clock, window))
-    if found is None:
-        return False
-    _succeeded(backend, log, found, clock())
-    is_done = window.start <= backend.backfill_from
-    left = {"backfill_from": None, "backfill_cursor": None} if is_done else {"backfill_cursor": window.start}
-    # Cancelled or moved meanwhile: leave it as it is now.
-    moved = Backend.objects.filter(pk=backend.pk, backfill_cursor=cursor, backfill_from=backend.backfill_from)
-    return bool(moved.update(**left)) and not is_done
+def next_window(backend: Backend, connector: StatementConnector, now: datetime) -> tuple[Window, bool]:
+    """The trailing hours before what was read last, up to the last complete hour, resumed where a pull was missed.
 
-
-def next_window(backend: Backend, connector: StatementConnector, now: datetime) -> Window:
-    """The trailing hours before what was read last, up to the last complete hour, resumed where a pull was missed."""
+    The second value says whether it is the day's first, for which a longer trailing window may hold.
+    """
     end = now.replace(minute=0, second=0, microsecond=0)
     until = min(backend.data_until or end, end)
-    start = until - timedelta(hours=max(connector.trailing_hours, 1))
+    trailing = connector.trailing_hours if backend.trailing_hours is None else backend.trailing_hours
+    daily = connector.daily_trailing_hours if backend.daily_trailing_hours is None else backend.daily_trailing_hours
+    is_wide = daily > trailing and (backend.wide_pull_at is None or backend.wide_pull_at.date() < now.date())
+    start = until - timedelta(hours=max(daily if is_wide else trailing, 1))
     if connector.finest_grain == "day" or "billed_cost" in connector.reports:
         # A day's statement is spread over all of the day.
         start = start.replace(hour=0)
     start = start.replace(minute=0, second=0, microsecond=0)
-    return Window(start, min(end, start + LONGEST_WINDOW))
+    return Window(start, min(end, start + LONGEST_WINDOW)), is_wide
 
 
 # --- Reading
@@ -115,19 +122,18 @@ def _read(backend: Backend, clock: Callable[[], datetime]) -> Found:
             return _read_counters(backend, connector)
         if not isinstance(connector, StatementConnector):
             raise ConnectorError(f"{connector.title} cannot be pulled.", permanent=True)
-        return _fetch_and_post(backend, connector, next_window(backend, connector, clock()), clock)
+        window, is_wide = next_window(backend, connector, clock())
+        found = fetch_and_post(backend, connector, window, clock)
+        found.is_wide = is_wide
+        if window.end < clock().replace(minute=0, second=0, microsecond=0):
+            found.again_in_seconds = 0
+        return found
 
 
-def _read_statement(backend: Backend, clock: Callable[[], datetime], window: Window) -> Found:
-    with sources.connector_of(backend) as connector:
-        if not isinstance(connector, StatementConnector):
-            raise ConnectorError("Counters know only the present: there is nothing to read back.", permanent=True)
-        return _fetch_and_post(backend, connector, window, clock)
-
-
-def _fetch_and_post(
+def fetch_and_post(
     backend: Backend, connector: StatementConnector, window: Window, clock: Callable[[], datetime]
 ) -> Found:
+    """Read a window to its end, then post what differs, in one transaction. Raises ConnectorError."""
     as_of = clock()
     cells: list[UsageCell] = []
     statements: list[CostStatement] = []
@@ -172,7 +178,7 @@ def _fetch_and_post(
                 window,
                 receipt=receipt,
                 as_of=as_of,
-                settling_hours=connector.settling_hours,
+                settling_hours=settling_hours(backend, connector),
                 not_stated=not_stated,
             )
             changed = settled or changed
@@ -182,8 +188,7 @@ def _fetch_and_post(
     if not_stated:
         hours = sum(1 for part in not_stated for _ in part.hours())
         found.lines.append(f"It keeps nothing of {hours} of these hours any more; what was read of them before stays.")
-    if window.end < clock().replace(minute=0, second=0, microsecond=0):
-        found.again_in_seconds = 0
+    found.lines += _clocks(connector)
     return found
 
 
@@ -218,6 +223,7 @@ def _read_counters(backend: Backend, connector: CounterConnector) -> Found:
                     ledger.post(found.receipt, ledger.feed(FeedKind.ESTIMATE, backend), estimates)
             if is_new:
                 counting.recount([backend.pk])
+    found.lines += _clocks(connector)
     if not before:
         found.lines.append(f"First reading of {len(sample.points)} counters: counting starts here.")
         found.again_in_seconds = SECOND_READING_SECONDS
@@ -267,88 +273,50 @@ def _without_known_zeros(cells: list[PostedCell]) -> list[PostedCell]:
     return [cell for cell in cells if cell not in idle or (cell.series_id, cell.hour) not in known]
 
 
-# --- The pull log
+def settling_hours(backend: Backend, connector: StatementConnector) -> int:
+    """Return how many hours after its end a statement of this backend is final."""
+    return connector.settling_hours if backend.settling_hours is None else backend.settling_hours
 
 
-def _begin(backend: Backend, now: datetime, window: Window | None = None) -> Pull:
-    Pull.objects.filter(backend=backend, outcome=Pull.Outcome.RUNNING, started_at__lt=now - LONGEST_PULL).update(
-        outcome=Pull.Outcome.TRANSIENT, ended_at=now, message="Stopped half-way; nothing of it was counted."
-    )
-    return Pull.objects.create(
-        backend=backend,
-        window_start=window.start if window else None,
-        window_end=window.end if window else None,
-    )
+def _clocks(connector: Connector) -> list[str]:
+    """A word about clocks that differ: hours are split by this machine's."""
+    ahead = connector.http.meter.ahead_seconds
+    if ahead is None or abs(ahead) < CLOCKS_AGREE.total_seconds():
+        return []
+    minutes, which = round(abs(ahead) / 60), "ahead of" if ahead > 0 else "behind"
+    return [
+        f"This machine's clock is {minutes:,} minutes {which} the source's: set it right, or hours are split wrongly."
+    ]
 
 
-def _guarded(backend: Backend, log: Pull, clock: Callable[[], datetime], read: Callable[[], Found]) -> Found | None:
-    try:
-        return done_again(read)
-    except ConnectorError as error:
-        failure = error
-    except RuleViolation as violation:
-        failure = ConnectorError(violation.message, permanent=True, hint="Change the backend's settings.")
-    except Exception as error:  # noqa: BLE001 - the pull log is where its failure is recorded
-        # Not logger.exception, which would write the message as it is.
-        logger.error("The pull of %s failed: %s", backend.slug, _redacted(backend, traceback.format_exc()))  # noqa: TRY400
-        failure = ConnectorError(
-            f"The pull failed inside Phaseline ({type(error).__name__}); the worker's log says more.", permanent=False
-        )
-    _failed(backend, log, failure, clock())
-    return None
+# --- What became of it
 
 
-def _succeeded(
-    backend: Backend, log: Pull, found: Found, now: datetime, *, next_pull_at: datetime | None = None
-) -> None:
+def _succeeded(backend: Backend, log: Pull, found: Found, now: datetime) -> None:
+    every = timedelta(minutes=backend.pull_every_minutes)
+    wait = every if found.again_in_seconds is None else timedelta(seconds=found.again_in_seconds)
+    changes: dict[str, Any] = {
+        "failures_in_a_row": 0,
+        "problem": " ".join(found.problems),
+        "is_problem_permanent": False,
+        "next_pull_at": now + wait,
+    }
+    if backend.data_until is None or found.data_until > backend.data_until:
+        changes["data_until"] = found.data_until
+    if found.is_wide:
+        changes["wide_pull_at"] = now
+    note(log, found, now)
+    Backend.objects.filter(pk=backend.pk).update(**changes)
+
+
+def note(log: Pull, found: Found, now: datetime) -> None:
+    """Write down what was found."""
     log.outcome = Pull.Outcome.OK if found.receipt else Pull.Outcome.NOTHING_NEW
     log.ended_at, log.receipt, log.cells = now, found.receipt, found.cells
     if found.window:
         log.window_start, log.window_end = found.window.start, found.window.end
     log.message = " ".join([*found.lines, *found.problems])
     log.save()
-    changes: dict[str, Any] = {
-        "failures_in_a_row": 0,
-        "problem": " ".join(found.problems),
-        "is_problem_permanent": False,
-    }
-    if next_pull_at is not None:
-        changes["next_pull_at"] = next_pull_at
-        if backend.data_until is None or found.data_until > backend.data_until:
-            changes["data_until"] = found.data_until
-    Backend.objects.filter(pk=backend.pk).update(**changes)
-
-
-def _failed(backend: Backend, log: Pull, error: ConnectorError, now: datetime) -> None:
-    log.outcome = Pull.Outcome.PERMANENT if error.permanent else Pull.Outcome.TRANSIENT
-    log.ended_at, log.message = now, _redacted(backend, str(error))
-    log.save()
-    failures = backend.failures_in_a_row + 1
-    wait = PERMANENT_RETRY if error.permanent else retry_in(failures, error.retry_after_seconds)
-    Backend.objects.filter(pk=backend.pk).update(
-        failures_in_a_row=failures,
-        problem=log.message,
-        is_problem_permanent=error.permanent,
-        next_pull_at=now + wait,
-    )
-
-
-def retry_in(failures: int, retry_after_seconds: float | None) -> timedelta:
-    """One minute, then twice as long each time up to an hour, a tenth more or less; never sooner than was asked for."""
-    wait = min(FIRST_RETRY * 2 ** min(failures - 1, 10), LONGEST_RETRY)
-    wait *= random.uniform(0.9, 1.1)  # noqa: S311 - so that many backends do not come back at once
-    return max(wait, timedelta(seconds=retry_after_seconds or 0))
-
-
-def _redacted(backend: Backend, text: str) -> str:
-    try:
-        values = open_sealed(backend.secrets).values()
-    except ConnectorError:
-        return text
-    for value in values:
-        for secret in [value] if isinstance(value, str) else value:
-            text = text.replace(secret, SHOWN_INSTEAD)
-    return text
 
 
 def _what_was_read(
@@ -383,4 +351,4 @@ def _what_was_counted(cells: list[UsageCell]) -> str:
     return f"Counted since the last reading: {', '.join(parts)}." if parts else "No counter has moved on."
 
 
-__all__ = ["HOUR", "Found", "backfill_step", "next_window", "pull", "retry_in"]
+__all__ = ["HOUR", "Found", "fetch_and_post", "next_window", "note", "pull"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db.models import F
 
 from metrics.connector import Connector
 from metrics.connectors import connector_for
@@ -48,8 +49,11 @@ def connector_with(kind: str, parameters: Mapping[str, Any]) -> Iterator[Connect
 
 
 @contextmanager
-def connector_of(backend: Backend) -> Iterator[Connector]:
-    """Yield the backend's connector. Raises ConnectorError where its kind is unknown or its secret cannot be read."""
+def connector_of(backend: Backend, *, is_backfill: bool = False) -> Iterator[Connector]:
+    """Yield the backend's connector. Raises ConnectorError where its kind is unknown or its secret cannot be read.
+
+    Where the source allows so many requests a day they are counted; a backfill may use half of them.
+    """
     if backend.connector in NOT_PULLED:
         raise ConnectorError("This backend is pushed to; there is nothing to pull.", permanent=True)
     try:
@@ -61,7 +65,24 @@ def connector_of(backend: Backend) -> Iterator[Connector]:
             hint="It was added by a version that has it; upgrade, or remove the backend.",
         ) from None
     with connector_with(backend.connector, {**backend.parameters, **open_sealed(backend.secrets)}) as connector:
-        yield connector
+        allowed, meter = connector.pace.requests_a_day, connector.http.meter
+        if allowed is None:
+            yield connector
+            return
+        today = now().date()
+        made = backend.requests_made if backend.requests_on == today else 0
+        meter.most_requests = max((allowed // 2 if is_backfill else allowed) - made, 0)
+        try:
+            yield connector
+        finally:
+            count_requests(backend, meter.requests, today)
+
+
+def count_requests(backend: Backend, made: int, today: date) -> None:
+    """Add to the requests of a UTC day."""
+    rows = Backend.objects.filter(pk=backend.pk)
+    if not rows.filter(requests_on=today).update(requests_made=F("requests_made") + made):
+        rows.update(requests_on=today, requests_made=made)
 
 
 def _own_servers() -> Iterator[tuple[str, int]]:

@@ -8,11 +8,11 @@ from datetime import date, datetime, time, timedelta
 from celery import Task, shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from kombu.exceptions import OperationalError as BrokerDown
 
-from metrics import capacity, counting, pull, push_keys, sources, unpriced
-from metrics.models import Backend, Pull
+from metrics import backfill, capacity, counting, pull, pull_log, push_keys, sources, unpriced
+from metrics.models import Backend
 
 logger = logging.getLogger(__name__)
 
@@ -41,21 +41,17 @@ def post_capacity_since(backend_id: int, *days: date | None) -> None:
 
 @shared_task(name="metrics.pull_due_backends")
 def pull_due_backends() -> None:
-    """Hand out every backend that is due, and the backfills that have stopped half-way."""
+    """Hand out every backend that is due, and the backfills whose turn it is."""
     now = sources.now()
-    pulled = Backend.objects.filter(is_enabled=True).exclude(connector=sources.PUSH_ONLY)
+    pulled = Backend.objects.filter(is_enabled=True).exclude(connector__in=sources.NOT_PULLED)
     due = pulled.filter(Q(next_pull_at__lte=now) | Q(next_pull_at__isnull=True, is_demo=False))
     for pk, next_pull_at in due.order_by("next_pull_at").values_list("pk", "next_pull_at"):
         claimed = Backend.objects.filter(pk=pk, next_pull_at=next_pull_at).update(next_pull_at=now + CLAIMED_FOR)
         if claimed:
-            pull_backend.delay(pk)
-    waiting = pulled.filter(backfill_cursor__isnull=False, is_problem_permanent=False)
-    at_work = Pull.objects.filter(
-        backend=OuterRef("pk"), outcome=Pull.Outcome.RUNNING, started_at__gt=now - CLAIMED_FOR
-    )
-    for pk in waiting.exclude(Exists(at_work)).values_list("pk", flat=True):
-        # Beside a chain of steps that is alive, this one finds the cursor moved and ends.
-        backfill_step.delay(pk)
+            # One that waits for longer than the claim is handed out anew, and this message is dropped.
+            pull_backend.apply_async(args=(pk,), expires=CLAIMED_FOR.total_seconds())
+    pull_log.close_stopped(now)
+    hand_out_backfills()
 
 
 @shared_task(name="metrics.pull_backend")
@@ -66,11 +62,27 @@ def pull_backend(backend_id: int) -> None:
         pull_backend.apply_async(args=(backend_id,), countdown=found.again_in_seconds)
 
 
+@shared_task(name="metrics.hand_out_backfills")
+def hand_out_backfills() -> None:
+    """Start the steps back that may begin now."""
+    for pk in backfill.hand_out(sources.now()):
+        backfill_step.apply_async(args=(pk,), expires=backfill.CLAIMED_FOR.total_seconds())
+
+
 @shared_task(name="metrics.backfill_step")
 def backfill_step(backend_id: int) -> None:
-    """One step back; the next is its own task."""
-    if pull.backfill_step(backend_id):
-        backfill_step.delay(backend_id)
+    """One step back; whoever waited longest is next."""
+    try:
+        backfill.step(backend_id)
+    finally:
+        backfill.release(backend_id)
+    hand_out_backfills()
+
+
+@shared_task(name="metrics.drop_old_pulls")
+def drop_old_pulls() -> None:
+    """Rows of the pull log that nobody needs any more."""
+    pull_log.drop_old(sources.now())
 
 
 @shared_task(name="metrics.post_capacity")

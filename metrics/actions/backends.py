@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.text import slugify
 
@@ -15,6 +14,7 @@ from accounts.access import Asker
 from accounts.audit import record
 from accounts.models import Workload
 from metrics import sources
+from metrics.actions.backfills import held, resume, set_backfill
 from metrics.actions.permission import require_backend_admin
 from metrics.connector import Connector, CounterConnector, ParameterKind, StatementConnector, TestResult
 from metrics.connectors import connector_for
@@ -26,22 +26,19 @@ from metrics.usage import MeasuredAt
 PULL_INTERVALS = (1, 5, 15, 60, 360, 1440)
 # Counters that a restart sets back lose what was not read: they are read often. Statements change slowly.
 DEFAULT_INTERVAL = {"counter": 5, "statement": 60}
-LONGEST_BACKFILL = timedelta(days=3 * 366)
+# Bounds of what an admin may set for one backend, in hours; a window is a month at most.
+LONGEST_TRAILING_HOURS = 31 * 24
+LONGEST_SETTLING_HOURS = 45 * 24
+READING_BOUNDS = (
+    ("trailing_hours", 1, LONGEST_TRAILING_HOURS),
+    ("daily_trailing_hours", 0, LONGEST_TRAILING_HOURS),
+    ("settling_hours", 0, LONGEST_SETTLING_HOURS),
+)
 
 
 def pull_interval_of(connector: type[Connector]) -> int:
     """Return how many minutes lie between two pulls unless somebody says otherwise."""
     return DEFAULT_INTERVAL["counter" if issubclass(connector, CounterConnector) else "statement"]
-
-
-def can_be_read_back(kind: str) -> bool:
-    """Whether a backend of this kind knows more than the present."""
-    if kind == sources.PUSH_ONLY:
-        return False
-    try:
-        return issubclass(connector_for(kind), StatementConnector)
-    except RuleViolation:
-        return False
 
 
 def test_backend(asker: Asker, *, kind: str, values: Mapping[str, Any], backend: Backend | None) -> TestResult:
@@ -87,9 +84,11 @@ def add_backend(
     pull_every_minutes: int | None = None,
     backfill_from_on: date | None = None,
     is_example: bool = False,
+    reading: Mapping[str, int | None] | None = None,
 ) -> Backend:
     """Add a backend, due at once. `values`: what its connector's parameters ask for.
 
+    `reading`: `trailing_hours`, `daily_trailing_hours` and `settling_hours` where this one differs from its connector.
     Raises RuleViolation, PermissionDenied.
     """
     require_backend_admin(asker)
@@ -112,9 +111,10 @@ def add_backend(
         next_pull_at=sources.now(),
         is_demo=False,
         is_example=is_example,
+        **_checked_reading(connector, reading),
     )
     if backfill_from_on is not None:
-        _set_backfill(backend, backfill_from_on)
+        set_backfill(backend, backfill_from_on, field="backfill_from_on")
     backend.save()
     record(asker, action="add_backend", subject=backend, after=_shown(backend, secret))
     return backend
@@ -132,10 +132,14 @@ def change_backend(
     default_workload: Workload | None = None,
     pull_every_minutes: int | None = None,
     clear_secrets: frozenset[str] = frozenset(),
+    reading: Mapping[str, int | None] | None = None,
 ) -> Backend:
-    """Change a backend; secrets left empty stay as they are. Due at once. Raises RuleViolation, PermissionDenied."""
+    """Change a backend; secrets left empty stay as they are. Due at once. Raises RuleViolation, PermissionDenied.
+
+    `reading` as of `add_backend`; what it does not name stays.
+    """
     require_backend_admin(asker)
-    backend = _held(backend)
+    backend = held(backend)
     before = _shown(backend, _stored(backend))
     if backend.connector != sources.PUSH_ONLY:
         connector = connector_for(backend.connector)
@@ -146,6 +150,11 @@ def change_backend(
         backend.parameters, backend.secrets = plain, seal(secret)
         backend.next_pull_at = sources.now()
         backend.is_enabled = True
+        for field, hours in _checked_reading(connector, reading).items():
+            setattr(backend, field, hours)
+        # What stopped for a failure goes on with the settings that were mended; what a person stopped does not.
+        if backend.is_backfill_stopped and backend.backfill_problem:
+            resume(backend)
     else:
         secret = {}
     backend.name = _checked_name(name)
@@ -168,87 +177,21 @@ def remove_backend(asker: Asker, backend: Backend) -> bool:
     What it has counted stays in the ledger, and with it the backend's page. Raises PermissionDenied.
     """
     require_backend_admin(asker)
-    backend = _held(backend)
+    backend = held(backend)
     before = _shown(backend, _stored(backend))
     CounterState.objects.filter(backend=backend).delete()
     has_figures = Series.objects.filter(backend=backend).exists()
     record(asker, action="remove_backend", subject=backend, before=before)
     if has_figures:
         backend.is_enabled, backend.secrets, backend.next_pull_at = False, None, None
-        backend.backfill_from = backend.backfill_cursor = None
+        backend.backfill_from = backend.backfill_cursor = backend.backfill_until = None
+        backend.is_backfill_stopped, backend.backfill_problem = False, ""
         backend.problem, backend.is_problem_permanent = "", False
         backend.save()
         return False
     Feed.objects.filter(backend=backend).delete()
     backend.delete()
     return True
-
-
-@transaction.atomic
-def start_backfill(asker: Asker, backend: Backend, *, from_on: date) -> Backend:
-    """Read back to a local day, step by step. Raises RuleViolation, PermissionDenied."""
-    require_backend_admin(asker)
-    backend = _held(backend)
-    if not can_be_read_back(backend.connector):
-        raise RuleViolation(
-            "knows_only_the_present", "This backend counts from its first pull on; it cannot be read back.", "from_on"
-        )
-    _set_backfill(backend, from_on)
-    backend.save(update_fields=["backfill_from", "backfill_cursor"])
-    record(asker, action="start_backfill", subject=backend, after={"from": from_on})
-    return backend
-
-
-@transaction.atomic
-def cancel_backfill(asker: Asker, backend: Backend) -> Backend:
-    """Stop reading back; what was read stays. Raises PermissionDenied."""
-    require_backend_admin(asker)
-    backend = _held(backend)
-    before = {"from": backend.backfill_from, "read_back_to": backend.backfill_cursor}
-    backend.backfill_from = backend.backfill_cursor = None
-    backend.save(update_fields=["backfill_from", "backfill_cursor"])
-    record(asker, action="cancel_backfill", subject=backend, before=before)
-    return backend
-
-
-def _held(backend: Backend) -> Backend:
-    """The row, held until the transaction ends. Raises RuleViolation for the demo's."""
-    found = Backend.objects.select_for_update().get(pk=backend.pk)
-    if found.is_demo:
-        raise RuleViolation("is_demo", "This backend is demo data: it cannot be pulled, and goes with the demo.")
-    return found
-
-
-def read_again(backend: Backend, since: date | None) -> bool:
-    """Plan to read statements again from a local day on, so that their money goes to the series that count now.
-
-    Call it with the row held; the caller saves. Returns whether there is anything to read.
-    """
-    if since is None or not can_be_read_back(backend.connector) or not backend.is_enabled or backend.is_demo:
-        return False
-    today = sources.now().astimezone(settings.REPORTING_ZONE).date()
-    _set_backfill(backend, min(max(since, today - LONGEST_BACKFILL), today))
-    return True
-
-
-def _set_backfill(backend: Backend, from_on: date) -> None:
-    if not can_be_read_back(backend.connector):
-        raise RuleViolation(
-            "knows_only_the_present",
-            "This kind of backend counts from its first pull on; it cannot be read back.",
-            "backfill_from_on",
-        )
-    now = sources.now()
-    today = now.astimezone(settings.REPORTING_ZONE).date()
-    if from_on > today:
-        raise RuleViolation("in_the_future", "Reading back begins on a day that has been.", "backfill_from_on")
-    if from_on < today - LONGEST_BACKFILL:
-        raise RuleViolation("too_far_back", "Reading back goes three years at most.", "backfill_from_on")
-    start = datetime.combine(from_on, time(), tzinfo=settings.REPORTING_ZONE)
-    backend.backfill_from = start.astimezone(now.tzinfo).replace(minute=0)
-    backend.backfill_cursor = (backend.data_until or now).replace(minute=0, second=0, microsecond=0)
-    if backend.backfill_cursor <= backend.backfill_from:
-        backend.backfill_from = backend.backfill_cursor = None
 
 
 def _apart(connector: type[Connector], cleaned: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -329,6 +272,20 @@ def _checked_interval(minutes: int) -> int:
     return minutes
 
 
+def _checked_reading(connector: type[Connector], reading: Mapping[str, int | None] | None) -> dict[str, int | None]:
+    """How much is read again, and when a statement is final. None: as the connector says."""
+    given = dict(reading or {})
+    if not issubclass(connector, StatementConnector) and any(hours is not None for hours in given.values()):
+        raise RuleViolation(
+            "counts_only", "Counters are read as they are now; nothing is read again.", "trailing_hours"
+        )
+    for name, lowest, highest in READING_BOUNDS:
+        hours = given.get(name)
+        if hours is not None and not lowest <= hours <= highest:
+            raise RuleViolation("out_of_bounds", f"Give {lowest} to {highest:,} hours, or leave it empty.", name)
+    return given
+
+
 def _free_slug(name: str) -> str:
     stem = slugify(name)[:60].strip("-") or "backend"
     if stem == "new":
@@ -351,6 +308,7 @@ def _shown(backend: Backend, secret: Mapping[str, Any]) -> dict[str, Any]:
         "hardware": backend.hardware,
         "default_workload": backend.default_workload.slug if backend.default_workload else None,
         "pull_every_minutes": backend.pull_every_minutes,
+        **{name: getattr(backend, name) for name, *_ in READING_BOUNDS if getattr(backend, name) is not None},
         **backend.parameters,
         **dict.fromkeys(secret, "set"),
     }

@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.access import Asker
 from accounts.audit import record
 from metrics import counting, sources
-from metrics.actions.backends import read_again
+from metrics.actions.backfills import BACKFILL_FIELDS, read_again
 from metrics.actions.permission import require_backend_admin
 from metrics.errors import RuleViolation
 from metrics.models import Backend, LookAlike, Series
@@ -31,7 +31,7 @@ def link_backend(asker: Asker, backend: Backend, *, gateway: Backend | None, fro
     backend.behind_from_on = (from_on or counting.local_day(sources.now())) if gateway else None
     # Money that was spread before goes to the series that count now.
     read_again(backend, min((on for on in (former_on, backend.behind_from_on) if on is not None), default=None))
-    backend.save(update_fields=["behind", "behind_from_on", "backfill_from", "backfill_cursor"])
+    backend.save(update_fields=["behind", "behind_from_on", *BACKFILL_FIELDS])
     counting.recount({one.pk for one in (backend, former, gateway) if one is not None})
     record(
         asker,

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,13 +15,15 @@ from rest_framework.response import Response
 
 from accounts.access import can_change_backends
 from metrics.actions import backends as actions
+from metrics.actions import backfills
 from metrics.actions.links import link_backend
 from metrics.api.rows import BackendsView, Input, workload_of
 from metrics.api.usage_schema import problem_answer
 from metrics.backends import visible_backends
 from metrics.errors import ConnectorError, RuleViolation
+from metrics.freshness import freshness_of, is_late
 from metrics.models import Backend, Pull
-from metrics.tasks import backfill_step, enqueue_on_commit, post_capacity_since, pull_backend
+from metrics.tasks import enqueue_on_commit, hand_out_backfills, post_capacity_since, pull_backend
 from metrics.usage import MeasuredAt
 
 REFUSED = {
@@ -38,6 +41,8 @@ class BackendOut(serializers.ModelSerializer[Backend]):
     behind = serializers.CharField(source="behind.slug", default=None, read_only=True)
     has_secrets = serializers.SerializerMethodField()
     parameters = serializers.SerializerMethodField()
+    freshness = serializers.SerializerMethodField()
+    is_late = serializers.SerializerMethodField()
 
     class Meta:
         model = Backend
@@ -61,6 +66,15 @@ class BackendOut(serializers.ModelSerializer[Backend]):
             "is_problem_permanent",
             "backfill_from",
             "backfill_cursor",
+            "is_backfill_stopped",
+            "backfill_problem",
+            "history_from",
+            "resting_until",
+            "trailing_hours",
+            "daily_trailing_hours",
+            "settling_hours",
+            "freshness",
+            "is_late",
             "is_demo",
             "is_example",
             "created_at",
@@ -68,6 +82,12 @@ class BackendOut(serializers.ModelSerializer[Backend]):
 
     def get_has_secrets(self, backend: Backend) -> bool:
         return bool(backend.secrets)
+
+    def get_freshness(self, backend: Backend) -> str:
+        return freshness_of(backend, timezone.now()).text
+
+    def get_is_late(self, backend: Backend) -> bool:
+        return is_late(backend, timezone.now())
 
     def get_parameters(self, backend: Backend) -> dict[str, Any]:
         """Addresses and the like are shown to those who may change them."""
@@ -83,6 +103,9 @@ class BackendChange(Input):
     hardware = serializers.CharField(max_length=100, required=False, allow_blank=True)
     roadmap = serializers.CharField(required=False, allow_null=True)
     pull_every_minutes = serializers.IntegerField(required=False)
+    trailing_hours = serializers.IntegerField(required=False, allow_null=True)
+    daily_trailing_hours = serializers.IntegerField(required=False, allow_null=True)
+    settling_hours = serializers.IntegerField(required=False, allow_null=True)
 
 
 class BackendIn(BackendChange):
@@ -117,9 +140,10 @@ class LinkIn(Input):
 
 
 class BackfillIn(Input):
-    """How far back to read; null stops."""
+    """How far back to read; null stops. `resume` goes on where it was stopped."""
 
-    from_on = serializers.DateField(allow_null=True)
+    from_on = serializers.DateField(allow_null=True, required=False)
+    resume = serializers.BooleanField(default=False)
 
 
 class PullOut(serializers.ModelSerializer[Pull]):
@@ -127,7 +151,12 @@ class PullOut(serializers.ModelSerializer[Pull]):
 
     class Meta:
         model = Pull
-        fields = ("started_at", "ended_at", "window_start", "window_end", "outcome", "message", "cells")
+        fields = ("started_at", "ended_at", "window_start", "window_end", "outcome", "message", "cells", "is_backfill")
+
+
+def _reading(data: dict[str, Any]) -> dict[str, int | None]:
+    """Take what was given of how much is read again."""
+    return {name: data.pop(name) for name, *_ in actions.READING_BOUNDS if name in data}
 
 
 class BackendsOf(BackendsView):
@@ -161,11 +190,12 @@ class BackendListView(BackendsOf):
             kind=data.pop("connector"),
             values=data.pop("parameters"),
             default_workload=workload_of(self.asker, data.pop("roadmap", None)),
+            reading=_reading(data),
             **data,
         )
         enqueue_on_commit(pull_backend, made.pk)
         if made.backfill_cursor is not None:
-            enqueue_on_commit(backfill_step, made.pk)
+            enqueue_on_commit(hand_out_backfills)
         return Response(self.row(made), status=201, headers={"Location": reverse("api_backend", args=[made.slug])})
 
 
@@ -205,6 +235,7 @@ class BackendView(BackendsOf):
             hardware=data.get("hardware", backend.hardware),
             default_workload=workload,
             pull_every_minutes=data.get("pull_every_minutes"),
+            reading=_reading(data),
         )
         enqueue_on_commit(pull_backend, changed.pk)
         return Response(self.row(changed))
@@ -257,12 +288,18 @@ class BackendBackfillView(BackendsOf):
         operation_id="backfill_backend", tags=["backends"], request=BackfillIn, responses={202: BackendOut, **REFUSED}
     )
     def post(self, request: Request, slug: str) -> Response:
-        backend, from_on = self.find(slug), self.read(BackfillIn)["from_on"]
-        if from_on is None:
-            actions.cancel_backfill(self.asker, backend)
+        backend, data = self.find(slug), self.read(BackfillIn)
+        from_on = data.get("from_on")
+        if data["resume"]:
+            backfills.resume_backfill(self.asker, backend)
+            enqueue_on_commit(hand_out_backfills)
+        elif "from_on" not in data:
+            raise RuleViolation("required", "Say to which day, null to stop, or resume.", "from_on")
+        elif from_on is None:
+            backfills.cancel_backfill(self.asker, backend)
         else:
-            actions.start_backfill(self.asker, backend, from_on=from_on)
-            enqueue_on_commit(backfill_step, backend.pk)
+            backfills.start_backfill(self.asker, backend, from_on=from_on)
+            enqueue_on_commit(hand_out_backfills)
         return Response(self.row(backend), status=202)
 
 

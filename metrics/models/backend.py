@@ -37,9 +37,35 @@ class Backend(models.Model):
     # The last failure, in words, secrets redacted; empty after a good pull.
     problem = models.TextField(blank=True, default="")
     is_problem_permanent = models.BooleanField(default=False)
+    # Hours that are read again at each pull, at the first of a UTC day, and until a statement is final; null: as the
+    # connector says.
+    trailing_hours = models.PositiveSmallIntegerField(null=True, blank=True)
+    daily_trailing_hours = models.PositiveSmallIntegerField(null=True, blank=True)
+    settling_hours = models.PositiveSmallIntegerField(null=True, blank=True)
+    # When the daily trailing window was read last.
+    wide_pull_at = models.DateTimeField(null=True, blank=True)
+    # The source asked to be left alone until then, by pull and backfill.
+    resting_until = models.DateTimeField(null=True, blank=True)
+    # Requests of the UTC day `requests_on`, where the source allows so many a day.
+    requests_on = models.DateField(null=True, blank=True)
+    requests_made = models.PositiveIntegerField(default=0)
     # Backfill as a row with a cursor: the part from `backfill_from` to `backfill_cursor` is still to be read.
     backfill_from = models.DateTimeField(null=True, blank=True)
     backfill_cursor = models.DateTimeField(null=True, blank=True)
+    # Where it began to read back, and since when it has been at it (started, or taken up again).
+    backfill_until = models.DateTimeField(null=True, blank=True)
+    backfill_since = models.DateTimeField(null=True, blank=True)
+    # The next step is due then; until `backfill_claimed_until` a worker has one in hand.
+    backfill_next_at = models.DateTimeField(null=True, blank=True)
+    backfill_claimed_until = models.DateTimeField(null=True, blank=True)
+    # A step's length in days, where the connector's was too much; null: the connector's.
+    backfill_step_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    backfill_failures = models.PositiveSmallIntegerField(default=0)
+    backfill_problem = models.TextField(blank=True, default="")
+    # Stopped by a person (no problem) or by a failure that needs one; resumed from the cursor.
+    is_backfill_stopped = models.BooleanField(default=False)
+    # Everything since then was read, once a backfill has ended.
+    history_from = models.DateTimeField(null=True, blank=True)
     is_demo = models.BooleanField(default=False)
     is_example = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -78,6 +104,7 @@ class Pull(models.Model):
     message = models.TextField(blank=True, default="")
     receipt = models.ForeignKey("metrics.Receipt", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     cells = models.PositiveIntegerField(default=0)
+    is_backfill = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-started_at", "-id"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,16 +19,18 @@ from metrics.connectors import connector_for
 from metrics.counting import model_name
 from metrics.errors import RuleViolation
 from metrics.figures import Attention, CrossCheck, Scope, SourceFreshness
+from metrics.freshness import is_late
 from metrics.models import Allocation, Backend, LookAlike, Series
 from metrics.reads.door import ALLOCATIONS, Sql, read
 from metrics.reads.usage import day_rows, usage
+from metrics.sources import NOT_PULLED, PUSH_ONLY
 from metrics.usage import SeriesKind
 from metrics.windows import HOUR, hour_of, local_day
+from web import wording
 
 # Usage without a price is tried again for this long (measures.md, Money).
 PRICED_WITHIN = timedelta(days=35)
 NOTICED_WITHIN = timedelta(days=28)
-PUSH_ONLY = "push_only"
 
 
 def freshness(workload_ids: Sequence[int] | None) -> list[SourceFreshness]:
@@ -245,7 +247,7 @@ def _tokens(scope: Scope, pairs: Sequence[_Pair], *, with_hours: bool) -> Sql:
 
 def attention(workload_ids: Sequence[int] | None) -> list[Attention]:
     """See metrics.series.attention."""
-    found = [*_stopped(workload_ids), *_not_priced(workload_ids)]
+    found = [*_stopped(workload_ids), *_late(workload_ids), *_not_priced(workload_ids)]
     if workload_ids is None:
         found += _unallocated()
     return [*found, *_look_alikes(workload_ids)]
@@ -269,6 +271,25 @@ def _stopped(workload_ids: Sequence[int] | None) -> list[Attention]:
         Attention("backend_stopped", backend.name, backend.problem, "backend", (backend.slug,), is_demo=backend.is_demo)
         for backend in backends
     ]
+
+
+def _late(workload_ids: Sequence[int] | None) -> list[Attention]:
+    """Backends that nothing has been heard of, and no failure either: nobody pulls them."""
+    backends = Backend.objects.filter(is_enabled=True, is_demo=False, problem="").exclude(connector__in=NOT_PULLED)
+    if workload_ids is not None:
+        backends = backends.filter(series__allocations__workload_id__in=workload_ids).distinct()
+    now = timezone.now()
+    return [
+        Attention("backend_late", backend.name, _since(backend, now), "backend", (backend.slug,))
+        for backend in backends
+        if is_late(backend, now)
+    ]
+
+
+def _since(backend: Backend, now: datetime) -> str:
+    if backend.data_until is None:
+        return f"Added {wording.ago(backend.created_at, now)} and never pulled: do worker and beat run?"
+    return f"Last data {wording.ago(backend.data_until, now)}: do worker and beat run?"
 
 
 def _demo_backends() -> set[int]:

@@ -16,14 +16,16 @@ from accounts.access import can_change_backends, can_see_backends, visible_workl
 from accounts.authentication import asker_of
 from metrics import sources
 from metrics.actions import backends as actions
+from metrics.actions import backfills
 from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes, visible_backends
 from metrics.connector import Candidate, Connector
 from metrics.connectors import connector_for
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.forms import BackendForm, BackfillForm, LinkForm, OwnPriceForm, RateCardForm
 from metrics.models import Backend
-from metrics.tasks import backfill_step, enqueue_on_commit, pull_backend
+from metrics.tasks import enqueue_on_commit, hand_out_backfills, pull_backend
 from metrics.views.offers import EXAMPLE, EXAMPLE_NAME, answers
+from web import wording
 from web.htmx import done, is_partial, render
 
 
@@ -39,6 +41,7 @@ def backends(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": rows,
         "look_alikes": open_look_alikes(asker),
+        "late": [(one, state, freshness) for one, state, _, _, freshness in rows if freshness.is_late],
         "may_change": may_change,
         "answers": answers(request) if may_change and not rows else [],
     }
@@ -125,7 +128,7 @@ def draw_page(request: HttpRequest, slug: str, *, status: int = 200, **forms: An
             "link_form": LinkForm(backend=found),
             "card_form": RateCardForm(),
             "price_form": OwnPriceForm(initial={"provider": found.provider, "service_tier": "standard"}),
-            "backfill_form": BackfillForm(),
+            "backfill_form": BackfillForm(backend=found),
             "card_forms": [(card, RateCardForm(instance=card, prefix=f"card{card.pk}")) for card in page.rate_cards],
         }
     context |= {name: value for name, value in forms.items() if value is not None}
@@ -139,6 +142,10 @@ def backend_pull(request: HttpRequest, slug: str) -> HttpResponse:
     """Pull now."""
     _require_admin(request)
     found = get_object_or_404(Backend, slug=slug, is_enabled=True)
+    if found.resting_until is not None and found.resting_until > sources.now():
+        until = wording.moment(found.resting_until)
+        said = f"The source asked to be left alone until {until}; it is pulled then."
+        return done(request, reverse("backend", args=[slug]), said, tone="amber")
     enqueue_on_commit(pull_backend, found.pk)
     return done(request, reverse("backend", args=[slug]), "A pull has been started.")
 
@@ -163,24 +170,29 @@ def backend_remove(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def backend_backfill(request: HttpRequest, slug: str) -> HttpResponse:
-    """Read back to a day; with `do=cancel` stop."""
+    """Read back to a day; with `do=cancel` stop, with `do=resume` go on where it was stopped."""
     _require_admin(request)
     found = get_object_or_404(Backend, slug=slug)
     url = reverse("backend", args=[slug])
-    if request.POST.get("do") == "cancel":
+    do = request.POST.get("do")
+    if do in ("cancel", "resume"):
+        change = backfills.cancel_backfill if do == "cancel" else backfills.resume_backfill
         try:
-            actions.cancel_backfill(asker_of(request), found)
+            change(asker_of(request), found)
         except RuleViolation as error:
             return done(request, url, error.message, tone="red")
-        return done(request, url, "Reading back is stopped. What was read stays.")
-    form = BackfillForm(request.POST)
+        if do == "cancel":
+            return done(request, url, "Reading back is stopped. What was read stays.")
+        enqueue_on_commit(hand_out_backfills)
+        return done(request, url, "Reading back goes on.")
+    form = BackfillForm(request.POST, backend=found)
     if form.is_valid():
         try:
-            actions.start_backfill(asker_of(request), found, from_on=form.cleaned_data["from_on"])
+            backfills.start_backfill(asker_of(request), found, from_on=form.cleaned_data["from_on"])
         except RuleViolation as error:
             form.add_violation(error)
         else:
-            enqueue_on_commit(backfill_step, found.pk)
+            enqueue_on_commit(hand_out_backfills)
             return done(request, url, "Reading back has begun.")
     return draw_page(request, slug, status=422, backfill_form=form)
 
@@ -281,7 +293,7 @@ def _show(form: BackendForm, error: RuleViolation | ConnectorError) -> None:
 def _start(backend: Backend) -> None:
     enqueue_on_commit(pull_backend, backend.pk)
     if backend.backfill_cursor is not None:
-        enqueue_on_commit(backfill_step, backend.pk)
+        enqueue_on_commit(hand_out_backfills)
 
 
 def _example_values(request: HttpRequest, kind: str) -> dict[str, Any]:

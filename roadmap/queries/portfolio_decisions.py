@@ -116,6 +116,7 @@ def _usage_decision(item: Attention, *, can_act: bool) -> Decision:
             f"{item.subject} does not answer",
             "Test connection" if can_act else "See the backend",
         ),
+        "backend_late": ("soon", f"{item.subject} is late", "See the backend"),
         "not_priced": ("soon", f"{item.subject} is not priced", "Enter a price" if can_act else "See the backend"),
         "unallocated": (
             "soon",

@@ -293,11 +293,17 @@ def test_reading_back_starts_shows_progress_and_stops(source, adam, sign_in, sta
     client, url = sign_in(adam), reverse("backend_backfill", args=[source.slug])
     assert client.post(url, {"from_on": "2099-01-01"}).status_code == 422
     client.post(url, {"from_on": "2026-10-01"})
-    assert started[-1] == ("metrics.backfill_step", source.pk)
+    assert started[-1] == ("metrics.hand_out_backfills",)
     assert "Reading back" in client.get(f"/backends/{source.slug}/").text
     client.post(url, {"do": "cancel"})
     source.refresh_from_db()
-    assert source.backfill_cursor is None
+    assert source.is_backfill_stopped
+    page = client.get(f"/backends/{source.slug}/").text
+    assert "Stopped by hand; what was read stays." in page
+    client.post(url, {"do": "resume"})
+    source.refresh_from_db()
+    assert not source.is_backfill_stopped
+    assert "It waits for its turn" in client.get(f"/backends/{source.slug}/").text
 
 
 # --- Who may see and do what

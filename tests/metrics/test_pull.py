@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
+from metrics import backfill
 from metrics import pull as pulling
 from metrics.errors import ConnectorError
 from metrics.models import Backend, LedgerEntry, Pull, Receipt, UsageHour
@@ -155,7 +156,7 @@ def test_reading_back_goes_step_by_step_and_ends(provider, source):
     source.backfill_from, source.backfill_cursor = start, NOW.replace(minute=0)
     source.save()
     steps = 1
-    while pulling.backfill_step(source.pk, clock=at(NOW)):
+    while backfill.step(source.pk, clock=at(NOW)):
         steps += 1
     source.refresh_from_db()
     assert steps == 3
@@ -176,7 +177,7 @@ def test_reading_back_brings_every_days_statement_and_withdraws_none(provider, s
     for _ in range(2):
         source.backfill_from, source.backfill_cursor = first, NOW.replace(minute=0)
         source.save()
-        while pulling.backfill_step(source.pk, clock=at(NOW)):
+        while backfill.step(source.pk, clock=at(NOW)):
             pass
         billed = UsageHour.objects.exclude(billed_cost=None)
         assert {row.hour: row.billed_cost for row in billed} == {
@@ -187,14 +188,14 @@ def test_reading_back_brings_every_days_statement_and_withdraws_none(provider, s
 def test_cancelled_reading_back_stays_cancelled(provider, source, monkeypatch):
     source.backfill_from, source.backfill_cursor = NOW - timedelta(days=30), NOW.replace(minute=0)
     source.save()
-    original = pulling._fetch_and_post
+    original = pulling.fetch_and_post
 
     def cancel_meanwhile(*args, **kwargs):
         Backend.objects.update(backfill_from=None, backfill_cursor=None)
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(pulling, "_fetch_and_post", cancel_meanwhile)
-    assert not pulling.backfill_step(source.pk, clock=at(NOW))
+    monkeypatch.setattr(pulling, "fetch_and_post", cancel_meanwhile)
+    assert not backfill.step(source.pk, clock=at(NOW))
     source.refresh_from_db()
     assert source.backfill_cursor is None
 

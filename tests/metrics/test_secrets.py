@@ -57,6 +57,7 @@ def test_without_a_usable_key_nothing_is_kept(settings, keys):
         ("OUTBOUND_ALLOW", ["10.0.0.0/99"], "phaseline.E009"),
         ("INPUT_TOKEN_WEIGHT", "a tenth", "phaseline.E010"),
         ("IDLE_ALLOCATION", "somehow", "phaseline.E011"),
+        ("BACKFILLS_AT_ONCE", 0, "phaseline.E012"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_to_do(settings, setting, value, code):
