@@ -75,6 +75,17 @@ def can_see_backends(asker: Asker) -> bool:
     return asker.user.is_active and asker.user.memberships.filter(role__in=[Role.MANAGER, Role.CONTRIBUTOR]).exists()
 
 
+def can_see_spend(asker: Asker) -> bool:
+    """Admins and executives (the FinOps analyst or controller is one of them), and those who spend: managers and
+    contributors, of what they see. Viewers read portfolio and reports."""
+    return can_see_backends(asker)
+
+
+def sees_everything(asker: Asker) -> bool:
+    """Whether the organisation's figures are this asker's, what belongs to no workload included."""
+    return asker.user.reads_all and (asker.token is None or asker.token.workload_id is None)
+
+
 def can_send_unallocated(asker: Asker) -> bool:
     """Whose usage may count without a roadmap: admins, and those who contribute to some roadmap; readers send none."""
     user = asker.user

@@ -26,6 +26,11 @@ Dimension = Literal[
     "measured_at",
     "service_tier",
     "hardware",
+    "team",
+    "labels",
+    "charge_category",
+    "currency",
+    "slice",
 ]
 Basis = Literal["reserved", "used"]
 Number = int | Decimal
@@ -66,6 +71,19 @@ class Scope:
     backend_id: int | None = None
     model: str | None = None
     include_demo: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Local days [start_on, end_on) of a workload, told apart from its other days under a name (a phase's window).
+
+    Slices of a workload do not overlap; its days in none of them have the slice None.
+    """
+
+    workload_id: int
+    start_on: date
+    end_on: date
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +243,24 @@ class UsageRow:
     """The sums of one period and key. `period`: its first local day, None where no grain was asked for.
 
     `key` has a value for each dimension asked for; with 'backend' also `backend_name` and `backend_slug`, with
-    'workload' also `workload_name` and `workload_slug` (all None for unallocated usage).
+    'workload' also `workload_name` and `workload_slug` (all None for unallocated usage). `labels` is their JSON text.
     """
 
     period: date | None
     key: dict[str, Any]
     sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesNames:
+    """What one or several series are called; `model` and `team` are empty where there is none."""
+
+    provider: str
+    backend_id: int
+    backend_slug: str
+    backend_name: str
+    model: str
+    team: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +408,8 @@ __all__ = [
     "Percentile",
     "Ratio",
     "Scope",
+    "SeriesNames",
+    "Slice",
     "SourceFreshness",
     "Sums",
     "UsageRow",

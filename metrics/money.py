@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal, localcontext
+from decimal import ROUND_FLOOR, Decimal, localcontext
 
 PLACES = 10
 STEP = Decimal(1).scaleb(-PLACES)
@@ -137,3 +137,40 @@ def total_of(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """The sum of what is known; None where nothing is."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known, Decimal(0)) if known else None
+
+
+def rounded_parts(amounts: Sequence[Decimal], *, places: int = 2, total: Decimal | None = None) -> list[Decimal]:
+    """The amounts at so many places, adding up to their rounded sum (or to `total`, which must be near it).
+
+    Largest remainder first, ties in the order given. Amounts may be negative. So a table's parts are its total.
+    """
+    step = Decimal(1).scaleb(-places)
+    with localcontext() as context:
+        context.prec = 100
+        whole = (sum(amounts, Decimal(0)) if total is None else total).quantize(step)
+        floors = [amount.quantize(step, rounding=ROUND_FLOOR) for amount in amounts]
+        left = int((whole - sum(floors, Decimal(0))) / step)
+        order = sorted(range(len(amounts)), key=lambda place: (floors[place] - amounts[place], place))
+        if left < 0:
+            order.reverse()
+        for number in range(abs(left)) if order else ():
+            floors[order[number % len(order)]] += step if left > 0 else -step
+        return floors
+
+
+class RunningRounder:
+    """Rounds a stream of amounts to some places so that what came out so far is the rounded sum of what went in."""
+
+    def __init__(self, places: int = PLACES) -> None:
+        self._step = Decimal(1).scaleb(-places)
+        self._exact = Decimal(0)
+        self._told = Decimal(0)
+
+    def round(self, amount: Decimal) -> Decimal:
+        """The next amount, rounded."""
+        with localcontext() as context:
+            context.prec = 100
+            self._exact += amount
+            rounded = self._exact.quantize(self._step) - self._told
+            self._told += rounded
+            return rounded

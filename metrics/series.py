@@ -17,6 +17,8 @@ from metrics.figures import (
     Grain,
     LatencyRow,
     Scope,
+    SeriesNames,
+    Slice,
     SourceFreshness,
     Sums,
     UsageRow,
@@ -24,6 +26,7 @@ from metrics.figures import (
 from metrics.money import Rates
 from metrics.reads import changes as _changes
 from metrics.reads import latency as _latency
+from metrics.reads import names as _names
 from metrics.reads import percentiles as _percentiles
 from metrics.reads import rate_cards as _rate_cards
 from metrics.reads import sources as _sources
@@ -31,13 +34,22 @@ from metrics.reads import usage as _usage
 from metrics.stated import StatedLatency
 
 
-def usage(scope: Scope, *, by: tuple[Dimension, ...] = (), grain: Grain | None = None) -> list[UsageRow]:
+def usage(
+    scope: Scope,
+    *,
+    by: tuple[Dimension, ...] = (),
+    grain: Grain | None = None,
+    slices: Sequence[Slice] = (),
+    measures: Sequence[str] | None = None,
+) -> list[UsageRow]:
     """Sums of the series that count, ordered by period and key. Without `by` and `grain` one row, or none.
 
     `grain` 'week': ISO weeks from Monday. Periods at the edges hold only days of the scope. Ask once with every
-    dimension that a page needs and add up with `figures.roll_up`.
+    dimension that a page needs and add up with `figures.roll_up`. `slices` name days of workloads for the dimension
+    'slice', which needs 'workload' beside it. `measures`: of the counts only these are read, beside all money. With
+    'currency' in `by`, parts hold `stated_billed_cost` and `stated_unsettled_cost`, not converted.
     """
-    return _usage.usage(scope, by, grain)
+    return _usage.usage(scope, by, grain, slices=slices, measures=measures)
 
 
 def latency(
@@ -91,6 +103,11 @@ def workloads_latency(
 ) -> list[LatencyRow]:
     """As `latency` by 'workload' and 'measured_at', each workload over its own half-open window of local days."""
     return _latency.workloads_latency(workload_windows, measures, include_demo=include_demo)
+
+
+def names(workload_ids: Sequence[int] | None = None, *, include_demo: bool = True) -> list[SeriesNames]:
+    """Which providers, backends, models and team labels there are among the series of these workloads (None: all)."""
+    return _names.names(workload_ids, include_demo=include_demo)
 
 
 def freshness(workload_ids: Sequence[int] | None = None) -> list[SourceFreshness]:

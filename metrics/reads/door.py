@@ -32,6 +32,14 @@ DIMENSIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "measured_at": (("measured_at", "s.measured_at"),),
     "service_tier": (("service_tier", "s.service_tier"),),
     "hardware": (("hardware", "b.hardware"),),
+    "team": (("team", "COALESCE(s.labels->>'team', '')"),),
+    "labels": (("labels", "s.labels::text"),),
+    # What other charges are, in FOCUS's word; of traffic nothing.
+    "charge_category": (
+        ("charge_category", "CASE WHEN s.kind = 'other_charges' THEN COALESCE(s.labels->>'charge_category', '') END"),
+    ),
+    "currency": (("currency", "d.currency"),),
+    "slice": (("slice", "w.name"),),
     "workload": (("workload", "a.workload_id"), ("workload_name", "l.name"), ("workload_slug", "l.slug")),
 }
 PERIODS: dict[Grain | None, str] = {

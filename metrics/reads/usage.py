@@ -9,7 +9,7 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import hours_as_days, zone_name
-from metrics.figures import Dimension, Grain, Number, Part, Scope, Sums, UsageRow, merged
+from metrics.figures import Dimension, Grain, Number, Part, Scope, Slice, Sums, UsageRow, merged
 from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
 from metrics.reads.door import (
     PERIODS,
@@ -29,6 +29,8 @@ _MONEY = (*MONEY_MEASURES, "unsettled_cost")
 _COUNTED = tuple(name for name in ADDITIVE_MEASURES if name not in MONEY_MEASURES)
 _DAYS = f"series_id, day, currency, known_mask, hours{rows.columns(ADDITIVE_MEASURES)}, unsettled_cost"
 _PLACES = -int(FACTOR_STEP.as_tuple().exponent)
+# Beside money converted, money as stated; where rows are told apart by currency.
+_STATED = ("stated_billed_cost", "stated_unsettled_cost")
 
 _RATE = (
     "(SELECT 1::numeric AS per_euro, d.day AS \"on\" WHERE {currency} = 'EUR' UNION ALL "
@@ -37,13 +39,25 @@ _RATE = (
 )
 
 
-def usage(scope: Scope, by: Sequence[Dimension], grain: Grain | None) -> list[UsageRow]:
+def usage(
+    scope: Scope,
+    by: Sequence[Dimension],
+    grain: Grain | None,
+    *,
+    slices: Sequence[Slice] = (),
+    measures: Sequence[str] | None = None,
+) -> list[UsageRow]:
     """See metrics.series.usage."""
+    counted = _COUNTED if measures is None else tuple(name for name in _COUNTED if name in measures)
     if scope.workload_ids is None and "workload" in by:
-        return _with_unallocated(scope, by, grain)
+        return _with_unallocated(scope, by, grain, slices=slices, measures=measures)
     names, _ = key_columns(by)
-    found = read(scope.start_on, scope.end_on, lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours))
-    return _rows(names, found)
+    found = read(
+        scope.start_on,
+        scope.end_on,
+        lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours, slices=slices, counted=counted),
+    )
+    return _rows(names, found, counted=counted)
 
 
 def workloads_usage(
@@ -88,6 +102,18 @@ def join_windows(sql: Sql, windows: Mapping[int, tuple[date, date]] | None) -> N
     )
 
 
+def _join_slices(sql: Sql, slices: Sequence[Slice]) -> None:
+    """Name the slice that holds the day; days in none have no name."""
+    sql.add(
+        " LEFT JOIN unnest(%s::bigint[], %s::date[], %s::date[], %s::text[]) AS w (workload_id, start_on, end_on, name)"
+        " ON w.workload_id = a.workload_id AND d.day >= w.start_on AND d.day < w.end_on",
+        rows.literal(one.workload_id for one in slices),
+        rows.literal(one.start_on for one in slices),
+        rows.literal(one.end_on for one in slices),
+        rows.literal(one.name for one in slices),
+    )
+
+
 def day_rows(start_on: date, end_on: date, *, with_hours: bool) -> Sql:
     """The days of a window as a relation; stale ones summed from their hours where asked to."""
     sql = Sql()
@@ -106,8 +132,12 @@ def _figures(
     *,
     with_hours: bool,
     windows: Mapping[int, tuple[date, date]] | None = None,
+    slices: Sequence[Slice] = (),
+    counted: Sequence[str] = _COUNTED,
 ) -> Sql:
     """Columns: period, keys, kind, known mask, share, hours, measures, money, currencies without and with old rates.
+
+    Told apart by currency, money as it was stated stands behind the converted.
 
     Days are added up by currency first, those in foreign currencies by day as well; so few rows meet the rates.
     """
@@ -118,11 +148,13 @@ def _figures(
     sql = Sql("WITH summed AS MATERIALIZED (SELECT ")
     sql.add(", ".join(f"{expression} AS {name}" for expression, name in zip(grouped, names, strict=True)))
     sql.add(", d.currency, CASE WHEN d.currency IN ('', %s) THEN NULL ELSE d.day END AS rate_day", currency())
-    sql.add("".join(f", SUM(d.{name}) AS {name}" for name in ("hours", *_COUNTED, *_MONEY)) + " FROM (")
+    sql.add("".join(f", SUM(d.{name}) AS {name}" for name in ("hours", *counted, *_MONEY)) + " FROM (")
     days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
     sql.add(days.text, *days.params)
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
+    if "slice" in by:
+        _join_slices(sql, slices)
     sql.add(" WHERE (s.uncounted_from_on IS NULL OR d.day < s.uncounted_from_on)")
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
@@ -136,8 +168,10 @@ def _figures(
         currency(),
         currency(),
     )
-    sql.add(f" SELECT {', '.join(names)}" + "".join(f", SUM({name})" for name in ("hours", *_COUNTED)))
+    sql.add(f" SELECT {', '.join(names)}" + "".join(f", SUM({name})" for name in ("hours", *counted)))
     sql.add("".join(f", SUM(CASE WHEN rate_day IS NULL THEN {name} ELSE {name} * fx.factor END)" for name in _MONEY))
+    if "currency" in by:
+        sql.add("".join(f", SUM({name.removeprefix('stated_')})" for name in _STATED))
     sql.add(
         ", array_agg(DISTINCT g.currency) FILTER (WHERE rate_day IS NOT NULL AND fx.factor IS NULL)"
         ", array_agg(DISTINCT g.currency || fx.rate_on::text) "
@@ -147,12 +181,15 @@ def _figures(
     return sql.add(f" GROUP BY {', '.join(names)}")
 
 
-def _rows(names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> list[UsageRow]:
+def _rows(
+    names: Sequence[str], found: Iterable[tuple[Any, ...]], *, counted: Sequence[str] = _COUNTED
+) -> list[UsageRow]:
     """Rows of the query as rows of figures: shares applied, the parts of one period and key put together."""
     groups: dict[tuple[Any, ...], list[Sums]] = {}
     first = 1 + len(names)
+    money = (*_MONEY, *(_STATED if "currency" in names else ()))
     for row in found:
-        groups.setdefault(row[:first], []).append(_sums_of(row[first:]))
+        groups.setdefault(row[:first], []).append(_sums_of(row[first:], counted, money))
     return [
         UsageRow(
             group[0],
@@ -163,17 +200,16 @@ def _rows(names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> list[UsageR
     ]
 
 
-def _sums_of(row: Sequence[Any]) -> Sums:
+def _sums_of(row: Sequence[Any], counted: Sequence[str], money: Sequence[str]) -> Sums:
     """One part: hours of one kind, mask and share."""
     kind, mask, share, hours, *values = row
     share = 1 if share == 1 else share
-    counted, money = values[: len(_COUNTED)], values[len(_COUNTED) : len(_COUNTED) + len(_MONEY)]
     held: dict[str, Number | None] = {}
-    for name, value in zip(_COUNTED, counted, strict=True):
+    for name, value in zip(counted, values[: len(counted)], strict=True):
         if value is not None:
             number = int(value) if name in COUNT_MEASURES else value
             held[name] = number if share == 1 else number * share
-    for name, value in zip(_MONEY, money, strict=True):
+    for name, value in zip(money, values[len(counted) : len(counted) + len(money)], strict=True):
         held[name] = value if value is None or share == 1 else value * share
     no_rate, stale = values[-3], values[-2]
     return Sums(
@@ -192,19 +228,32 @@ def _latest(told: Iterable[str]) -> dict[str, date]:
     return found
 
 
-def _with_unallocated(scope: Scope, by: Sequence[Dimension], grain: Grain | None) -> list[UsageRow]:
+def _with_unallocated(
+    scope: Scope,
+    by: Sequence[Dimension],
+    grain: Grain | None,
+    *,
+    slices: Sequence[Slice],
+    measures: Sequence[str] | None,
+) -> list[UsageRow]:
     """Each workload's part, and what is left of the whole as workload None."""
-    others = tuple(dimension for dimension in by if dimension != "workload")
+    others = tuple(dimension for dimension in by if dimension not in ("workload", "slice"))
+    counted = _COUNTED if measures is None else tuple(name for name in _COUNTED if name in measures)
     names, _ = key_columns(by)
     shared = _rows(
         names,
-        read(scope.start_on, scope.end_on, lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours)),
+        read(
+            scope.start_on,
+            scope.end_on,
+            lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours, slices=slices, counted=counted),
+        ),
+        counted=counted,
     )
     left: dict[tuple[Any, ...], UsageRow] = {}
-    for row in usage(scope, others, grain):
+    for row in usage(scope, others, grain, measures=measures):
         left[row.period, *row.key.values()] = row
     for row in shared:
-        key = {name: value for name, value in row.key.items() if not name.startswith("workload")}
+        key = {name: value for name, value in row.key.items() if not name.startswith(("workload", "slice"))}
         there = left[row.period, *key.values()]
         left[row.period, *key.values()] = UsageRow(there.period, there.key, _minus(there.sums, row.sums))
     rest = [

@@ -1,0 +1,206 @@
+"""What a spend or usage view is asked for, out of an address: window, dimensions, filters; mistakes said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlencode
+
+from roadmap.queries.dashboard_filters import LONGEST_NAME, Problem
+from roadmap.rules.phases import FIRST_DAY, months_after
+from web import wording
+
+DAY = timedelta(days=1)
+DIMENSIONS = {
+    "month": "Month",
+    "roadmap": "Roadmap",
+    "phase": "Phase",
+    "business_unit": "Business unit",
+    "programme": "Programme",
+    "provider": "Provider",
+    "backend": "Backend",
+    "model": "Model",
+    "team": "Team",
+    "category": "Category",
+    "basis": "Basis",
+}
+FILTERS = {
+    "roadmap": "All roadmaps",
+    "phase": "Any phase",
+    "business_unit": "All units",
+    "programme": "All programmes",
+    "provider": "Any provider",
+    "backend": "Any backend",
+    "model": "Any model",
+    "team": "Any team",
+    "category": "Any category",
+    "basis": "Any basis",
+}
+# Filters on what the plan says of a workload; the others are about usage.
+PLAN_FILTERS = ("roadmap", "business_unit", "programme")
+DEFAULT_BY = ("month", "roadmap")
+DEFAULT_MONTHS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SpendFilters:
+    """The local days [start_on, end_on), up to two dimensions (the API: any number), and a value for each filter."""
+
+    start_on: date
+    end_on: date
+    by: tuple[str, ...] = DEFAULT_BY
+    values: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    is_default_window: bool = True
+
+    def value(self, name: str) -> str:
+        return self.values.get(name, "")
+
+    @property
+    def is_set(self) -> bool:
+        return any(self.values.values())
+
+    @property
+    def last_on(self) -> date:
+        return self.end_on - DAY
+
+    @property
+    def window_text(self) -> str:
+        """'1 Dec 2025 to 26 Nov 2026'."""
+        return wording.days(self.start_on, self.last_on)
+
+    @property
+    def query(self) -> str:
+        """'?from=2026-04-01&by=month%2Cmodel&provider=openai', or nothing for the default view."""
+        pairs: dict[str, str] = {}
+        if not self.is_default_window:
+            pairs |= {"from": self.start_on.isoformat(), "to": self.last_on.isoformat()}
+        if self.by != DEFAULT_BY:
+            pairs["by"] = ",".join(self.by)
+        pairs |= {name: value for name, value in self.values.items() if value}
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+    @property
+    def complete_query(self) -> str:
+        """As `query` with the window and the dimensions always named: for addresses that are kept elsewhere."""
+        return replace(self, is_default_window=False).query or f"?by={','.join(self.by)}"
+
+    def checked(self, choices: Mapping[str, Sequence[tuple[str, str]]]) -> SpendFilters:
+        """The filters that name something; the others become problems that name the nearest."""
+        values, problems = dict(self.values), list(self.problems)
+        for name, value in self.values.items():
+            known = dict(choices.get(name, ()))
+            if value and value not in known:
+                by_text = {text.lower(): key for key, text in known.items()}
+                if value.lower() in by_text:
+                    values[name] = by_text[value.lower()]
+                    continue
+                problems.append(
+                    Problem(name, f"No {DIMENSIONS[name].lower()} '{value[:60]}'. {_nearest(value, known)}")
+                )
+                values[name] = ""
+        return replace(self, values=values, problems=tuple(problems))
+
+
+def parse_spend_filters(
+    parameters: Mapping[str, Any],
+    *,
+    today: date,
+    most: int | None = 2,
+    default_by: tuple[str, ...] = DEFAULT_BY,
+    known: Sequence[str] | None = None,
+) -> SpendFilters:
+    """The filters of an address. Never raises: a mistake is a problem, and what it was about falls back.
+
+    `most` dimensions at once, None: all. `known`: other parameters that may stand there; None: any may.
+    """
+    problems: list[Problem] = []
+    if known is not None:
+        expected = [*FILTERS, "from", "to", "by", *known]
+        problems += [
+            Problem(name[:60], f"There is no parameter '{name[:60]}'. {_nearest(name, {one: one for one in expected})}")
+            for name in parameters
+            if name not in expected
+        ]
+    start_on, end_on, is_default = _window(parameters, today, problems)
+    values = {name: _name(parameters, name, problems) for name in FILTERS}
+    by = _by(parameters, most, default_by, problems)
+    return SpendFilters(start_on, end_on, by, values, tuple(problems), is_default)
+
+
+def default_window(today: date) -> tuple[date, date]:
+    """The last twelve local months, the running one included."""
+    return months_after(today.replace(day=1), 1 - DEFAULT_MONTHS), today + DAY
+
+
+def _window(parameters: Mapping[str, Any], today: date, problems: list[Problem]) -> tuple[date, date, bool]:
+    first, after = default_window(today)
+    from_on, to_on = _day(parameters, "from", problems), _day(parameters, "to", problems)
+    if from_on is None and to_on is None:
+        return first, after, True
+    start_on = from_on or min(first, to_on or first)
+    if start_on > today:
+        problems.append(Problem("from", f"{wording.day(start_on)} lies ahead: nothing was spent there yet."))
+        return first, after, True
+    if to_on is not None and to_on < start_on:
+        problems.append(
+            Problem("to", f"{wording.day(to_on)} lies before {wording.day(start_on)}; the days are left out.")
+        )
+        return first, after, True
+    # What lies ahead is planned, not spent.
+    return start_on, min(to_on or today, today) + DAY, False
+
+
+def _day(parameters: Mapping[str, Any], name: str, problems: list[Problem]) -> date | None:
+    text = str(parameters.get(name) or "").strip()
+    if not text:
+        return None
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        problems.append(Problem(name, f"'{text[:40]}' is not a date. Write it like 2026-11-22."))
+        return None
+    if found < FIRST_DAY:
+        problems.append(Problem(name, f"{wording.day(found)} is too long ago. Give a date from 2000 on."))
+        return None
+    return found
+
+
+def _name(parameters: Mapping[str, Any], name: str, problems: list[Problem]) -> str:
+    text = str(parameters.get(name) or "").replace("\x00", "").strip()
+    if len(text) > LONGEST_NAME:
+        problems.append(Problem(name, f"That is longer than {LONGEST_NAME} characters."))
+        return ""
+    return text
+
+
+def _by(
+    parameters: Mapping[str, Any], most: int | None, default_by: tuple[str, ...], problems: list[Problem]
+) -> tuple[str, ...]:
+    told = parameters.getlist("by") if hasattr(parameters, "getlist") else [parameters.get("by") or ""]
+    asked = [part.strip().lower().replace("-", "_") for text in told for part in str(text).split(",") if part.strip()]
+    wanted = list(dict.fromkeys(asked))
+    known = {name: name for name in DIMENSIONS}
+    for name in [name for name in wanted if name not in known]:
+        problems.append(Problem("by", f"There is no dimension '{name[:40]}'. {_nearest(name, known)}"))
+        wanted.remove(name)
+    if most is not None and len(wanted) > most:
+        problems.append(
+            Problem("by", f"Choose at most {most} dimensions; '{', '.join(wanted[most:])[:80]}' is left out here.")
+        )
+        wanted = wanted[:most]
+    return tuple(wanted) or default_by
+
+
+def _nearest(name: str, known: Mapping[str, str]) -> str:
+    """'Did you mean model?', else what there is."""
+    texts = {text.lower(): key for key, text in known.items()} | {key.lower(): key for key in known}
+    near = list(dict.fromkeys(texts[found] for found in get_close_matches(name.lower(), texts, n=3, cutoff=0.5)))
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    there = list(known)
+    more = f" and {len(there) - 12} more" if len(there) > 12 else ""
+    return f"There is: {', '.join(there[:12]) or 'none yet'}{more}."
