@@ -2,11 +2,15 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.views import demo, phase, portfolio, reports
+from roadmap.views import demo, phase, portfolio, reports, spend
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", portfolio.portfolio_page, name="portfolio"),
     path("portfolio.csv", portfolio.portfolio_csv, name="portfolio_csv"),
+    path("spend/", spend.spend, name="spend"),
+    path("spend/spend.csv", spend.spend_csv, name="spend_csv"),
+    path("spend/spend.xlsx", spend.spend_xlsx, name="spend_xlsx"),
+    path("spend/focus.csv", spend.spend_focus, name="spend_focus"),
     path("", include("roadmap.plan_urls")),
     path("settings/demo/", demo.demo_page, name="demo"),
     path("settings/demo/remove/", demo.demo_remove, name="demo_remove"),

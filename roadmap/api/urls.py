@@ -2,12 +2,13 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import dashboard, reports
+from roadmap.api import dashboard, reports, spend
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
+    path("spend", spend.SpendReadView.as_view(), name="api_spend"),
     path("phases/<int:pk>/dashboard", dashboard.PhaseDashboardView.as_view(), name="api_phase_dashboard"),
     path("portfolio", dashboard.PortfolioView.as_view(), name="api_portfolio"),
 ]

@@ -27,6 +27,8 @@ from web.pieces import Chart
 
 MOST_COLUMNS = 12
 MOST_ROWS = 120
+# Dimensions whose members have an order of their own; of the others the largest comes first.
+IN_ORDER = ("month", "phase", "category", "basis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,14 @@ class SpendPage:
     @property
     def filters(self) -> SpendFilters:
         return self.view.filters
+
+    @property
+    def no_rate(self) -> list[str]:
+        return sorted(self.reading.no_rate)
+
+    @property
+    def stale_rates(self) -> list[tuple[str, date]]:
+        return sorted(self.reading.stale_rates.items())
 
 
 def spend_view(
@@ -300,7 +310,7 @@ def _table(
             not_priced=not_priced_text(without[row]),
             is_special=row.is_special,
         )
-        for row in grid.rows
+        for row in (grid.rows if by[0] in IN_ORDER else by_size(grid))
     ]
     words = " and ".join(DIMENSIONS[name].lower() for name in by)
     return GridTable(
@@ -313,6 +323,11 @@ def _table(
         not_priced=not_priced_text(spending.totals_of(without.values())),
         folded=fewer,
     )
+
+
+def by_size(grid: Grid) -> list[Member]:
+    """The rows, largest first; what is special last."""
+    return sorted(grid.rows, key=lambda row: (row.is_special, -grid.row_totals.get(row, Decimal(0)), row))
 
 
 def _cell(amount: Decimal | None) -> str:

@@ -66,12 +66,14 @@ def plan_of(asker: Asker) -> Plan:
     """Two or three queries, however many roadmaps there are."""
     found = list(Roadmap.objects.select_related("workload", "programme").filter(workload__in=visible_workloads(asker)))
     ids = [roadmap.pk for roadmap in found]
-    rows = read_together(
-        {
-            "phases": Phase.objects.filter(roadmap__in=ids).order_by("roadmap_id", "position"),
-            "entries": CostEntry.objects.filter(roadmap__in=ids),
-        }
-    )
+    rows: dict[str, list[Any]] = {"phases": [], "entries": []}
+    if ids:
+        rows = read_together(
+            {
+                "phases": Phase.objects.filter(roadmap__in=ids).order_by("roadmap_id", "position"),
+                "entries": CostEntry.objects.filter(roadmap__in=ids),
+            }
+        )
     demo = {roadmap.pk for roadmap in found if roadmap.workload.is_demo}
     # From the first real figure on the demo is in no total.
     include_demo = not (any(entry.roadmap_id not in demo for entry in rows["entries"]) or series.has_real_usage())
@@ -134,14 +136,15 @@ class SpendReader:
         reading = Reading()
         grain: Grain | None = "month" if "month" in by else None
         for key, part in self.usage_parts(by, grain=grain, reading=reading):
-            place = tuple(key[name] for name in by)
+            # The basis is known of each line only; the one that stands in until then is replaced below.
+            place = tuple(spending.NOT_PRICED if name == "basis" else key[name] for name in by)
             _count(reading.parts, key, part)
             for basis, amount, tokens, requests in part_lines(part):
                 if self._keeps("basis", basis):
                     at = _with_basis(place, by, basis)
                     found.setdefault(at, Cell()).add(amount, tokens, requests)
                     _put(reading.parts, key, basis, amount, tokens, requests)
-        for key, amount in self.entered_lines(reading, by_month="month" in by, by_phase=self._needs_phase(by)):
+        for key, amount, _ in self.entered_lines(reading, by_month="month" in by, by_phase=self._needs_phase(by)):
             place = tuple(key[name] for name in by)
             found.setdefault(place, Cell()).add(amount)
             _put(reading.parts, key, spending.ENTERED_BASIS, amount, 0, 0)
@@ -238,8 +241,8 @@ class SpendReader:
         by_phase: bool,
         start_on: date | None = None,
         end_on: date | None = None,
-    ) -> Iterator[tuple[dict[str, Member], Decimal]]:
-        """What cost entries bring to the window, in pieces that lie in one month and one phase where that is asked."""
+    ) -> Iterator[tuple[dict[str, Member], Decimal, tuple[date, date]]]:
+        """What cost entries bring to the window, in pieces [start, stop) of one month and one phase where asked."""
         first, after = start_on or self.filters.start_on, end_on or self.filters.end_on
         if any(self.filters.value(name) not in ("", spending.ENTERED.id) for name in SOURCE_FILTERS):
             return
@@ -279,7 +282,7 @@ class SpendReader:
                 amount = one.amount(start, stop)
                 reading.no_rate |= one.no_rate
                 if amount is not None:
-                    yield key, amount
+                    yield key, amount, (start, stop)
 
     # --- Filters
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from decimal import Decimal
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -14,9 +13,7 @@ from accounts.authentication import asker_of
 from roadmap.queries.portfolio import Portfolio, first_steps, portfolio
 from roadmap.queries.portfolio_filters import GROUPS, LABELS, parse_portfolio_filters
 from web.htmx import render
-
-# A spreadsheet takes a cell that begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from web.spreadsheets import amount_text, safe_text
 
 
 @require_safe
@@ -85,19 +82,19 @@ def portfolio_csv(request: HttpRequest) -> HttpResponse:
         writer.writerow(
             [
                 row.slug,
-                _cell(row.name),
-                _cell(row.programme),
-                _cell(row.business_unit),
-                _cell(row.owner),
+                safe_text(row.name),
+                safe_text(row.programme),
+                safe_text(row.business_unit),
+                safe_text(row.owner),
                 row.phase_kind,
                 row.status,
-                _cell(row.sentence),
-                _amount(row.spent),
-                _amount(row.budget),
-                _amount(row.forecast),
+                safe_text(row.sentence),
+                amount_text(row.spent),
+                amount_text(row.budget),
+                amount_text(row.forecast),
                 row.start_on or "",
                 row.last_on or "",
-                _cell(row.milestone),
+                safe_text(row.milestone),
                 row.milestone_on or "",
                 row.gate_on or "",
                 row.criteria_met,
@@ -106,13 +103,3 @@ def portfolio_csv(request: HttpRequest) -> HttpResponse:
             ]
         )
     return response
-
-
-def _cell(text: str) -> str:
-    """The text, with an apostrophe before what a spreadsheet would run."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _amount(amount: Decimal | None) -> str:
-    """Ten places at most, no exponent; empty where it is unknown."""
-    return "" if amount is None else f"{amount.quantize(Decimal('1e-10')).normalize():f}"

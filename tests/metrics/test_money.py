@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.money import Rates, parse_amount, parse_currency, split, total_of
+from metrics.money import Rates, RunningRounder, parse_amount, parse_currency, rounded_parts, split, total_of
 
 amounts = st.integers(-(10**20), 10**20).map(lambda units: Decimal(units).scaleb(-10))
 weights = st.lists(
@@ -123,3 +123,33 @@ def test_two_currencies_meet_over_the_euro(rates):
 def test_a_total_of_unknowns_is_unknown():
     assert total_of([None, None]) is None
     assert total_of([None, Decimal(2)]) == 2
+
+
+CENTS = st.decimals(min_value=-(10**6), max_value=10**6, places=10)
+
+
+@given(st.lists(CENTS, max_size=30))
+def test_rounded_parts_are_near_and_add_up_to_the_rounded_sum(amounts):
+    parts = rounded_parts(amounts)
+    assert sum(parts, Decimal(0)) == sum(amounts, Decimal(0)).quantize(Decimal("0.01"))
+    assert all(abs(part - amount) <= Decimal("0.01") for part, amount in zip(parts, amounts, strict=True))
+
+
+def test_rounded_parts_by_hand():
+    # 1.004 + 1.004 + 1.004 = 3.012: 3.01, the first of the equal remainders gets the cent.
+    assert rounded_parts([Decimal("1.004")] * 3) == [Decimal("1.01"), Decimal("1.00"), Decimal("1.00")]
+    assert rounded_parts([Decimal("-1.006"), Decimal("2.000")]) == [Decimal("-1.01"), Decimal("2.00")]
+    # Two parts of a row that was rounded up already.
+    assert rounded_parts([Decimal("0.333"), Decimal("0.333")], total=Decimal("0.68")) == [
+        Decimal("0.34"),
+        Decimal("0.34"),
+    ]
+    assert rounded_parts([]) == []
+
+
+@given(st.lists(CENTS, max_size=30))
+def test_a_stream_that_is_rounded_adds_up_at_any_point(amounts):
+    rounder, told, exact = RunningRounder(2), Decimal(0), Decimal(0)
+    for amount in amounts:
+        told, exact = told + rounder.round(amount), exact + amount
+        assert told == exact.quantize(Decimal("0.01"))

@@ -34,9 +34,9 @@ def test_a_viewer_sees_portfolio_and_reports_only(sign_in, vera):
     assert [item["text"] for item in sign_in(vera).get("/tokens/").context["menu"]] == ["Portfolio", "Reports"]
 
 
-def test_a_contributor_sees_backends_and_send_data(sign_in, bob):
+def test_a_contributor_sees_spend_backends_and_send_data(sign_in, bob):
     menu = [item["text"] for item in sign_in(bob).get("/tokens/").context["menu"]]
-    assert menu == ["Portfolio", "Backends", "Send data", "Reports"]
+    assert menu == ["Portfolio", "Spend", "Backends", "Send data", "Reports"]
 
 
 def test_every_page_says_that_demo_data_is_here(sign_in, adam, claims):
