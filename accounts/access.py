@@ -97,3 +97,13 @@ def can_send_unallocated(asker: Asker) -> bool:
 def can_change_backends(asker: Asker) -> bool:
     """Only admins set a backend's address (architecture.md, outbound HTTP)."""
     return asker.user.is_admin and (asker.token is None or asker.token.workload_id is None)
+
+
+def can_allocate(asker: Asker) -> bool:
+    """Who says whose spend it is, by rules for all of it: admins, among them the FinOps analyst (product.md)."""
+    return asker.user.is_admin and (asker.token is None or asker.token.workload_id is None)
+
+
+def can_see_rules(asker: Asker) -> bool:
+    """Rules name labels and roadmaps of everybody: shown to those who read everything."""
+    return asker.user.reads_all and (asker.token is None or asker.token.workload_id is None)

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from accounts.access import Asker, can_see_backends
+from accounts.access import Asker, can_see_backends, can_see_rules
 from accounts.demo import is_present
 from accounts.models import User
 
@@ -43,6 +43,8 @@ def _is_current(path: str, url: str, below: tuple[str, ...]) -> bool:
 
 def _user_menu(user: User) -> list[dict[str, str]]:
     entries = [("Tokens", "/tokens/"), ("API docs", "/api/v1/docs/"), ("Password", "/accounts/password/change/")]
+    if can_see_rules(Asker(user)):
+        entries.append(("Allocation rules", "/rules/"))
     if user.is_admin:
         entries.append(("People", "/settings/people/"))
     return [{"text": text, "url": url} for text, url in entries]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -59,6 +60,7 @@ class Share:
     workload_id: int
     ratio: Decimal
     from_on: date
+    source: str
 
 
 @dataclass(slots=True)
@@ -72,6 +74,17 @@ class SeriesRow:
     @property
     def unallocated(self) -> Decimal:
         return 1 - sum((share.ratio for share in self.shares), Decimal(0))
+
+    @property
+    def rule_query(self) -> str:
+        """The parameters that begin a rule for this series; empty for idle capacity, which no rule places."""
+        one = self.series
+        if one.kind == SeriesKind.IDLE or one.is_demo:
+            return ""
+        label = next(iter(sorted(one.labels.items())), None) if one.kind == SeriesKind.USAGE else None
+        named = {"backend": one.backend.slug, "model": one.model}
+        named |= {"label": label[0], "value": label[1]} if label else {}
+        return urlencode({name: value for name, value in named.items() if value})
 
     @property
     def tokens(self) -> Any:
@@ -263,7 +276,7 @@ def _series_rows(
     found = list(
         visible_series(asker)
         .filter(backend=backend)
-        .select_related("workload", "through")
+        .select_related("backend", "workload", "through")
         .order_by("kind", "model", "operation", "pk")
     )
     scope = Scope(start_on=window[0], end_on=window[1], workload_ids=workload_ids, backend_id=backend.pk)
@@ -277,7 +290,14 @@ def _series_rows(
     for one in allocations:
         if workload_ids is None or one.workload_id in workload_ids:
             shares[one.series_id].append(
-                Share(one.workload.name, one.workload.slug, one.workload_id, one.share_ratio, one.valid_from_on)
+                Share(
+                    one.workload.name,
+                    one.workload.slug,
+                    one.workload_id,
+                    one.share_ratio,
+                    one.valid_from_on,
+                    one.source,
+                )
             )
     return [SeriesRow(one, sums.get(one.pk), shares[one.pk]) for one in found]
 

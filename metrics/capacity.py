@@ -14,10 +14,10 @@ from django.db.models import Q, Sum
 
 from metrics import counting, ledger
 from metrics.deadlocks import done_again
-from metrics.identity import SeriesIdentity, series_ids, unknown
+from metrics.identity import SeriesIdentity, series_ids
 from metrics.idle import allocate_as_busy
 from metrics.ledger import PostedCell
-from metrics.models import Allocation, Backend, LedgerEntry, RateCard, Receipt, Series, UsageHour
+from metrics.models import Backend, LedgerEntry, RateCard, Receipt, Series, UsageHour
 from metrics.money import split
 from metrics.settling import counting_series, other_charges
 from metrics.sharing import SECONDS_STEP, HourSplit, Served, hour_cost, split_hour, weights_of
@@ -51,9 +51,27 @@ def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, si
             made += done_again(partial(_post_window, backend, window, now)) is not None
             step = window.end
         if settings.IDLE_ALLOCATION == "as_busy":
-            days = counting.local_day(start), counting.local_day(now)
-            allocate_as_busy(backend, idle_series(backend), *days)
+            _allocate_idle(backend, counting.local_day(start), counting.local_day(now))
     return made
+
+
+def follow_busy(since: date, now: datetime) -> None:
+    """Have idle capacity follow its busy part again from the month of a local day on, where allocations changed."""
+    if settings.IDLE_ALLOCATION != "as_busy":
+        return
+    rated = Backend.objects.filter(is_demo=False, series__kind=SeriesKind.IDLE).distinct()
+    for backend in rated.order_by("pk"):
+        posted = LedgerEntry.objects.filter(feed__kind=FeedKind.CAPACITY, feed__backend=backend)
+        first = posted.order_by("hour").values_list("hour", flat=True).first()
+        if first is not None:
+            _allocate_idle(backend, max(since, counting.local_day(first)), counting.local_day(now))
+
+
+def _allocate_idle(backend: Backend, since: date, today: date) -> None:
+    series = counting_series(backend)
+    paid = [pk for pk, one in series.items() if backend.pk in (one.backend_id, one.through_id)]
+    paid += _served_by_capacity_alone(backend, series)
+    allocate_as_busy(backend, idle_series(backend), since, today, paid=paid)
 
 
 def _post_window(backend: Backend, window: Window, now: datetime) -> Receipt | None:
@@ -147,12 +165,7 @@ def idle_series(backend: Backend) -> int:
     """Return the id of the series of the capacity that this backend held and did not use."""
     key = SeriesKey(provider=backend.provider, model="", operation="idle", kind=SeriesKind.IDLE)
     identity = SeriesIdentity(key=key, backend_id=backend.pk, measured_at=MeasuredAt(backend.measured_at))
-    is_new = bool(unknown([identity]))
-    series_id = series_ids([identity], is_demo=backend.is_demo)[identity]
-    if is_new:
-        # Idle time is nobody's by default: it follows the busy part, or a person gives it away.
-        Allocation.objects.filter(series_id=series_id).delete()
-    return series_id
+    return series_ids([identity], is_demo=backend.is_demo)[identity]
 
 
 def _stranded_since(backend: Backend) -> datetime | None:

@@ -211,7 +211,7 @@ class AllocationForm(Form):
                 max_value=Decimal(100),
                 max_digits=11,
                 decimal_places=8,
-                initial=None if share is None else _plain(share * 100),
+                initial=None if share is None else plain_number(share * 100),
                 widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": "6"}),
             )
 
@@ -222,7 +222,8 @@ class AllocationForm(Form):
         return [(workload, percent / 100) for workload, percent in found if percent]
 
 
-def _plain(value: Decimal) -> str:
+def plain_number(value: Decimal) -> str:
+    """Without an exponent and without zeros at the end."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
 from django.db import connection, transaction
 
-from metrics.models import Allocation, Backend, Series
+from metrics import allocating
+from metrics.models import Backend, Series
 from metrics.usage import MeasuredAt, SeriesKey
 
-# Pushed usage belongs to its workload from the beginning.
-ALWAYS = date(2000, 1, 1)
 CACHE_SIZE = 20_000
 
 
@@ -67,7 +64,7 @@ def forget() -> None:
 
 
 def series_ids(identities: Iterable[SeriesIdentity], *, is_demo: bool = False) -> dict[SeriesIdentity, int]:
-    """The id of each series, found or made; a new one is allocated to its workload or its backend's default.
+    """The id of each series, found or made; a new one is placed (metrics.allocating).
 
     One query where some are not in this process's cache, a few more where some are new. Ids are cached once their
     transaction is committed. Whoever makes new series calls `counting.recount` for their backends: compare with
@@ -108,6 +105,12 @@ def _find(missing: dict[bytes, SeriesIdentity], found: dict[SeriesIdentity, int]
 
 
 def _make(new: dict[bytes, SeriesIdentity], *, is_demo: bool) -> None:
+    allocating.hold_rules()
+    defaults = dict(
+        Backend.objects.filter(pk__in={identity.backend_id for identity in new.values()}).values_list(
+            "pk", "default_workload_id"
+        )
+    )
     made = Series.objects.bulk_create(
         [
             Series(
@@ -123,6 +126,7 @@ def _make(new: dict[bytes, SeriesIdentity], *, is_demo: bool) -> None:
                 is_pushed=identity.is_pushed,
                 measured_at=str(identity.measured_at),
                 through_id=identity.through_id,
+                default_workload_id=None if identity.is_pushed else defaults.get(identity.backend_id),
                 is_demo=is_demo,
             )
             # In order of digest, so that two processes that make the same ones wait and do not lock up.
@@ -131,25 +135,7 @@ def _make(new: dict[bytes, SeriesIdentity], *, is_demo: bool) -> None:
         ignore_conflicts=True,
     )
     digests = [bytes(series.digest) for series in made]
-    defaults = dict(
-        Backend.objects.filter(pk__in={identity.backend_id for identity in new.values()}).values_list(
-            "pk", "default_workload_id"
-        )
-    )
-    allocated = {}
-    for digest, identity in new.items():
-        workload_id = identity.workload_id if identity.is_pushed else defaults.get(identity.backend_id)
-        if workload_id is not None:
-            allocated[digest] = workload_id
-    ids = dict(Series.objects.filter(digest__in=digests).values_list("digest", "pk"))
-    Allocation.objects.bulk_create(
-        [
-            Allocation(series_id=pk, workload_id=allocated[bytes(digest)], share_ratio=Decimal(1), valid_from_on=ALWAYS)
-            for digest, pk in sorted(ids.items(), key=lambda item: item[1])
-            if bytes(digest) in allocated
-        ],
-        ignore_conflicts=True,
-    )
+    allocating.place(Series.objects.filter(digest__in=digests).order_by("pk"), allocating.rules_in_order())
 
 
 def check_exist(series_ids: Iterable[int], feed_id: int) -> None:

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from metrics.api.prometheus import metrics
-from metrics.views import backends, prices, series
+from metrics.views import backends, prices, rules, series
 from metrics.views.send import make_push_token, received, revoke_push_token, send_data, take_back
 
 urlpatterns: list[URLPattern] = [
@@ -24,8 +24,15 @@ urlpatterns: list[URLPattern] = [
     path("backends/<slug:slug>/prices/", prices.own_price_add, name="own_price_add"),
     path("backends/<slug:slug>/prices/<int:pk>/remove/", prices.own_price_remove, name="own_price_remove"),
     path("series/<int:pk>/allocation/", series.series_allocation, name="series_allocation"),
+    path("series/<int:pk>/by-rules/", series.series_by_rules, name="series_by_rules"),
     path("series/<int:pk>/through/", series.series_through, name="series_through"),
     path("look-alikes/<int:pk>/", series.look_alike_decide, name="look_alike_decide"),
+    # Allocation rules
+    path("rules/", rules.rules, name="rules"),
+    path("rules/new/", rules.rule_new, name="rule_new"),
+    path("rules/<int:pk>/", rules.rule_change, name="rule_change"),
+    path("rules/<int:pk>/move/", rules.rule_move, name="rule_move"),
+    path("rules/<int:pk>/remove/", rules.rule_remove, name="rule_remove"),
     # Send data
     path("send/", send_data, name="send_data"),
     path("send/token/", make_push_token, name="make_push_token"),

@@ -83,6 +83,15 @@ def signed(value: Number | None, *, missing: str = NO_DATA) -> str:
     return f"+{number(value)}" if value > 0 else number(value)
 
 
+def signed_exact(amount: Number | None, *, missing: str = NO_DATA) -> str:
+    """'+4.15', '−2.10': an amount with its sign, to the cent."""
+    if amount is None:
+        return missing
+    rounded = exact(amount).quantize(Decimal("0.01"))
+    text = f"{abs(rounded):,.2f}"
+    return f"+{text}" if rounded > 0 else f"{MINUS}{text}" if rounded < 0 else text
+
+
 def scaled(value: Number) -> tuple[str, str]:
     """Digits and scale letter apart: 498300 -> ('498.3', 'k'); 41200000 -> ('41.2', 'M'); 812 -> ('812', '')."""
     size = abs(exact(value))

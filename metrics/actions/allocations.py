@@ -12,12 +12,15 @@ from django.db.models import Q
 from accounts.access import Asker
 from accounts.audit import record
 from accounts.models import Workload
+from metrics import allocating, capacity, sources
 from metrics.actions.permission import require_backend_admin
 from metrics.errors import RuleViolation
 from metrics.models import Allocation, Series
+from metrics.placing import ALWAYS
+from metrics.usage import SeriesKind
 
 PLACES = 10
-THE_BEGINNING = date(2000, 1, 1)
+THE_BEGINNING = ALWAYS
 
 
 @transaction.atomic
@@ -29,8 +32,9 @@ def allocate(
     No shares: nobody's. Days before keep theirs. Raises RuleViolation, PermissionDenied.
     """
     require_backend_admin(asker)
-    _check(shares)
-    series = Series.objects.select_for_update().get(pk=series.pk)
+    check_shares(shares)
+    allocating.hold_rules()
+    series = Series.objects.select_for_update(no_key=True).get(pk=series.pk)
     before = [f"{one.workload.slug} {one.share_ratio:f}" for one in in_force(series, from_on)]
     Allocation.objects.filter(series=series, valid_from_on__gte=from_on).delete()
     Allocation.objects.filter(series=series).filter(
@@ -38,10 +42,20 @@ def allocate(
     ).update(valid_until_on=from_on)
     made = Allocation.objects.bulk_create(
         [
-            Allocation(series=series, workload=workload, share_ratio=share, valid_from_on=from_on)
+            Allocation(
+                series=series,
+                workload=workload,
+                share_ratio=share,
+                valid_from_on=from_on,
+                source=Allocation.Source.HAND,
+            )
             for workload, share in shares
         ]
     )
+    series.hand_from_on = min(from_on, series.hand_from_on or from_on)
+    series.save(update_fields=["hand_from_on"])
+    if series.kind != SeriesKind.IDLE:
+        capacity.follow_busy(from_on, sources.now())
     record(
         asker,
         action="allocate_series",
@@ -53,6 +67,35 @@ def allocate(
     return made
 
 
+@transaction.atomic
+def allocate_by_rules(asker: Asker, series: Series) -> Series:
+    """Take back what was said by hand: the rules, else the backend's default, place the series again.
+
+    Idle capacity follows its busy part again. Raises PermissionDenied.
+    """
+    require_backend_admin(asker)
+    allocating.hold_rules()
+    series = Series.objects.select_for_update(no_key=True).get(pk=series.pk)
+    since = series.hand_from_on
+    if since is None:
+        return series
+    before = [f"{one.workload.slug} {one.share_ratio:f}" for one in in_force(series, since)]
+    series.allocations.filter(source=Allocation.Source.HAND).delete()
+    series.hand_from_on = None
+    series.save(update_fields=["hand_from_on"])
+    if series.kind != SeriesKind.IDLE:
+        allocating.place([series], allocating.rules_in_order())
+    capacity.follow_busy(since, sources.now())
+    record(
+        asker,
+        action="allocate_by_rules",
+        subject=series,
+        before={"shares": ", ".join(before) or "none", "by hand from": since},
+        after={"shares": "by the rules"},
+    )
+    return series
+
+
 def in_force(series: Series, on: date) -> list[Allocation]:
     """Return the allocations of a day."""
     return list(
@@ -62,7 +105,8 @@ def in_force(series: Series, on: date) -> list[Allocation]:
     )
 
 
-def _check(shares: Sequence[tuple[Workload, Decimal]]) -> None:
+def check_shares(shares: Sequence[tuple[Workload, Decimal]]) -> None:
+    """Raise RuleViolation unless each workload stands once with a share above 0 and they are at most 1 in sum."""
     if len({workload.pk for workload, _ in shares}) < len(shares):
         raise RuleViolation("repeated", "Each roadmap stands once.", "shares")
     for workload, share in shares:

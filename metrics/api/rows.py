@@ -26,15 +26,8 @@ class Input(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-class BackendsView(APIView):
-    """Reading for those who see backends; writing is checked by the actions, and here before anything is looked up."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if not can_see_backends(self.asker):
-            raise PermissionDenied("Backends are shown to managers, contributors, executives and admins.")
-        if request.method not in ("GET", "HEAD", "OPTIONS") and not can_change_backends(self.asker):
-            raise PermissionDenied("Only admins add and change backends.")
+class PlainView(APIView):
+    """Reading strictly and listing by cursor; who may is said by those who build on it."""
 
     @property
     def asker(self) -> Asker:
@@ -46,11 +39,25 @@ class BackendsView(APIView):
         given.is_valid(raise_exception=True)
         return dict(given.validated_data)
 
-    def page(self, rows: Any, serializer: type[serializers.BaseSerializer[Any]]) -> Response:
+    def page(
+        self, rows: Any, serializer: type[serializers.BaseSerializer[Any]], *, ordering: str | tuple[str, ...] = "-id"
+    ) -> Response:
         """A page of a queryset."""
         pages = CursorPagination()
+        pages.ordering = ordering  # type: ignore[assignment]
         found: list[Any] = pages.paginate_queryset(rows, self.request, view=self) or []
         return pages.get_paginated_response(serializer(found, many=True).data)
+
+
+class BackendsView(PlainView):
+    """Reading for those who see backends; writing is checked by the actions, and here before anything is looked up."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if not can_see_backends(self.asker):
+            raise PermissionDenied("Backends are shown to managers, contributors, executives and admins.")
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not can_change_backends(self.asker):
+            raise PermissionDenied("Only admins add and change backends.")
 
 
 def workload_of(asker: Asker, slug: str | None, field: str = "roadmap") -> Workload | None:

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import visible_workloads
-from metrics.actions.allocations import THE_BEGINNING, allocate
+from metrics.actions.allocations import THE_BEGINNING, allocate, allocate_by_rules
 from metrics.actions.links import decide_look_alike, link_push
 from metrics.api.backends import REFUSED
 from metrics.api.rows import BackendsView, Input, workload_of
@@ -31,7 +31,7 @@ class AllocationOut(serializers.ModelSerializer[Allocation]):
 
     class Meta:
         model = Allocation
-        fields = ("roadmap", "share", "valid_from_on", "valid_until_on")
+        fields = ("roadmap", "share", "valid_from_on", "valid_until_on", "source", "rule")
 
 
 class SeriesOut(serializers.ModelSerializer[Series]):
@@ -133,6 +133,17 @@ class AllocationView(SeriesOf):
                 shares.append((workload, row["share"]))
         from_on: date = data.get("from_on") or THE_BEGINNING
         allocate(self.asker, series, shares=shares, from_on=from_on)
+        return Response(SeriesOut(self.series().get(pk=pk)).data)
+
+
+class AllocationByRulesView(SeriesOf):
+    """Whose a series is, left to the rules again."""
+
+    @extend_schema(
+        operation_id="allocate_series_by_rules", tags=["series"], request=None, responses={200: SeriesOut, **REFUSED}
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        allocate_by_rules(self.asker, get_object_or_404(visible_series(self.asker), pk=pk))
         return Response(SeriesOut(self.series().get(pk=pk)).data)
 
 

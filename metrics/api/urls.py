@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from metrics.api import backends, prices, series
+from metrics.api import backends, prices, rules, series
 from metrics.api.receipts import ReceiptListView, ReceiptReverseView, ReceiptView
 from metrics.api.usage import UsageView
 
@@ -18,8 +18,17 @@ urlpatterns: list[URLPattern] = [
     path("backends/<slug:slug>/rate-cards/<int:pk>/", prices.RateCardView.as_view(), name="api_rate_card"),
     path("prices/", prices.OwnPriceListView.as_view(), name="api_own_prices"),
     path("prices/<int:pk>/", prices.OwnPriceView.as_view(), name="api_own_price"),
+    path("rules/", rules.RuleListView.as_view(), name="api_rules"),
+    path("rules/order", rules.RuleOrderView.as_view(), name="api_rules_order"),
+    path("rules/preview", rules.RulePreviewView.as_view(), name="api_rules_preview"),
+    path("rules/<int:pk>/", rules.RuleView.as_view(), name="api_rule"),
     path("series/", series.SeriesListView.as_view(), name="api_series"),
     path("series/<int:pk>/allocation", series.AllocationView.as_view(), name="api_series_allocation"),
+    path(
+        "series/<int:pk>/allocation/by-rules",
+        series.AllocationByRulesView.as_view(),
+        name="api_series_allocation_by_rules",
+    ),
     path("series/<int:pk>/through", series.ThroughView.as_view(), name="api_series_through"),
     path("look-alikes/", series.LookAlikeListView.as_view(), name="api_look_alikes"),
     path("look-alikes/<int:pk>/", series.LookAlikeView.as_view(), name="api_look_alike"),

@@ -22,11 +22,13 @@ from metrics.models.ledger import (
 from metrics.models.percentile import StatedPercentile
 from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
 from metrics.models.push import CounterState, IdempotencyKey, PushProblem, RecordId, SeriesAllowance
+from metrics.models.rules import AllocationRule, RuleShare
 from metrics.models.series import Allocation, LookAlike, Series
 from metrics.models.sums import HistogramHour, UsageHour
 
 __all__ = [
     "Allocation",
+    "AllocationRule",
     "Backend",
     "BillingImport",
     "BillingSource",
@@ -53,6 +55,7 @@ __all__ = [
     "Receipt",
     "Restatement",
     "RecordId",
+    "RuleShare",
     "Series",
     "SeriesAllowance",
     "StaleDay",

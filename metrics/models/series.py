@@ -29,6 +29,12 @@ class Series(models.Model):
     )
     # From this local day on another, linked source counts for this traffic; null: this one counts (metrics.counting).
     uncounted_from_on = models.DateField(null=True, blank=True)
+    # The backend's default when the series was new: whose it is where no person and no rule says otherwise.
+    default_workload = models.ForeignKey(
+        Workload, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    # From this local day on a person has said whose it is; rules place the days before it. Null: never.
+    hand_from_on = models.DateField(null=True, blank=True)
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -44,11 +50,24 @@ class Series(models.Model):
 class Allocation(models.Model):
     """A share of a series for one workload, until the day before `valid_until_on`. Shares of a day sum to at most 1."""
 
+    class Source(models.TextChoices):
+        """Who said so."""
+
+        HAND = "hand", "By hand"
+        PUSH = "push", "Pushed for it"
+        RULE = "rule", "By a rule"
+        DEFAULT = "default", "The backend's default"
+        BUSY = "busy", "As the busy part"
+
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="allocations")
     workload = models.ForeignKey(Workload, on_delete=models.PROTECT, related_name="allocations")
     share_ratio = models.DecimalField(max_digits=12, decimal_places=10)
     valid_from_on = models.DateField()
     valid_until_on = models.DateField(null=True, blank=True)
+    source = models.CharField(max_length=8, choices=Source.choices, default=Source.HAND)
+    rule = models.ForeignKey(
+        "metrics.AllocationRule", on_delete=models.SET_NULL, null=True, blank=True, related_name="allocations"
+    )
 
     class Meta:
         ordering = ["series_id", "valid_from_on", "workload_id"]

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.access import can_change_backends, visible_workloads
 from accounts.authentication import asker_of
 from metrics import counting
-from metrics.actions.allocations import THE_BEGINNING, allocate, in_force
+from metrics.actions.allocations import THE_BEGINNING, allocate, allocate_by_rules, in_force
 from metrics.actions.links import decide_look_alike, link_backend, link_push
 from metrics.backends import visible_backends, visible_series
 from metrics.errors import RuleViolation
@@ -35,7 +35,12 @@ def series_allocation(request: HttpRequest, pk: int) -> HttpResponse:
     today = counting.local_day(timezone.now())
     shares = {one.workload_id: one.share_ratio for one in in_force(series, today)}
     form = AllocationForm(request.POST or None, workloads=visible_workloads(asker_of(request)), shares=shares)
-    context: dict[str, Any] = {"series": series, "form": form, "through_form": _through_form(series)}
+    context: dict[str, Any] = {
+        "series": series,
+        "form": form,
+        "through_form": _through_form(series),
+        "is_from_the_beginning": series.hand_from_on == THE_BEGINNING,
+    }
     if request.method == "GET":
         return render(request, "metrics/allocation.html", context, part="form")
     if form.is_valid():
@@ -51,6 +56,16 @@ def series_allocation(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             return done(request, reverse("backend", args=[series.backend.slug]), "Allocated.")
     return render(request, "metrics/allocation.html", context, part="form", status=422)
+
+
+@login_required
+@require_POST
+def series_by_rules(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back what was said by hand, so that the rules place it again."""
+    series = get_object_or_404(visible_series(asker_of(request)).select_related("backend"), pk=pk)
+    _require_admin(request)
+    allocate_by_rules(asker_of(request), series)
+    return done(request, reverse("backend", args=[series.backend.slug]), "The rules say whose it is again.")
 
 
 @login_required

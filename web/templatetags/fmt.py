@@ -47,6 +47,12 @@ def signed(value: Number | None) -> str:
 
 
 @register.filter
+def signed_exact(amount: Number | None) -> str:
+    """{{ amount|signed_exact }} '+4.15', '−2.10'."""
+    return wording.signed_exact(amount)
+
+
+@register.filter
 def money(amount: Number | None, currency: str = "") -> str:
     """{{ amount|money }} '498.3 k EUR' in the reporting currency, or {{ amount|money:"USD" }}."""
     return wording.money(amount, currency or settings.REPORTING_CURRENCY)
