@@ -17,6 +17,9 @@ A connector
 - SHALL implement its one required method, and raise `ConnectorError` and nothing else for whatever the source does.
 - SHALL leave a measure out of `UsageCell.sums` where the source did not report it: absent is unknown, zero is zero.
 - SHALL report `input_tokens` with cached and cache-write tokens inside, in whole counts, and money as Decimal.
+- SHALL give latencies that the source tells one by one as counts in our own buckets (`UsageCell.windows`, folded with
+  `metrics.request_hours.RequestHours`), and buckets of the source as they are (`UsageCell.histograms`): percentiles of
+  the first are exact to 2.5%, of the second they are the source's bucket.
 - SHALL end `fetch` with an exception unless the window was read to its end. What was yielded before it is dropped.
 - SHALL yield at most one statement per period, model, project, category and description, and only cells whose hour
   lies in the window. Several cells of one key and hour are added up by the caller. What is known of a UTC day only

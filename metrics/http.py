@@ -375,7 +375,7 @@ def _said(text: str) -> str:
         return ""
     found = document.get("error", document.get("message", document.get("detail", "")))
     if isinstance(found, dict):
-        found = found.get("message", "")
+        found = found.get("message") or found.get("error") or ""
     words = " ".join(str(found).split())[:240].rstrip(".")
     return f": {words}" if words else ""
 

@@ -243,16 +243,14 @@ def _posted(backend: Backend, cells: Iterable[UsageCell]) -> tuple[list[PostedCe
     }
     is_new = bool(unknown(identities.values()))
     ids = series_ids(identities.values(), is_demo=backend.is_demo)
-    posted = [
-        PostedCell(
-            series_id=ids[identities[cell.key]],
-            hour=cell.hour,
-            sums=cell.sums,
-            histograms={name: counts for name, counts in cell.histograms.items() if any(counts.counts)},
-            currency=cell.currency,
-        )
-        for cell in cells
-    ]
+    posted = []
+    for cell in cells:
+        series_id = ids[identities[cell.key]]
+        foreign = {name: counts for name, counts in cell.histograms.items() if any(counts.counts)}
+        posted.append(PostedCell(series_id, cell.hour, cell.sums, foreign, cell.currency))
+        if cell.windows:
+            # Beside the foreign ones and not in their place: a cell may have both.
+            posted.append(PostedCell(series_id, cell.hour, {}, dict(cell.windows), cell.currency))
     return posted, is_new
 
 

@@ -108,8 +108,9 @@ class UsageCell:
     """Signed sums of one series in one UTC hour.
 
     `sums` maps names of ADDITIVE_MEASURES to int (counts) or Decimal (the others); an absent name is unknown.
-    `histograms` maps names of HISTOGRAM_MEASURES to foreign bucket counts. `currency` is the ISO 4217 code of the money
-    in `sums`, empty where there is none.
+    `histograms` maps names of HISTOGRAM_MEASURES to foreign bucket counts, `windows` to counts in our own buckets: the
+    stored form of `metrics.histogram.window_of_values`, for a source that tells single latencies. `currency` is the
+    ISO 4217 code of the money in `sums`, empty where there is none.
     """
 
     key: SeriesKey
@@ -117,3 +118,4 @@ class UsageCell:
     sums: dict[str, int | Decimal] = field(default_factory=dict)
     histograms: dict[str, ForeignHistogram] = field(default_factory=dict)
     currency: str = ""
+    windows: dict[str, list[int]] = field(default_factory=dict)

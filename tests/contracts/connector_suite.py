@@ -195,6 +195,11 @@ class ConnectorSuite:
                 assert len(histogram.counts) == len(histogram.bounds_ms) + 1
                 assert list(histogram.bounds_ms) == sorted(histogram.bounds_ms)
                 assert min(histogram.counts) >= 0
+            assert set(cell.windows) <= set(HISTOGRAM_MEASURES)
+            for measure, (_, *counts) in cell.windows.items():
+                assert min(counts) >= 0
+                assert sum(counts) == cell.sums[f"{measure}_count"]
+                assert f"{measure}_sum_ms" in cell.sums
 
 
 class StatementConnectorSuite(ConnectorSuite):
