@@ -24,7 +24,7 @@ ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 REQUIREMENTS = {
     "up": ["requirements.txt"],
-    "test": ["requirements.txt", "requirements-test.txt"],
+    "test": ["requirements.txt", "requirements-clouds.txt", "requirements-test.txt"],
     "bench": ["requirements.txt"],
 }
 NEXT = {"up": "config.up", "test": "config.suite", "bench": "benchmarks"}

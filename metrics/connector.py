@@ -53,6 +53,7 @@ from urllib.parse import urlsplit
 
 from metrics.errors import RuleViolation
 from metrics.meter import History, Pace
+from metrics.packages import missing_text
 from metrics.usage import ForeignHistogram, MeasuredAt, SeriesKey, UsageCell
 from metrics.windows import Window
 
@@ -324,6 +325,9 @@ class Connector(ABC):
     settling_hours: ClassVar[int] = 24
     pace: Pace = Pace()
     can_discover: ClassVar[bool] = False
+    # Modules of vendors that it needs, and the requirements file that brings them (metrics/packages.py).
+    packages: ClassVar[tuple[str, ...]] = ()
+    packages_file: ClassVar[str] = ""
     measured_at: MeasuredAt = MeasuredAt.SERVER
     provider: str = ""
 
@@ -338,13 +342,22 @@ class Connector(ABC):
 
     @classmethod
     def clean_parameters(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters in their types. Raises RuleViolation for the first that is wrong or unknown."""
+        """Return all parameters in their types. Raises RuleViolation for the first that is wrong or unknown, and for a
+        vendor's package that is not installed, so that nothing is tried or saved without it."""
+        missing = cls.missing()
+        if missing:
+            raise RuleViolation("package_missing", missing)
         unknown = sorted(set(values) - {parameter.name for parameter in cls.parameters})
         if unknown:
             raise RuleViolation("unknown_parameter", f"{cls.title} does not know {', '.join(unknown)}.", unknown[0])
         cleaned = {parameter.name: parameter.clean(values.get(parameter.name)) for parameter in cls.parameters}
         cls.check_parameters(cleaned)
         return cleaned
+
+    @classmethod
+    def missing(cls) -> str:
+        """Say what has to be installed for this kind, with the command; empty where all is there."""
+        return missing_text(cls.title, cls.packages, cls.packages_file)
 
     @classmethod  # noqa: B027 - most connectors have no such rule
     def check_parameters(cls, values: Mapping[str, Any]) -> None:
@@ -390,6 +403,10 @@ class StatementConnector(Connector):
     """
 
     trailing_hours: ClassVar[int] = 72
+    # For a source that charges for each question about costs: the pull sets `costs_are_due` False where it has asked
+    # today already, and `fetch` then leaves the statements out.
+    asks_costs_once_a_day: ClassVar[bool] = False
+    costs_are_due: bool = True
     daily_trailing_hours: ClassVar[int] = 0
     backfill_step_days: ClassVar[int] = 7
 

@@ -48,9 +48,13 @@ LONGEST_PATIENCE_SECONDS = 30.0
 class StatusError(ConnectorError):
     """The source answered with a status that is not success."""
 
-    def __init__(self, message: str, *, status: int, permanent: bool, hint: str, retry_after: float | None) -> None:
+    def __init__(
+        self, message: str, *, status: int, permanent: bool, hint: str, retry_after: float | None, body: str = ""
+    ) -> None:
         super().__init__(message, permanent=permanent, hint=hint, retry_after_seconds=retry_after)
         self.status = status
+        # The beginning of the answer, secrets taken out, for a connector that knows the source's error codes.
+        self.body = body
 
 
 class AnswerTooLarge(ConnectorError):  # noqa: N818 - says what happened
@@ -172,6 +176,24 @@ class HttpClient:
         """Return the answer to a form that only asks (a long query), repeated like a GET. Raises ConnectorError."""
         return self._request("POST", url, params=(), form=form, headers=headers, hints=hints or {})
 
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes = b"",
+        params: Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        hints: Mapping[int, str] | None = None,
+    ) -> Answer:
+        """Return the answer to a request with a body of its own that only asks, repeated like a GET.
+
+        For JSON, and for requests that a vendor's library has signed: they leave as they are. Raises ConnectorError.
+        """
+        return self._request(
+            method, url, params=tuple(params), form=None, headers=headers, hints=hints or {}, content=content
+        )
+
     def _twin(self) -> Self:
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
@@ -186,6 +208,7 @@ class HttpClient:
         form: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
         hints: Mapping[int, str],
+        content: bytes | None = None,
     ) -> Answer:
         address = shown_address(url)
         try:
@@ -193,6 +216,7 @@ class HttpClient:
                 method,
                 httpx.URL(url).copy_merge_params(list(params)) if params else url,
                 data=form,
+                content=content,
                 headers={"User-Agent": USER_AGENT, **(headers or {})},
                 timeout=httpx.Timeout(self.limits.read_seconds, connect=self.limits.connect_seconds),
             )
@@ -267,8 +291,10 @@ class HttpClient:
     ) -> StatusError:
         status = response.status_code
         retry_after = _retry_after_seconds(response.headers.get("retry-after"))
-        permanent = status not in TRANSIENT_STATUSES
-        said = _said(self.redact(body[:20_000].decode("utf-8", "replace")))
+        text = self.redact(body[:20_000].decode("utf-8", "replace"))
+        # AWS asks to slow down with status 400 and a code ('ThrottlingException').
+        permanent = status not in TRANSIENT_STATUSES and not (status == 400 and "Throttl" in text)
+        said = _said(text)
         if 300 <= status < 400:
             target = self.redact(shown_address(response.headers.get("location", "")) or "another address")
             message = f"{address} redirects to {target}, which is not followed."
@@ -282,6 +308,7 @@ class HttpClient:
             permanent=permanent,
             hint=hints.get(status, hint),
             retry_after=retry_after,
+            body=text[:2_000],
         )
 
 
@@ -373,7 +400,7 @@ def _said(text: str) -> str:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return ""
-    found = document.get("error", document.get("message", document.get("detail", "")))
+    found = next((document[name] for name in ("error", "message", "Message", "detail") if name in document), "")
     if isinstance(found, dict):
         found = found.get("message") or found.get("error") or ""
     words = " ".join(str(found).split())[:240].rstrip(".")

@@ -30,7 +30,7 @@ from metrics.identity import SeriesIdentity, series_ids, unknown
 from metrics.ledger import PostedCell
 from metrics.models import Backend, Pull, Receipt, Series, UsageHour
 from metrics.percentiles import post_stated
-from metrics.settling import post_statements
+from metrics.settling import costs_are_due, post_statements
 from metrics.usage import FeedKind, MeasuredAt, UsageCell
 from metrics.windows import HOUR, Window
 
@@ -135,6 +135,10 @@ def fetch_and_post(
 ) -> Found:
     """Read a window to its end, then post what differs, in one transaction. Raises ConnectorError."""
     as_of = clock()
+    if connector.asks_costs_once_a_day:
+        connector.costs_are_due = costs_are_due(
+            backend, window, as_of=as_of, settling_hours=settling_hours(backend, connector)
+        )
     cells: list[UsageCell] = []
     statements: list[CostStatement] = []
     percentiles: list[PercentileStatement] = []
@@ -171,7 +175,7 @@ def fetch_and_post(
         changed = stated or changed
         if is_new or has_new_series:
             counting.recount([backend.pk])
-        if "billed_cost" in connector.reports:
+        if "billed_cost" in connector.reports and connector.costs_are_due:
             settled, lines = post_statements(
                 backend,
                 statements,

@@ -10,7 +10,7 @@ from metrics import billed_elsewhere, counting, ledger
 from metrics.connector import CostStatement
 from metrics.identity import SeriesIdentity, series_ids
 from metrics.ledger import PostedCell
-from metrics.models import Backend, Receipt, Series, UsageHour
+from metrics.models import Backend, Receipt, Series, StatedWindow, UsageHour
 from metrics.spreading import LEFT_OUT, Part, UsedHour, spread
 from metrics.usage import STEP_OPERATIONS, FeedKind, MeasuredAt, SeriesKey, SeriesKind
 from metrics.windows import DAY, Window
@@ -32,9 +32,7 @@ def post_statements(
 
     Call it in the transaction that has posted the window's usage.
     """
-    settled_until = as_of - timedelta(hours=settling_hours)
-    # Whole days only: what a statement says of a day that the window cuts is not said here, and not withdrawn either.
-    settled = Window(_midnight(window.start + DAY - MICROSECOND), _midnight(min(window.end, settled_until)))
+    settled = _settled(window, as_of, settling_hours)
     if settled.end <= settled.start:
         return None, _lines(statements, [])
     due = [s for s in statements if s.start >= settled.start and s.end <= settled.end]
@@ -53,6 +51,19 @@ def post_statements(
     if paid:
         lines.append(f"{len(paid)} cost statements are of days that a billing file pays for; they stand beside it.")
     return changed, lines
+
+
+def costs_are_due(backend: Backend, window: Window, *, as_of: datetime, settling_hours: int) -> bool:
+    """Whether the days of this window that have settled were not stated yet on this UTC day."""
+    settled = _settled(window, as_of, settling_hours)
+    today = StatedWindow.objects.filter(
+        feed__kind=FeedKind.STATEMENT,
+        feed__backend=backend,
+        start__lte=settled.start,
+        end__gte=settled.end,
+        as_of__gte=_midnight(as_of),
+    )
+    return settled.start < settled.end and not today.exists()
 
 
 def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | None = None) -> list[UsedHour]:
@@ -113,6 +124,15 @@ def other_charges(backend: Backend, category: str = "Usage") -> int:
     )
     identity = SeriesIdentity(key=key, backend_id=backend.pk, measured_at=MeasuredAt(backend.measured_at))
     return series_ids([identity], is_demo=backend.is_demo)[identity]
+
+
+def _settled(window: Window, as_of: datetime, settling_hours: int) -> Window:
+    """The whole days of the window that have settled; empty (its end before its start) where there are none.
+
+    What a statement says of a day that the window cuts is not said here, and not withdrawn either.
+    """
+    until = as_of - timedelta(hours=settling_hours)
+    return Window(_midnight(window.start + DAY - MICROSECOND), _midnight(min(window.end, until)))
 
 
 def _midnight(moment: datetime) -> datetime:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from metrics.connector import Connector
+from metrics.connectors.bedrock import Bedrock
 from metrics.connectors.litellm import LiteLLM
 from metrics.connectors.metrics_endpoint import MetricsEndpoint
 from metrics.connectors.openai import OpenAI
 from metrics.connectors.prometheus_server import PrometheusServer
 from metrics.errors import RuleViolation
 
-REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer, OpenAI, LiteLLM)
+REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer, OpenAI, Bedrock, LiteLLM)
 
 
 def connector_for(kind: str) -> type[Connector]:

@@ -319,7 +319,7 @@ def _about(connector: type[Connector] | None) -> dict[str, Any] | None:
     if connector is None:
         return None
     names = ("kind", "title", "summary", "shows", "can_discover")
-    return {name: getattr(connector, name) for name in names}
+    return {name: getattr(connector, name) for name in names} | {"missing": connector.missing()}
 
 
 def _connector(kind: str) -> type[Connector]:

@@ -19,6 +19,7 @@ class Asked:
     path: str
     values: list[tuple[str, str]]
     headers: Mapping[str, str]
+    body: str = ""
 
     def value(self, name: str) -> str | None:
         return dict(self.values).get(name)
@@ -51,7 +52,7 @@ class SourceServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 parts = urlsplit(self.path)
                 values = parse_qsl(parts.query) + parse_qsl(body)
-                asked = Asked(self.command, parts.path, values, dict(self.headers.items()))
+                asked = Asked(self.command, parts.path, values, dict(self.headers.items()), body)
                 server.asked.append(asked)
                 reply = server.play(asked)
                 if reply.wait_seconds:

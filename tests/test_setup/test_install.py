@@ -151,7 +151,7 @@ def test_a_failed_installation_shows_why_and_is_tried_again(var, monkeypatch):
 
 def test_every_direct_dependency_is_pinned_and_so_is_all_they_bring():
     pinned = {line.split("==")[0] for line in read("constraints.txt") if "==" in line}
-    for file in ("requirements.txt", "requirements-test.txt", "requirements-peers.txt"):
+    for file in ("requirements.txt", "requirements-clouds.txt", "requirements-test.txt", "requirements-peers.txt"):
         lines = read(file)
         assert "-c constraints.txt" in lines
         for line in lines:
