@@ -17,7 +17,7 @@ import pytest
 
 from accounts.access import Asker
 from accounts.models import OrganisationRole, User
-from metrics import backends
+from metrics import backends, backfill
 from metrics import pull as pulling
 from metrics.checking import check
 from metrics.connectors import connector_for
@@ -211,7 +211,7 @@ class PullSuite(_Pulling):
         Backend.objects.filter(pk=backend.pk).update(
             backfill_from=start - DAY, backfill_cursor=self.now.replace(minute=0)
         )
-        while pulling.backfill_step(backend.pk, clock=lambda: self.now + timedelta(minutes=20)):
+        while backfill.step(backend.pk, clock=lambda: self.now + timedelta(minutes=20)):
             pass
         backend.refresh_from_db()
         assert backend.problem == ""
