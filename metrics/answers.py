@@ -6,19 +6,33 @@ pages end. Holds no Django, no vendor and no HTTP.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from metrics.errors import ConnectorError
+from metrics.usage import UsageCell
 
 # Above what any organization uses in an hour or pays in a day, and well inside the columns that hold it.
 MOST_COUNTED = 10**16
 MOST_CHARGED = Decimal(10) ** 15
 MOST_PAGES = 500
+
+Row = TypeVar("Row")
+
+
+def refuse_impossible(cells: Iterable[UsageCell], source: str) -> None:
+    """Refuse sums that no organization reaches, which the ledger's columns could not hold. Raises ConnectorError."""
+    for cell in cells:
+        for measure, value in cell.sums.items():
+            if abs(value) > MOST_COUNTED:
+                raise Reader(source).malformed(
+                    f"{measure.replace('_', ' ')} of {cell.key.model} are too many to be true"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,18 @@ class Reader:
         if not isinstance(value, list):
             raise self.malformed(f"{what} is not a list")
         return value
+
+    def distinct(self, rows: Iterable[Row], *, seen: set[str] | None = None) -> Iterator[Row]:
+        """Yield each row once: one that says the very same as another of its bucket is a repetition, not more usage.
+
+        `seen` carries over what the rows of the pages before said.
+        """
+        known = set() if seen is None else seen
+        for row in rows:
+            said = json.dumps(row, sort_keys=True, default=str)
+            if said not in known:
+                known.add(said)
+                yield row
 
     def pages(
         self,

@@ -14,6 +14,7 @@ from typing import Any
 from django.db import DatabaseError, transaction
 
 from metrics import counting, ledger, pull_log, sources
+from metrics.answers import refuse_impossible
 from metrics.connector import (
     Connector,
     CostStatement,
@@ -241,6 +242,7 @@ def _read_counters(backend: Backend, connector: CounterConnector) -> Found:
 def _posted(backend: Backend, cells: Iterable[UsageCell]) -> tuple[list[PostedCell], bool]:
     """The cells under their series, and whether one of these is new."""
     cells = list(cells)
+    refuse_impossible(cells, backend.name)
     identities = {
         cell.key: SeriesIdentity(key=cell.key, backend_id=backend.pk, measured_at=MeasuredAt(backend.measured_at))
         for cell in cells

@@ -226,9 +226,10 @@ class OpenAI(StatementConnector):
         def ask(cursor: str | None) -> Mapping[str, Any]:
             return self._page(self.http, path, [*params, *projects, *([("page", cursor)] if cursor else [])])
 
+        said: set[str] = set()
         for document in READ.pages(ask):
             for bucket in document["data"]:
-                yield from _results(bucket)
+                yield from READ.distinct(_results(bucket), seen=said)
 
     def _page(self, http: HttpClient, path: str, params: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
         base = (self.values.get("address") or BASE).rstrip("/")

@@ -3,4 +3,6 @@
 import pytest
 
 # So that a failed assertion in a suite shows both sides.
-pytest.register_assert_rewrite("tests.contracts.connector_suite", "tests.contracts.pull_suite")
+pytest.register_assert_rewrite(
+    "tests.contracts.bad_input", "tests.contracts.connector_suite", "tests.contracts.pull_suite"
+)

@@ -20,6 +20,7 @@ from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient, Limits, OutboundPolicy, parse_networks
 from metrics.usage import ADDITIVE_MEASURES, COUNT_MEASURES, HISTOGRAM_MEASURES, UsageCell
 from metrics.windows import DAY, Window
+from tests.contracts.bad_input import BadCounters, BadInput, cases_of
 from tests.doubles.source_server import Asked, Play, Reply, SourceServer, source_server
 
 SECRET = "s3cret+/key-0123456789"
@@ -48,10 +49,12 @@ PERMANENT = {401, 403, 404, 301, 302, 307}
 STATUSES = (301, 302, 307, 400, 401, 403, 404, 429, 500, 502, 503, 504)
 
 
-class ConnectorSuite:
+class ConnectorSuite(BadInput):
     """What both kinds have to stand."""
 
     kind: str
+    secret = SECRET
+    pulled_at = START + 3 * HOUR
 
     def parameters(self, url: str) -> dict[str, Any]:
         raise NotImplementedError
@@ -203,10 +206,18 @@ class ConnectorSuite:
 
 
 class StatementConnectorSuite(ConnectorSuite):
-    """`good` has usage in each of the hours of `window`; `restated` is the same source after it changed its mind.
+    """A source that states what happened in a window.
+
+    `good` has usage in each of the hours of `window`; `restated` is the same source after it changed its mind.
 
     Where the source knows days only, the hours are the noons of a window of two days.
     """
+
+    style = "statement"
+
+    @pytest.mark.parametrize("case", cases_of("statement"))
+    def test_bad_input_leaves_the_ledger_right(self, case, pulled, monkeypatch):
+        self.run_case(case, pulled, monkeypatch)
 
     @property
     def window(self) -> Window:
@@ -275,8 +286,16 @@ class StatementConnectorSuite(ConnectorSuite):
         assert self.read(connector) != first
 
 
-class CounterConnectorSuite(ConnectorSuite):
+class CounterConnectorSuite(BadCounters, ConnectorSuite):
     """`good` shows counters; `later` shows them some time later, in another order of lines and labels."""
+
+    style = "counter"
+    # So that the pulls of a case lie in one hour.
+    pulled_at = START + timedelta(hours=3, minutes=20)
+
+    @pytest.mark.parametrize("case", cases_of("counter"))
+    def test_bad_input_leaves_the_ledger_right(self, case, pulled, monkeypatch):
+        self.run_case(case, pulled, monkeypatch)
 
     def later(self, asked: Asked) -> Reply:
         raise NotImplementedError

@@ -21,6 +21,7 @@ from metrics import backends, backfill
 from metrics import pull as pulling
 from metrics.checking import check
 from metrics.connectors import connector_for
+from metrics.meter import Pace
 from metrics.models import Backend, LedgerEntry, Series, UsageHour
 from metrics.secrets import seal
 from metrics.usage import ADDITIVE_MEASURES, SeriesKind
@@ -56,11 +57,16 @@ def sums_of(backend: Backend, by: tuple[str, ...], *, without: frozenset[str] = 
 def _key_of(series: Series, by: tuple[str, ...]) -> Any:
     if series.kind == SeriesKind.OTHER_CHARGES:
         return series.labels.get("charge_category", OTHER_CHARGES)
-    values = tuple(
-        series.labels.get(name.removeprefix("label:"), "") if name.startswith("label:") else getattr(series, name)
-        for name in by
-    )
+    values = tuple(_value_of(series, name) for name in by)
     return values[0] if len(values) == 1 else values
+
+
+def _value_of(series: Series, name: str) -> str:
+    if name == "labels":
+        return " ".join(f"{label}={value}" for label, value in sorted(series.labels.items()))
+    if name.startswith("label:"):
+        return str(series.labels.get(name.removeprefix("label:"), ""))
+    return str(getattr(series, name))
 
 
 def difference(after: Sums, before: Sums) -> dict[Any, dict[str, int | Decimal]]:
@@ -127,7 +133,11 @@ class _Pulling:
 
     def pull(self, backend: Backend, *, after: timedelta = timedelta(0)) -> pulling.Found:
         """Pull as the worker does, so long after the first pull. Fails where the pull does."""
-        found = pulling.pull(backend.pk, clock=lambda: self.now + after)
+        moment = self.now + after
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("metrics.sources.now", lambda: moment)
+            patch.setattr(connector_for(self.kind), "pace", Pace())
+            found = pulling.pull(backend.pk, clock=lambda: moment)
         backend.refresh_from_db()
         assert found is not None, backend.problem
         return found
@@ -285,15 +295,15 @@ class CounterPullSuite(_Pulling):
         assert "restarted" in backend.pulls.first().message
 
     def test_an_older_reading_that_arrives_late_changes_nothing(self, source, backend):
+        if not hasattr(source, "play"):
+            pytest.skip("A real program cannot say again what it said before.")
+        earlier = source.play
         self.pull(backend)
         self.grow(source)
         self.pull(backend, after=timedelta(minutes=10))
         entries = LedgerEntry.objects.count()
-        with self.double() as earlier:
-            for name, value in self._stored(earlier.url).items():
-                setattr(backend, name, value)
-            backend.save()
-            self.pull(backend, after=timedelta(minutes=5))
+        source.play = earlier
+        self.pull(backend, after=timedelta(minutes=5))
         assert LedgerEntry.objects.count() == entries
 
 

@@ -54,6 +54,7 @@ class VllmPage:
 
 class TestSuite(CounterConnectorSuite):
     kind = "metrics_endpoint"
+    counter = "vllm:prompt_tokens_total"
     page = VllmPage().serve(prompt=100, output=40, seconds=0.4).text()
 
     def parameters(self, url):

@@ -64,6 +64,7 @@ def organization(asked: Asked, *, row=None, cost=None) -> Reply:
 
 class TestSuite(StatementConnectorSuite):
     kind = "openai"
+    count, amount, currency = "input_tokens", "value", "currency"
 
     def parameters(self, url):
         return {"admin_key": SECRET, "address": f"{url}/v1"}

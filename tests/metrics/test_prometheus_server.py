@@ -18,7 +18,8 @@ from metrics.connectors.presets.hours import CounterHours, Track
 from metrics.errors import RuleViolation
 from metrics.windows import Window
 from tests.contracts.connector_suite import SECRET, START, StatementConnectorSuite
-from tests.doubles.source_server import Asked, Reply
+from tests.contracts.pull_suite import PullSuite, running
+from tests.doubles.source_server import Asked, Reply, SourceServer
 
 FIRST = START.timestamp()
 PROCESS = ("process_start_time_seconds", {"job": "vllm", "instance": "a:8000"})
@@ -84,8 +85,71 @@ def busy(by=1):
     return samples
 
 
+NO_PAGES = "Prometheus answers a query in one piece."
+NO_MONEY = "Prometheus states no money; what a server costs is its rate card."
+
+
+class TestPull(PullSuite):
+    """760 steps of 15 seconds between 21:50 and 01:00: one token each out, four in, three requests a second."""
+
+    kind = "prometheus"
+    now = START + timedelta(hours=3, minutes=30)
+    expected = {
+        "demo-8b": {
+            "input_tokens": 3040,
+            "output_tokens": 760,
+            "duration_count": 2280,
+            "duration_sum_ms": Decimal(760_000),
+        }
+    }
+    restated = {"demo-8b": {"input_tokens": 3040}}
+    dropped = {"demo-8b": {"input_tokens": -3040}}
+
+    def double(self):
+        server = SourceServer()
+        server.samples = server.play = busy()
+        return running(server)
+
+    def parameters(self, url):
+        return {"address": url, "preset": "vllm", "headers": f"Authorization: Bearer {SECRET}"}
+
+    def restate(self, source):
+        self._prompt_tokens(source, lambda value: str(int(value) * 2))
+
+    def drop(self, source):
+        source.samples.series = [s for s in source.samples.series if s[0]["__name__"] != "vllm:prompt_tokens_total"]
+
+    def _prompt_tokens(self, source, change):
+        source.samples.series = [
+            (labels, [(at, change(value)) for at, value in samples] if "prompt" in labels["__name__"] else samples)
+            for labels, samples in source.samples.series
+        ]
+
+
 class TestSuite(StatementConnectorSuite):
     kind = "prometheus"
+    rows = "result"
+    not_applicable = {
+        "cursor repeats": NO_PAGES,
+        "more for ever": NO_PAGES,
+        "more but not where": NO_PAGES,
+        "negative amount": NO_MONEY,
+        "amount NaN": NO_MONEY,
+        "currency never seen": NO_MONEY,
+        "currency that is none": NO_MONEY,
+    }
+
+    def altered(self, field, value):
+        """The last sample of each series with this value, written as Prometheus writes values."""
+        text = {float("inf"): "+Inf"}.get(value, "NaN" if value != value else str(value))
+
+        def change(row):
+            if "values" in row:
+                row["values"][-1][1] = text
+            elif "value" in row:
+                row["value"] = [row["value"][0], text]
+
+        return self._with(change)
 
     def parameters(self, url):
         return {"address": url, "preset": "vllm", "headers": f"Authorization: Bearer {SECRET}\nX-Scope-OrgID: team-a"}
