@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
 from typing import Any, ClassVar
@@ -29,47 +29,7 @@ from tests.doubles.source_server import Asked, Play, Reply, SourceServer
 
 HTML = "<!doctype html><html><body>Sign in</body></html>"
 SAID = '{"error": {"message": "said by the source"}}'
-
-# name -> (the kinds of connector that it concerns, what the source does).
-BOTH, STATEMENT, COUNTER = ("statement", "counter"), ("statement",), ("counter",)
-CASES: dict[str, tuple[tuple[str, ...], str]] = {
-    "wrong key": (BOTH, "401 to everything"),
-    "no right": (BOTH, "403 to everything"),
-    "revoked half-way": (BOTH, "401 from the middle of its paging on"),
-    "clock ahead": (BOTH, "its clock is five hours ahead"),
-    "clock behind": (BOTH, "its clock is five hours behind"),
-    "429 storm": (BOTH, "429 to everything, without a word on when"),
-    "429 for an hour": (BOTH, "429 with Retry-After: 3600"),
-    "5xx": (BOTH, "500 and 503 in turn"),
-    "time-out": (BOTH, "no answer in time"),
-    "truncated": (BOTH, "half of the answer, complete to look at"),
-    "cut short": (BOTH, "the connection breaks off half-way"),
-    "HTML": (BOTH, "a sign-in page"),
-    "empty": (BOTH, "an empty body"),
-    "cursor repeats": (STATEMENT, "the same page for ever"),
-    "more for ever": (STATEMENT, "always another page"),
-    "more but not where": (STATEMENT, "more to come, and no cursor"),
-    "negative count": (BOTH, "a count below zero"),
-    "NaN": (BOTH, "a count that is not a number"),
-    "Infinity": (BOTH, "a count without end"),
-    "another type": (BOTH, "a count in words"),
-    "too large": (BOTH, "a count that no column holds"),
-    "negative amount": (STATEMENT, "a credit"),
-    "amount NaN": (STATEMENT, "an amount that is not a number"),
-    "duplicate rows": (BOTH, "every row twice"),
-    "currency never seen": (STATEMENT, "amounts in XTS"),
-    "currency that is none": (STATEMENT, "amounts in 'credits'"),
-    "rows dropped": (STATEMENT, "rows given before are not given any more"),
-    "bounds change": (COUNTER, "a histogram with other buckets"),
-    "counter resets": (COUNTER, "lower counts than before"),
-    "counter vanishes": (COUNTER, "a page without the counter"),
-}
 QUICK = Limits(connect_seconds=1, read_seconds=1, total_seconds=5, attempts=2, first_wait_seconds=0.01)
-
-
-def cases_of(style: str) -> list[str]:
-    """The names of the cases that concern a 'statement' or a 'counter' connector."""
-    return [name for name, (styles, _) in CASES.items() if style in styles]
 
 
 def dicts_of(document: Any) -> Iterator[dict[str, Any]]:
@@ -194,7 +154,7 @@ class BadInput:
 
     def skewed(self, by: timedelta) -> Play:
         """`good` from a source whose clock is `by` ahead of ours."""
-        date = format_datetime(self.pulled_at + by, usegmt=True)
+        date = format_datetime(datetime.now(UTC) + by, usegmt=True)
         return lambda asked: replace(self.usual(asked), headers={"Date": date})
 
     def _with(self, change: Callable[[dict[str, Any]], None]) -> Play:
@@ -298,24 +258,33 @@ class BadInput:
 
     def _clock_ahead(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_right(pulled, self.skewed(timedelta(hours=5)))
+        self.assert_clocks_are_told_apart(pulled, "behind")
 
     def _clock_behind(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_right(pulled, self.skewed(timedelta(hours=-5)))
+        self.assert_clocks_are_told_apart(pulled, "ahead of")
+
+    def assert_clocks_are_told_apart(self, pulled: Pulled, which: str) -> None:
+        """The pull log says by how much; nothing is moved by it."""
+        said = pulled.backend.pulls.all()[1].message
+        assert re.search(f"clock is (299|300) minutes {which} the source's", said), said
 
     def _429_storm(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fails(pulled, lambda asked: Reply(SAID, status=429), permanent=False)
 
     def _429_for_an_hour(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = len(pulled.source.asked)
-        pulled.source.play = lambda asked: Reply(SAID, status=429, headers={"Retry-After": "3600"})
+        pulled.source.play = lambda _: Reply(SAID, status=429, headers={"Retry-After": "3600"})
         assert pulled.pull(after=timedelta(minutes=5)) is None
-        # It is not asked again meanwhile.
-        assert len(pulled.source.asked) == asked + 1
         assert pulled.backend.next_pull_at >= pulled.now + timedelta(minutes=65)
         assert not pulled.backend.is_problem_permanent
         pulled.assert_unchanged()
         pulled.assert_says_why()
-        self.recovers(pulled)
+        pulled.source.play = self.usual
+        # It is not asked again meanwhile.
+        assert pulled.pull(after=timedelta(minutes=10)) is None
+        assert len(pulled.source.asked) == asked + 1
+        assert pulled.pull(after=timedelta(minutes=70)) is not None, pulled.backend.problem
 
     def _5xx(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fails(
@@ -397,71 +366,3 @@ class BadInput:
         pulled.source.play = self.emptied()
         assert pulled.pull(after=timedelta(minutes=5)) is not None, pulled.backend.problem
         assert all(not value for sums in pulled.sums().values() for value in sums.values())
-
-
-class BadCounters(BadInput):
-    """The cases for pages of counters in Prometheus' text format. `counter` names one that `good` and `later` show."""
-
-    counter: ClassVar[str] = ""
-
-    def later(self, asked: Asked) -> Reply:
-        raise NotImplementedError
-
-    def usual(self, asked: Asked) -> Reply:
-        return self.later(asked)
-
-    def begin(self, pulled: Pulled) -> None:
-        assert pulled.pull(after=timedelta(minutes=-5)) is not None, pulled.backend.problem
-        pulled.source.play = self.later
-        super().begin(pulled)
-
-    def altered(self, field: str, value: Any) -> Play:
-        shown = {float("inf"): "+Inf", float("-inf"): "-Inf"}.get(value, "NaN" if value != value else str(value))
-        return self._lines(lambda line: [f"{line.rsplit(' ', 1)[0]} {shown}"] if self._is_counter(line) else [line])
-
-    def repeated(self) -> Play:
-        return self._lines(lambda line: [line] if line.startswith("#") else [line, line])
-
-    def rebounded(self) -> Play:
-        """Histograms with other bounds and the same counts."""
-        other = lambda found: f'le="{float(found[1]) * 1.5:g}"'  # noqa: E731
-        return self._lines(lambda line: [re.sub(r'le="([0-9.e+-]+)"', other, line)])
-
-    def vanished(self) -> Play:
-        """The page without the counter."""
-        return self._lines(lambda line: [] if self._is_counter(line) else [line])
-
-    def _is_counter(self, line: str) -> bool:
-        assert self.counter, "name a counter that `good` shows"
-        return line.startswith((f"{self.counter}{{", f"{self.counter} "))
-
-    def _lines(self, change: Callable[[str], list[str]]) -> Play:
-        def play(asked: Asked) -> Reply:
-            reply = self.usual(asked)
-            text = reply.body if isinstance(reply.body, str) else reply.body.decode()
-            return replace(reply, body="\n".join(new for line in text.splitlines() for new in change(line)) + "\n")
-
-        return play
-
-    def adds_only(self, pulled: Pulled, play: Play) -> None:
-        """What was counted stays; if the page cannot be read there is a sentence."""
-        pulled.source.play = play
-        found = pulled.pull(after=timedelta(minutes=5))
-        if found is None:
-            pulled.assert_says_why()
-        now = pulled.sums()
-        for key, sums in pulled.before.items():
-            for name, value in sums.items():
-                assert now[key].get(name, 0) >= value, (key, name)
-
-    def _bounds_change(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.adds_only(pulled, self.rebounded())
-
-    def _counter_resets(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.adds_only(pulled, self.good)
-        assert "restarted" in pulled.backend.pulls.first().message
-        assert pulled.sums() != pulled.before
-
-    def _counter_vanishes(self, pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.adds_only(pulled, self.vanished())
-        self.recovers(pulled)

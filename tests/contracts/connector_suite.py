@@ -20,7 +20,9 @@ from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient, Limits, OutboundPolicy, parse_networks
 from metrics.usage import ADDITIVE_MEASURES, COUNT_MEASURES, HISTOGRAM_MEASURES, UsageCell
 from metrics.windows import DAY, Window
-from tests.contracts.bad_input import BadCounters, BadInput, cases_of
+from tests.contracts.bad_counters import BadCounters
+from tests.contracts.bad_input import BadInput
+from tests.contracts.cases import cases_of
 from tests.doubles.source_server import Asked, Play, Reply, SourceServer, source_server
 
 SECRET = "s3cret+/key-0123456789"

@@ -57,7 +57,7 @@ def drawn(cells: Mapping[tuple[str, str], str], notes: Mapping[tuple[str, str], 
 def declared() -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
     """(kind, case) -> 'run' or '-', and the reasons, for every registered connector."""
     from metrics.connectors import REGISTRY
-    from tests.contracts.bad_input import CASES
+    from tests.contracts.cases import CASES
     from tests.contracts.connector_suite import ConnectorSuite
 
     classes = suites(ConnectorSuite)
@@ -89,7 +89,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             if outcome == "skipped" and isinstance(report.longrepr, tuple):
                 notes[kind, case] = report.longrepr[2].removeprefix("Skipped: ")
     if cells:
-        from tests.contracts.bad_input import CASES
+        from tests.contracts.cases import CASES
 
         order = list(CASES)
         ordered = dict(sorted(cells.items(), key=lambda item: (order.index(item[0][1]), item[0][0])))

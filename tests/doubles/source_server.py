@@ -59,7 +59,10 @@ class SourceServer:
                     time.sleep(reply.wait_seconds)
                 content = reply.body.encode() if isinstance(reply.body, str) else reply.body
                 try:
-                    self.send_response(reply.status)
+                    if "Date" in reply.headers:
+                        self.send_response_only(reply.status)
+                    else:
+                        self.send_response(reply.status)
                     for name, value in reply.headers.items():
                         self.send_header(name, value)
                     self.send_header("Content-Length", str(len(content)))

@@ -6,7 +6,7 @@ import pytest
 
 from metrics.connector import CounterConnector
 from metrics.connectors import REGISTRY
-from tests.contracts.bad_input import CASES
+from tests.contracts.cases import CASES
 from tests.contracts.connector_suite import ConnectorSuite, CounterConnectorSuite, StatementConnectorSuite
 from tests.contracts.pull_suite import CounterPullSuite, PullSuite
 from tests.contracts.table import declared, drawn, suites
