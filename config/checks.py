@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -14,6 +15,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name
 from django.core.exceptions import ImproperlyConfigured
 
+from metrics.connectors.presets.catalogue import read_folder
+
 MAKE_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 INSECURE_PREFIX = "django-insecure"
 
@@ -21,7 +24,7 @@ INSECURE_PREFIX = "django-insecure"
 @register
 def check_settings(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """Every setting that is read from the environment and can be wrong."""
-    return [*_secret_key(), *_encryption_keys(), *_time_and_money(), *_months(), *_outbound(), *_weights()]
+    return [*_secret_key(), *_encryption_keys(), *_time_and_money(), *_months(), *_outbound(), *_weights(), *_presets()]
 
 
 def _secret_key() -> list[CheckMessage]:
@@ -111,6 +114,20 @@ def _outbound() -> list[CheckMessage]:
                 )
             ]
     return []
+
+
+def _presets() -> list[CheckMessage]:
+    if not settings.PRESET_FOLDER:
+        return []
+    _, problems = read_folder(Path(settings.PRESET_FOLDER))
+    return [
+        Error(
+            f"PRESET_FOLDER: {problem}",
+            hint="docs/connectors/presets.md says what a preset's file holds. Correct it, or take the file away.",
+            id="phaseline.E020",
+        )
+        for problem in problems
+    ]
 
 
 def _weights() -> list[CheckMessage]:

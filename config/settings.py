@@ -235,6 +235,8 @@ USAGE_RETENTION_MONTHS = env.int("USAGE_RETENTION_MONTHS", default=60)
 BACKFILLS_AT_ONCE = env.int("BACKFILLS_AT_ONCE", default=1)
 # Networks that may be called although private; a wrong entry is a system check.
 OUTBOUND_ALLOW = [text.strip() for text in env.list("OUTBOUND_ALLOW", default=[]) if text.strip()]
+# A folder with an operator's own presets of servers' metrics (docs/connectors/presets.md); a wrong file is a system check.
+PRESET_FOLDER = env.str("PRESET_FOLDER", default="")
 EXAMPLE_SERVER_URL = env.str("EXAMPLE_SERVER_URL", default="")
 # Labels that a push or pull may keep; any other key is dropped at the door.
 KEPT_LABELS = env.list(

@@ -105,7 +105,7 @@ class Parameter:
     kind: ParameterKind
     required: bool = True
     help: str = ""
-    choices: tuple[tuple[str, str], ...] = ()
+    choices: Sequence[tuple[str, str]] = ()
     default: str | int | None = None
     placeholder: str = ""
     minimum: int | None = None
@@ -233,6 +233,8 @@ class CounterPoint:
     `measure` is an additive measure or the name of a histogram; `value` counts since the counter's start, in the
     measure's unit. `started_at`: when it started from zero, None where the source does not say. `process` names the
     process behind it: where it does not say when counters started, one that restarts speaks for all. `at`: when read.
+    `is_gauge`: it rises and falls (a share of time busy, power in watts), and is weighted with time. `currency`: of
+    money.
     """
 
     stream: str
@@ -242,6 +244,8 @@ class CounterPoint:
     at: datetime
     started_at: datetime | None = None
     process: str = ""
+    is_gauge: bool = False
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

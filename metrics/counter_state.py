@@ -56,6 +56,8 @@ def to_json(point: CounterPoint) -> dict[str, Any]:
         "at": point.at.isoformat(),
         "started_at": point.started_at.isoformat() if point.started_at else None,
         "process": point.process,
+        **({"is_gauge": True} if point.is_gauge else {}),
+        **({"currency": point.currency} if point.currency else {}),
     }
 
 
@@ -77,6 +79,8 @@ def from_json(state: dict[str, Any]) -> CounterPoint:
         at=datetime.fromisoformat(state["at"]),
         started_at=datetime.fromisoformat(state["started_at"]) if state["started_at"] else None,
         process=state["process"],
+        is_gauge=state.get("is_gauge", False),
+        currency=state.get("currency", ""),
     )
 
 

@@ -12,12 +12,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from metrics.connector import CounterPoint, CounterValue, Sample
-from metrics.usage import HISTOGRAM_MEASURES, ForeignHistogram, SeriesKey, UsageCell
+from metrics.usage import HISTOGRAM_MEASURES, MONEY_MEASURES, ForeignHistogram, SeriesKey, UsageCell
 
 HOUR = timedelta(hours=1)
 # Some exporters compute their process's start from the host's boot time, which moves by a second with NTP.
 START_TOLERANCE = timedelta(seconds=2)
 DECIMAL_STEP = Decimal("0.000000001")
+# A gauge that was not read for longer than this is unknown in between: nobody knows what it did.
+LONGEST_GAP = timedelta(minutes=16)
+SECONDS_OF_AN_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class CounterDifference:
     end: datetime
     value: CounterValue
     is_reset: bool = False
+    currency: str = ""
 
 
 def counter_differences(
@@ -43,7 +47,8 @@ def counter_differences(
     later than the last one of its stream yields nothing, so processing a sample twice adds nothing. Values never fall
     below zero. A later start, a lower value or other bucket bounds are a restart: counted from zero. Where a process
     does not say when its counters started, one that restarted speaks for all of them. An earlier start is another
-    server behind the same address: it adds nothing, and is flagged.
+    server behind the same address: it adds nothing, and is flagged. A gauge counts the mean of two readings for the
+    time between them, and nothing over a gap that is too long; a share of time busy comes with how long it was seen.
     """
     before = _by_stream(previous)
     restarted = _restarted_processes(before, current)
@@ -51,6 +56,8 @@ def counter_differences(
     for point in current.points:
         last = before.get(point.stream)
         if last is None:
+            if point.is_gauge:
+                continue
             since = read_before.get(point.process) if point.process else None
             if since is None or since >= point.at:
                 continue
@@ -60,6 +67,9 @@ def counter_differences(
                 yield _difference(point, start=since, value=point.value, is_reset=False)
             continue
         if point.at <= last.at:
+            continue
+        if point.is_gauge:
+            yield from _weighted(last, point)
             continue
         if _is_other_server(last, point):
             yield _difference(point, start=last.at, value=_zero_like(point.value), is_reset=True)
@@ -99,10 +109,14 @@ def usage_cells(differences: Iterable[CounterDifference]) -> list[UsageCell]:
     Bucket counts of one measure with other bounds (another replica, a restart with other settings) go to a second cell
     of the same series and hour, since foreign buckets cannot be added across bounds.
     """
-    cells: dict[tuple[datetime, SeriesKey], list[UsageCell]] = {}
+    cells: dict[tuple[datetime, SeriesKey, str], list[UsageCell]] = {}
     for difference in differences:
+        if difference.measure in MONEY_MEASURES and not difference.value:
+            # A gateway that has no price for a model adds nothing to its spend: that is unknown, and not free.
+            continue
         for hour, part in spread_over_hours(difference.start, difference.end, difference.value):
-            stack = cells.setdefault((hour, difference.key), [UsageCell(key=difference.key, hour=hour)])
+            key, currency = difference.key, difference.currency
+            stack = cells.setdefault((hour, key, currency), [UsageCell(key=key, hour=hour, currency=currency)])
             if isinstance(part, ForeignHistogram):
                 _add_histogram(stack, difference.measure, part)
             else:
@@ -132,7 +146,7 @@ def _restarted_processes(before: Mapping[str, CounterPoint], current: Sample) ->
     restarted = set()
     for point in current.points:
         last = before.get(point.stream)
-        if not point.process or last is None or point.at <= last.at or _both_started(last, point):
+        if not point.process or point.is_gauge or last is None or point.at <= last.at or _both_started(last, point):
             continue
         if _is_lower(point.value, last.value):
             restarted.add(point.process)
@@ -187,7 +201,20 @@ def _is_zero(value: CounterValue) -> bool:
 
 
 def _difference(point: CounterPoint, *, start: datetime, value: CounterValue, is_reset: bool) -> CounterDifference:
-    return CounterDifference(point.stream, point.key, point.measure, start, point.at, value, is_reset)
+    return CounterDifference(point.stream, point.key, point.measure, start, point.at, value, is_reset, point.currency)
+
+
+def _weighted(last: CounterPoint, point: CounterPoint) -> Iterator[CounterDifference]:
+    """A share of time gives seconds busy and seconds seen, power gives energy."""
+    if point.at - last.at > LONGEST_GAP or not isinstance(point.value, Decimal) or not isinstance(last.value, Decimal):
+        return
+    seconds = Decimal((point.at - last.at) // timedelta(microseconds=1)) / 1_000_000
+    area = (point.value + last.value) / 2 * seconds
+    if point.measure == "energy_wh":
+        yield _difference(point, start=last.at, value=area / SECONDS_OF_AN_HOUR, is_reset=False)
+        return
+    yield _difference(point, start=last.at, value=area, is_reset=False)
+    yield CounterDifference(point.stream, point.key, "gpu_held_seconds", last.at, point.at, seconds)
 
 
 def _hours_between(start: datetime, end: datetime) -> tuple[list[datetime], list[int]]:

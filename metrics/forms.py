@@ -57,10 +57,14 @@ class BackendForm(Form):
         self.fields["hardware"] = forms.CharField(
             max_length=100, required=False, help_text="For example 2 x H100. Empty for an API."
         )
+        places = [("server", "At the server or provider"), ("gateway", "At a gateway in front of it")]
+        has_kinds = any(parameter.name == "preset" for parameter in self.parameters)
         self.fields["measured_at"] = forms.ChoiceField(
-            choices=[("server", "At the server or provider"), ("gateway", "At a gateway in front of it")],
+            # A kind of server knows it: LiteLLM is a gateway, vLLM is not.
+            choices=[("", "As its kind usually does"), *places] if has_kinds and backend is None else places,
+            required=not has_kinds,
             label="Where it sees requests",
-            initial=str(connector.measured_at) if connector else "server",
+            initial=str(connector.measured_at) if connector and not has_kinds else "" if has_kinds else "server",
         )
         if connector is not None:
             self.fields["pull_every_minutes"] = forms.TypedChoiceField(

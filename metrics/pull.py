@@ -231,7 +231,7 @@ def _read_counters(backend: Backend, connector: CounterConnector) -> Found:
     found.lines += _clocks(connector)
     if not before:
         found.lines.append(f"First reading of {len(sample.points)} counters: counting starts here.")
-        found.again_in_seconds = SECOND_READING_SECONDS
+        found.again_in_seconds = SECOND_READING_SECONDS if sample.points else None
     else:
         found.lines.append(_what_was_counted(cells))
         if any(difference.is_reset for difference in differences):

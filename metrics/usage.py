@@ -32,10 +32,14 @@ class FeedKind(StrEnum):
 
 
 class SeriesKind(StrEnum):
-    """`usage` is traffic; the others carry money that belongs to no traffic of a backend."""
+    """`usage` is traffic; the others carry what belongs to no traffic of a backend.
+
+    `gpu`: what an exporter measured of the machine, until `metrics.capacity` has shared it out over what was served.
+    """
 
     USAGE = "usage"
     IDLE = "idle"
+    GPU = "gpu"
     OTHER_CHARGES = "other_charges"
 
 

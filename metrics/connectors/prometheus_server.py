@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from metrics.connector import (
@@ -17,13 +17,24 @@ from metrics.connector import (
     StatementConnector,
     TestResult,
 )
-from metrics.connectors.presets import LabelMatch, Preset, parse_selector, spelling
+from metrics.connectors.presets import NOT_SUPPORTED, LabelMatch, Preset, parse_selector, spelling
 from metrics.connectors.presets.catalogue import (
+    DCGM,
     METRIC_PARAMETERS,
     PRESET_PARAMETER,
     PRESETS,
+    all_presets,
     check_preset,
     chosen_preset,
+)
+from metrics.connectors.presets.gpu import (
+    GPU_SELECTOR,
+    MISSED,
+    gpu_names,
+    joined_exporter,
+    offered,
+    without_machine,
+    words,
 )
 from metrics.connectors.presets.hours import (
     PROCESS_START_METRIC,
@@ -36,23 +47,76 @@ from metrics.connectors.presets.hours import (
     TrackKey,
     malformed,
 )
+from metrics.connectors.presets.query import PrometheusApi, headers_of, selector_of
 from metrics.errors import ConnectorError, RuleViolation
-from metrics.http import AnswerTooLarge, HttpClient, StatusError
-from metrics.meter import History
+from metrics.http import HttpClient
 from metrics.usage import UsageCell
 from metrics.windows import Window
 
 HOUR = timedelta(hours=1)
 # How far back the last sample before a window may lie: a server that was out of reach for longer starts anew.
 LOOK_BACK = "24h"
-SHORTEST_QUERY = timedelta(minutes=1)
 MAX_BYTES = 32 * 1024 * 1024
-HINTS = {
-    401: "Enter the header that your Prometheus asks for, for example Authorization: Bearer ...",
-    403: "Ask whoever runs Prometheus for read access to its query API.",
-    404: "Give the address without /api/v1 and without /graph; with the path prefix where there is one.",
-    400: "Check the label selector.",
-}
+GPU_HELP = (
+    "Which GPUs this server runs on, where this Prometheus scrapes NVIDIA's DCGM exporter too: a label selector, of "
+    'the host or, in Kubernetes, of the pods. Empty: no GPU figures. All of them: gpu=~".+".'
+)
+
+
+GPU_NAMES = sorted({name for reading in DCGM.readings for name in reading.names})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is read together: the servers' metrics, or those of their GPUs."""
+
+    preset: Preset
+    selector: tuple[LabelMatch, ...]
+
+    def name_groups(self) -> Iterator[tuple[str, ...]]:
+        """Names of one query each: all counters together, each histogram by itself for its size."""
+        plain = {name for reading in self.preset.readings if not reading.is_histogram for name in reading.names}
+        yield (*sorted(plain), PROCESS_START_METRIC)
+        for reading in self.preset.readings:
+            if reading.is_histogram:
+                yield tuple(f"{name}{suffix}" for name in reading.names for suffix in ("_bucket", "_sum"))
+
+    def expressions(self, names: Sequence[str]) -> Iterator[str]:
+        """What is of the process or the machine has no label for the model, so that condition is left out for it."""
+        of_target = [condition for condition in self.selector if condition.name != self.preset.model_label]
+        machine = {name for reading in self.preset.readings if reading.is_machine for name in reading.names}
+        others = [name for name in names if name == PROCESS_START_METRIC or name in machine]
+        counters = [name for name in names if name not in others]
+        if counters:
+            yield selector_of(counters, self.selector)
+        if others:
+            yield selector_of(others, of_target)
+
+    def shown_names(self) -> list[str]:
+        """What tells that such servers are there; the names of GPU figures are not a server's own."""
+        served = [reading for reading in self.preset.readings if not reading.is_machine]
+        return sorted({name + ("_count" if one.is_histogram else "") for one in served for name in one.names})
+
+    def is_histogram(self, name: str) -> bool:
+        return any(reading.is_histogram and name in map(spelling, reading.names) for reading in self.preset.readings)
+
+    def row(self, row: Mapping[str, Any], *, after: datetime | None = None, until: datetime | None = None) -> Row:
+        """Return a series under its counter or histogram, its samples cut to (after, until]. Raises ConnectorError."""
+        labels = {str(name): str(value) for name, value in row["metric"].items()}
+        name = spelling(labels.pop("__name__", ""))
+        part: float | str = VALUE
+        base = name.removesuffix("_bucket").removesuffix("_sum")
+        if base != name and self.is_histogram(base):
+            try:
+                part = float(labels.pop("le")) if name.endswith("_bucket") else SUM
+            except (KeyError, ValueError):
+                raise malformed(name, "has a bucket without a bound") from None
+            name = base
+        is_gauge = any(reading.is_gauge and name in map(spelling, reading.names) for reading in self.preset.readings)
+        earliest = after.timestamp() if after else -math.inf
+        latest = until.timestamp() if until else math.inf
+        pairs = _pairs(row["values"], name, is_gauge=is_gauge)
+        return Row((name, tuple(sorted(labels.items()))), part, [(at, t) for at, t in pairs if earliest < at <= latest])
 
 
 class PrometheusServer(StatementConnector):
@@ -60,11 +124,14 @@ class PrometheusServer(StatementConnector):
 
     kind = "prometheus"
     title = "Prometheus"
-    summary = "Reads from a Prometheus that already scrapes your inference servers, with its history."
+    summary = (
+        "Reads from a Prometheus that already scrapes your inference servers, with its history; GPU use and energy "
+        "where it scrapes NVIDIA's DCGM exporter too."
+    )
     group = Group.PROMETHEUS
     needs = "The address of its HTTP API, reachable from here, and a header where a proxy asks for one."
     who_gives = "Whoever runs your monitoring."
-    shows = ("tokens", "requests", "errors", "latency")
+    shows = ("tokens", "requests", "errors", "latency", "energy")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             "address",
@@ -90,64 +157,66 @@ class PrometheusServer(StatementConnector):
             help="One a line, for example X-Scope-OrgID: team-a or Authorization: Bearer ...",
         ),
         *METRIC_PARAMETERS,
+        replace(GPU_SELECTOR, help=GPU_HELP),
     )
     reports = frozenset().union(*(preset.reports() for preset in PRESETS))
     not_offered: Mapping[str, str] = {
-        "estimated_cost": "Add a rate card for the machine; its cost is then spread over what was served.",
         "billed_cost": "A server sends no bill: add a rate card, or the invoice as a cost entry.",
     }
     trailing_hours = 6
     settling_hours = 1
-    # Asked hour by hour, raw samples: a week is 168 times the queries of an hour.
-    backfill_step_days = 7
     can_discover = True
-
-    @classmethod
-    def history(cls, values: Mapping[str, Any]) -> History:
-        return History(
-            says="It goes back as far as this Prometheus keeps its samples (15 days unless it was told otherwise)."
-        )
 
     def __init__(self, parameters: Mapping[str, Any], http: HttpClient, clock: Any) -> None:
         super().__init__(parameters, http.with_limits(max_bytes=MAX_BYTES), clock)
-        self.preset: Preset = chosen_preset(self.values)
-        self.selector = parse_selector(self.values.get("selector") or "", "selector")
-        self.provider = self.preset.provider
+        preset = chosen_preset(self.values)
+        self.provider, self.measured_at = preset.provider, preset.measured_at
         self.reports, self.not_offered = self.offer(self.values)
+        gpus = parse_selector(self.values.get("gpu_selector") or "", "gpu_selector")
+        self.exporter = _Part(joined_exporter(preset), gpus)
+        self.preset = without_machine(preset) if gpus else preset
+        self.part = _Part(self.preset, parse_selector(self.values.get("selector") or "", "selector"))
+        self.parts = (self.part, self.exporter) if gpus else (self.part,)
+
+    @property
+    def api(self) -> PrometheusApi:
+        return PrometheusApi(self.http, self.values["address"], headers_of(self.values))
 
     @classmethod
     def offer(cls, values: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, str]]:
-        preset = chosen_preset(values)
-        return preset.reports(), {**cls.not_offered, **dict(preset.not_offered)}
+        return offered(chosen_preset(values), cls.not_offered, has_exporter=bool(values.get("gpu_selector")))
 
     @classmethod
     def check_parameters(cls, values: Mapping[str, Any]) -> None:
         check_preset(values)
-        if not chosen_preset(values).model_label and not values.get("model"):
+        if chosen_preset(values).needs_a_model_name and not values.get("model"):
             raise RuleViolation("required", "These servers' metrics do not name the model: enter its name.", "model")
         parse_selector(values.get("selector") or "", "selector")
-        _headers(values)
+        parse_selector(values.get("gpu_selector") or "", "gpu_selector")
+        headers_of(values)
 
     def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement]:
         hours = list(window.hours())
         if not hours:
             return
-        walk = CounterHours(self.preset, model=self.values.get("model") or "unknown")
-        self._begin(walk, hours[0])
-        for hour in hours:
-            tracks: dict[TrackKey, Track] = {}
-            for names in self._name_groups():
-                rows = self._samples(names, hour, hour + HOUR)
-                walk.file(tracks, [self._row(row, after=hour, until=hour + HOUR) for row in rows])
-            yield from walk.hour(hour, tracks)
+        for part in self.parts:
+            walk = CounterHours(part.preset, model=self.values.get("model") or "unknown")
+            self._begin(walk, part, hours[0])
+            for hour in hours:
+                tracks: dict[TrackKey, Track] = {}
+                for names in part.name_groups():
+                    rows = self.api.samples(lambda p=part, n=names: p.expressions(n), hour, hour + HOUR)  # type: ignore[misc]
+                    walk.file(tracks, [part.row(row, after=hour, until=hour + HOUR) for row in rows])
+                yield from walk.hour(hour, tracks)
 
     def test(self) -> TestResult:
         result = TestResult()
-        quick = self.http.with_limits(attempts=1, read_seconds=10.0, total_seconds=15.0)
+        api = self.api.with_http(self.http.with_limits(attempts=1, read_seconds=10.0, total_seconds=15.0))
         try:
-            self._ask("query", {"query": "vector(1)"}, http=quick)
+            api.ask("query", {"query": "vector(1)"})
             result.good("The query API answers.")
-            rows = self._series(self.preset, http=quick)
+            rows = self._series(api, self.part.shown_names(), self.part.selector)
+            gpus = self._series(api, GPU_NAMES, self.exporter.selector)
         except ConnectorError as error:
             result.bad(str(error))
             return result
@@ -163,157 +232,74 @@ class PrometheusServer(StatementConnector):
         missing = [reading.measure for reading in self.preset.readings if not _is_shown(reading.names, shown)]
         if missing:
             result.info(f"Not there: {', '.join(sorted(set(missing))).replace('_', ' ')}.")
+        self._say_gpus(result, gpus)
+        for measure in MISSED:
+            if measure in self.not_offered:
+                result.info(f"{words(measure).capitalize()}: not offered. {self.not_offered[measure]}")
         result.info("History is read as far back as this Prometheus keeps it.")
         return result
+
+    def _say_gpus(self, result: TestResult, rows: Sequence[Mapping[str, str]]) -> None:
+        names = gpu_names(rows)
+        told = f"{len(names)} GPU{'' if len(names) == 1 else 's'}: {', '.join(names[:8])}"
+        if not self.exporter.selector:
+            if names:
+                result.info(f"This Prometheus knows {told}. Say under GPUs which of them this server runs on.")
+            elif "gpu_busy_seconds" in self.not_offered:
+                result.info(f"GPU use: not offered. {self.not_offered['gpu_busy_seconds']}")
+        elif names:
+            result.good(f"Joined with {told}.")
+        else:
+            result.bad("No GPU figures in the last hour match the selector of GPUs.")
 
     def discover(self) -> Sequence[Candidate]:
         """Return each server that any preset knows, replicas together, under this form's selector."""
         found: list[Candidate] = []
         kept = {name: self.values.get(name) for name in ("address", "model") if self.values.get(name)}
-        presets = PRESETS if self.preset in PRESETS else (*PRESETS, self.preset)
-        for preset in presets:
+        known = all_presets()
+        mine = chosen_preset(self.values)
+        seen: set[str] = set()
+        for preset in known if mine in known else (*known, mine):
+            # Of presets that read the same names (NIM and Triton may show vLLM's) the first one is meant.
+            names = [name for name in _Part(preset, ()).shown_names() if name not in seen]
+            seen.update(names)
+            if not names:
+                continue
             parameters = dict(kept)
-            if preset not in PRESETS:
+            if preset not in known:
                 parameters |= {name: self.values.get(name) for name in ("mapping", "model_label", "provider")}
-            found.extend(_candidates(preset, self._series(preset), parameters, self.selector))
+            rows = self._series(self.api, names, self.part.selector)
+            found.extend(_candidates(preset, rows, parameters, self.part.selector))
         return found
 
-    def _name_groups(self) -> Iterator[tuple[str, ...]]:
-        """Names of one query each: all counters together, each histogram by itself for its size."""
-        counters = {name for reading in self.preset.readings if not reading.is_histogram for name in reading.names}
-        yield (*sorted(counters), PROCESS_START_METRIC)
-        for reading in self.preset.readings:
-            if reading.is_histogram:
-                yield tuple(f"{name}{suffix}" for name in reading.names for suffix in ("_bucket", "_sum"))
-
-    def _expression(self, names: Sequence[str], selector: Sequence[LabelMatch]) -> str:
-        pattern = "|".join(name.replace(":", "[:_]").replace(".", "[.]") for name in names)
-        return "{" + ",".join([f'__name__=~"{pattern}"', *(str(condition) for condition in selector)]) + "}"
-
-    def _expressions(self, names: Sequence[str]) -> Iterator[str]:
-        """The process's start has no label for the model, so that condition is left out for it."""
-        counters = [name for name in names if name != PROCESS_START_METRIC]
-        if counters:
-            yield self._expression(counters, self.selector)
-        if len(counters) < len(names):
-            of_target = [condition for condition in self.selector if condition.name != self.preset.model_label]
-            yield self._expression([PROCESS_START_METRIC], of_target)
-
-    def _begin(self, walk: CounterHours, start: datetime) -> None:
+    def _begin(self, walk: CounterHours, part: _Part, start: datetime) -> None:
         """Give the walk the last value of each counter before its first hour."""
         tracks: dict[TrackKey, Track] = {}
-        for names in self._name_groups():
-            for expression in self._expressions(names):
+        for names in part.name_groups():
+            for expression in part.expressions(names):
                 query = f"last_over_time({expression}[{LOOK_BACK}])"
-                walk.file(tracks, [self._row(row) for row in self._vector(query, start)])
+                walk.file(tracks, [part.row(row) for row in self.api.vector(query, start)])
         walk.begin(tracks)
 
-    def _samples(self, names: Sequence[str], start: datetime, end: datetime) -> Iterator[Mapping[str, Any]]:
-        """Yield the raw samples in (start, end]; an answer that is too large is asked for in halves."""
-        try:
-            rows = [row for expression in self._expressions(names) for row in self._matrix(expression, start, end)]
-        except (AnswerTooLarge, StatusError) as error:
-            is_too_much = isinstance(error, AnswerTooLarge) or "too many samples" in error.message
-            if not is_too_much or end - start <= SHORTEST_QUERY:
-                raise
-            middle = start + (end - start) / 2
-            yield from self._samples(names, start, middle)
-            yield from self._samples(names, middle, end)
-            return
-        yield from rows
-
-    def _matrix(self, expression: str, start: datetime, end: datetime) -> list[Mapping[str, Any]]:
-        seconds = math.ceil((end - start).total_seconds())
-        return self._rows(
-            self._ask("query", {"query": f"{expression}[{seconds}s]", "time": _unix(end)}), "matrix", "values"
-        )
-
-    def _vector(self, query: str, at: datetime) -> list[Mapping[str, Any]]:
-        rows = self._rows(self._ask("query", {"query": query, "time": _unix(at)}), "vector", "value")
-        return [{"metric": row["metric"], "values": [row["value"]]} for row in rows]
-
-    def _rows(self, data: Any, result_type: str, field: str) -> list[Mapping[str, Any]]:
-        if not isinstance(data, dict) or data.get("resultType") != result_type or not isinstance(data["result"], list):
-            raise self._not_prometheus()
-        # Native histograms come under another key and have no bounds to compare; they are left out.
-        return [row for row in data["result"] if isinstance(row, dict) and field in row and "metric" in row]
-
-    def _series(self, preset: Preset, *, http: HttpClient | None = None) -> list[dict[str, str]]:
-        names = {
-            name + ("_count" if reading.is_histogram else "") for reading in preset.readings for name in reading.names
-        }
+    def _series(self, api: PrometheusApi, names: Sequence[str], where: Sequence[LabelMatch]) -> list[dict[str, str]]:
         now = self.clock()
-        form = {
-            "match[]": self._expression(sorted(names), self.selector),
-            "start": _unix(now - HOUR),
-            "end": _unix(now),
-        }
-        data = self._ask("series", form, http=http)
-        if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-            raise self._not_prometheus()
-        return data
-
-    def _ask(self, what: str, form: Mapping[str, str], *, http: HttpClient | None = None) -> Any:
-        url = f"{self.values['address'].rstrip('/')}/api/v1/{what}"
-        answer = (http or self.http).post_form(url, form=form, headers=_headers(self.values), hints=HINTS)
-        document = answer.json()
-        if not isinstance(document, dict) or document.get("status") != "success" or "data" not in document:
-            raise self._not_prometheus()
-        if document.get("warnings"):
-            said = self.http.redact(str(document["warnings"][0])[:200])
-            raise ConnectorError(f"Prometheus answered in part only, so nothing was taken: {said}.", permanent=False)
-        return document["data"]
-
-    def _not_prometheus(self) -> ConnectorError:
-        return ConnectorError(
-            "The answer is not one of Prometheus' HTTP API.", permanent=False, hint="Check the address."
-        )
-
-    def _row(self, row: Mapping[str, Any], *, after: datetime | None = None, until: datetime | None = None) -> Row:
-        """Return a series under its counter or histogram, its samples cut to (after, until]. Raises ConnectorError."""
-        labels = {str(name): str(value) for name, value in row["metric"].items()}
-        name = spelling(labels.pop("__name__", ""))
-        part: float | str = VALUE
-        base = name.removesuffix("_bucket").removesuffix("_sum")
-        if base != name and self._is_histogram(base):
-            try:
-                part = float(labels.pop("le")) if name.endswith("_bucket") else SUM
-            except (KeyError, ValueError):
-                raise malformed(name, "has a bucket without a bound") from None
-            name = base
-        earliest = after.timestamp() if after else -math.inf
-        latest = until.timestamp() if until else math.inf
-        samples = [(at, text) for at, text in _pairs(row["values"], name) if earliest < at <= latest]
-        return Row((name, tuple(sorted(labels.items()))), part, samples)
-
-    def _is_histogram(self, name: str) -> bool:
-        return any(reading.is_histogram and name in map(spelling, reading.names) for reading in self.preset.readings)
+        return api.series(selector_of(names, where), now - HOUR, now)
 
 
-def _pairs(values: Any, name: str) -> Iterator[tuple[float, str]]:
-    """Yield (Unix seconds, value as it was written) of values that can be counts. Raises ConnectorError."""
+def _pairs(values: Any, name: str, *, is_gauge: bool) -> Iterator[tuple[float, str]]:
+    """Yield (Unix seconds, value as it was written) of values that can be counts. Raises ConnectorError.
+
+    Of gauges and of what a GPU does not support, other values are left out: they are unknown.
+    """
     try:
         for at, text in values:
-            if not 0 <= float(text) < math.inf:
+            value = float(text)
+            if 0 <= value < NOT_SUPPORTED:
+                yield float(at), text
+            elif not is_gauge and not NOT_SUPPORTED <= value < math.inf:
                 raise malformed(name, "is negative or not a number")
-            yield float(at), text
     except (TypeError, ValueError):
         raise malformed(name, "is not a number") from None
-
-
-def _headers(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers of lines 'Name: value'. Raises RuleViolation on `headers`."""
-    headers = {}
-    for line in values.get("headers") or []:
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip() or not value.strip() or " " in name.strip():
-            raise RuleViolation("bad_header", "A header is written as Name: value, one a line.", "headers")
-        headers[name.strip()] = value.strip()
-    return headers
-
-
-def _unix(moment: datetime) -> str:
-    return str(Decimal(int(moment.timestamp() * 1000)) / 1000)
 
 
 def _is_shown(names: Sequence[str], shown: set[str]) -> bool:
@@ -329,7 +315,8 @@ def _candidates(
     """Group series into servers: one per cluster, namespace, job and model, its replicas counted."""
     groups: dict[Labels, set[str]] = {}
     for row in rows:
-        wanted = ("cluster", "namespace", "job", *([preset.model_label] if preset.model_label else []))
+        by_model = [preset.model_label] if preset.model_label and preset.is_per_model else []
+        wanted = ("cluster", "namespace", "job", *by_model)
         group = tuple((name, row[name]) for name in wanted if row.get(name))
         groups.setdefault(group, set()).add(str(row.get("pod") or row.get("instance") or ""))
     found = []

@@ -20,6 +20,8 @@ from metrics.actions import backfills
 from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes, visible_backends
 from metrics.connector import Candidate, Connector
 from metrics.connectors import connector_for
+from metrics.connectors.presets.catalogue import all_presets
+from metrics.connectors.presets.describing import COLUMNS, describe
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.forms import BackendForm, BackfillForm, LinkForm, OwnPriceForm, RateCardForm
 from metrics.models import Backend
@@ -319,7 +321,11 @@ def _about(connector: type[Connector] | None) -> dict[str, Any] | None:
     if connector is None:
         return None
     names = ("kind", "title", "summary", "shows", "can_discover")
-    return {name: getattr(connector, name) for name in names} | {"missing": connector.missing()}
+    about = {name: getattr(connector, name) for name in names} | {"missing": connector.missing()}
+    if any(parameter.name == "preset" for parameter in connector.parameters):
+        about["preset_heads"] = [head for _, head in COLUMNS]
+        about["presets"] = [describe(preset) for preset in all_presets()]
+    return about
 
 
 def _connector(kind: str) -> type[Connector]:

@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import pytest
 from django.urls import reverse
+from django.utils.html import escape
 
 from accounts.models import AuditEvent
 from metrics import pull as pulling
 from metrics.actions.backends import add_backend
+from metrics.connectors.presets.catalogue import PRESETS
 from metrics.errors import ConnectorError
 from metrics.models import Allocation, Backend, LookAlike, OwnPrice, RateCard, Series, UsageHour
 from metrics.secrets import open_sealed
@@ -131,6 +133,21 @@ def test_the_example_server_is_offered_first_while_the_demo_is_here(adam, sign_i
     text = sign_in(adam).get("/backends/new/").text
     assert 0 < text.index("Example server") < text.index("Prometheus")
     assert "http://127.0.0.1:8100" in sign_in(adam).get(f"{NEW}?example=1").text
+
+
+@pytest.mark.parametrize("url", [NEW, "/backends/new/prometheus/"])
+def test_the_form_says_what_each_kind_of_server_gives_and_what_to_do_about_the_rest(adam, sign_in, url):
+    text = sign_in(adam).get(url).text
+    for preset in PRESETS:
+        assert f">{preset.title}<" in text
+        assert all(escape(instead) in text for _, instead in preset.not_offered)
+
+
+def test_a_gateway_chosen_as_kind_is_a_gateway_unless_somebody_says_otherwise(server, adam, sign_in):
+    for kind, said, expected in (("litellm", "", "gateway"), ("vllm", "", "server"), ("vllm", "gateway", "gateway")):
+        answer = sign_in(adam).post(NEW, _form(server, preset=kind, measured_at=said, name=f"{kind} {said}"))
+        assert answer.status_code == 303, answer.text
+        assert Backend.objects.latest("pk").measured_at == expected
 
 
 def test_an_unknown_kind_is_not_found(adam, sign_in):

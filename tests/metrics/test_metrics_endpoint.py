@@ -22,7 +22,8 @@ from tests.doubles.source_server import Asked, Reply, source_server
 
 DATA = Path(__file__).parents[1] / "data"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-VLLM, LLAMACPP = PRESETS
+VLLM = next(preset for preset in PRESETS if preset.name == "vllm")
+LLAMACPP = next(preset for preset in PRESETS if preset.name == "llamacpp")
 
 
 class VllmPage:

@@ -12,11 +12,29 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from metrics.errors import RuleViolation
-from metrics.usage import COUNT_MEASURES, DECIMAL_MEASURES, HISTOGRAM_MEASURES
+from metrics.usage import COUNT_MEASURES, DECIMAL_MEASURES, HISTOGRAM_MEASURES, MeasuredAt
 
 # What a metric is multiplied with to get the measure's unit, by the metric's own unit.
-MILLISECONDS = {"seconds": Decimal(1000), "milliseconds": Decimal(1), "microseconds": Decimal("0.001")}
-WATT_HOURS = {"joules": 1 / Decimal(3600), "millijoules": 1 / Decimal(3_600_000), "watt_hours": Decimal(1)}
+MILLISECONDS = {
+    "seconds": Decimal(1000),
+    "milliseconds": Decimal(1),
+    "microseconds": Decimal("0.001"),
+    "nanoseconds": Decimal("0.000001"),
+}
+WATT_HOURS = {
+    "joules": 1 / Decimal(3600),
+    "millijoules": 1 / Decimal(3_600_000),
+    "watt_hours": Decimal(1),
+    "kilowatt_hours": Decimal(1000),
+}
+# Gauges, which are weighted with the time they were seen: a share of time busy, and power.
+SHARES = {"percent": Decimal("0.01"), "ratio": Decimal(1)}
+WATTS = {"watts": Decimal(1)}
+# Measures of the machine, which know no model; `gpu_held_seconds` is how long it was seen.
+MACHINE_MEASURES = ("gpu_busy_seconds", "energy_wh")
+SEEN = "gpu_held_seconds"
+# Exporters print this and the like for what a GPU does not support (DCGM's blank values).
+NOT_SUPPORTED = 1e18
 COUNT_AND_SUM = {
     "duration": ("duration_count", "duration_sum_ms"),
     "time_to_first_token": ("time_to_first_token_count", "time_to_first_token_sum_ms"),
@@ -48,25 +66,42 @@ class Reading:
     """One measure and the metrics that give it.
 
     `names`: the first of them that the server shows is taken. `scale` turns the metric's unit into the measure's. A
-    histogram gives its bucket counts, `<measure>_count` and `<measure>_sum_ms`.
+    histogram gives its bucket counts, `<measure>_count` and `<measure>_sum_ms`. `is_gauge`: it rises and falls, and is
+    weighted with time. `is_machine`: it belongs to the machine, not to a model. `currency`: of a counter of money.
+    `unless`: not read where that metric is shown. `unit` and `meaning` are for people.
     """
 
     measure: str
     names: tuple[str, ...]
     scale: Decimal = Decimal(1)
     where: tuple[LabelMatch, ...] = ()
+    is_gauge: bool = False
+    is_machine: bool = False
+    currency: str = ""
+    unless: str = ""
+    unit: str = ""
+    meaning: str = ""
 
     @property
     def is_histogram(self) -> bool:
         return self.measure in HISTOGRAM_MEASURES
 
     def measures(self) -> tuple[str, ...]:
-        return (self.measure, *COUNT_AND_SUM[self.measure]) if self.is_histogram else (self.measure,)
+        if self.is_histogram:
+            return (self.measure, *COUNT_AND_SUM[self.measure])
+        return (self.measure, SEEN) if self.is_gauge and self.measure == "gpu_busy_seconds" else (self.measure,)
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How one kind of server reports. `model_label`: the label that names the model, empty where there is none."""
+    """How one kind of server reports.
+
+    `model_label` names the model, empty where there is none; a metric without it takes that of `other_model_labels`
+    which it has, the model that shares its value of `model_join`, or the name that the backend was given. `labels`:
+    (label kept, labels it is read from, the first that is set). `empty`: label values that mean nothing. `once_per`:
+    rows that agree in these labels speak of the same thing, and one of them counts. `not_offered`: (measure, what to do
+    instead). `source` says where the names come from, `setup` what to switch on, `is_own`: an operator's.
+    """
 
     name: str
     title: str
@@ -74,9 +109,25 @@ class Preset:
     readings: tuple[Reading, ...]
     model_label: str = ""
     not_offered: tuple[tuple[str, str], ...] = ()
+    other_model_labels: tuple[str, ...] = ()
+    model_join: str = ""
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    empty: frozenset[str] = frozenset()
+    once_per: tuple[str, ...] = ()
+    measured_at: MeasuredAt = MeasuredAt.SERVER
+    is_per_model: bool = True
+    path: str = "/metrics"
+    source: str = ""
+    setup: str = ""
+    is_own: bool = False
 
     def reports(self) -> frozenset[str]:
         return frozenset(measure for reading in self.readings for measure in reading.measures())
+
+    @property
+    def needs_a_model_name(self) -> bool:
+        """Whether the metrics of models name none, so that a person or the server has to."""
+        return not self.model_label and any(not reading.is_machine for reading in self.readings)
 
 
 def spelling(name: str) -> str:

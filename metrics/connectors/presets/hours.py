@@ -13,7 +13,10 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 
-from metrics.connectors.presets import COUNT_AND_SUM, Preset, Reading, spelling
+from metrics.connectors.presets import COUNT_AND_SUM, SEEN, Preset, Reading, spelling
+from metrics.connectors.presets.gauges import weighted
+from metrics.connectors.presets.keys import models_by_join, once, series_key
+from metrics.connectors.presets.page import MONEY_STEP, gauge_value
 from metrics.errors import ConnectorError
 from metrics.usage import COUNT_MEASURES, ForeignHistogram, SeriesKey, UsageCell
 
@@ -27,6 +30,8 @@ PROCESS_START_METRIC = "process_start_time_seconds"
 START_TOLERANCE_SECONDS = 2
 # A process that started this long before the hour and was first scraped in it counts from zero.
 FIRST_SCRAPE_SECONDS = 300
+SECONDS_OF_AN_HOUR = 3600
+STEP = Decimal("0.000001")
 
 
 @dataclass(slots=True)
@@ -66,15 +71,21 @@ class CounterHours:
         self.model = model
         self._last: dict[TrackKey, Scrape] = {}
         self._is_histogram = {
-            spelling(name): reading.is_histogram for reading in preset.readings for name in reading.names
+            spelling(name): reading.is_histogram
+            for reading in preset.readings
+            if not reading.is_gauge
+            for name in reading.names
         }
+        self._of_machine = {spelling(name) for r in preset.readings if r.is_machine for name in (*r.names, r.unless)}
+        # The model of each value of the preset's join, from all that was seen so far.
+        self._joined: dict[str, str] = {}
 
     def file(self, tracks: dict[TrackKey, Track], rows: Sequence[Row]) -> None:
         """Put rows together into scrapes. Of a histogram that only grew, the first and the last scrape say it all."""
         by_track: dict[TrackKey, list[Row]] = {}
         for row in rows:
             if row.samples:
-                by_track.setdefault(row.key, []).append(row)
+                by_track.setdefault(self._key(row.key), []).append(row)
         # A counter that is seen for the first time is judged by the scrapes of those beside it.
         are_known = all(key in self._last for key in by_track)
         restarted = _restarted_targets(tracks)
@@ -86,11 +97,20 @@ class CounterHours:
                 for at, text in (row.samples[0], row.samples[-1]) if is_thin else row.samples:
                     scrapes.setdefault(at, {})[row.part] = Decimal(text)
 
+    def _key(self, key: TrackKey) -> TrackKey:
+        """Of a GPU that several pods share, or one after the other, each tells the same."""
+        return (key[0], once(self.preset, key[1])) if key[0] in self._of_machine else key
+
+    def _target(self, key: TrackKey) -> Labels:
+        return key[1] if key[0] in self._of_machine else target_of(key[1])
+
     def begin(self, tracks: Mapping[TrackKey, Track]) -> None:
         """Take the last scrape before the first hour of each track that has one."""
         _add_process_starts(tracks)
+        self._joined |= models_by_join(self.preset, (labels for _, labels in tracks))
         for key, track in tracks.items():
-            self._last[key] = track.scrapes[max(track.scrapes)]
+            if key[0] in self._is_histogram or key[0] == PROCESS_START_METRIC:
+                self._last[key] = track.scrapes[max(track.scrapes)]
 
     def hour(self, hour: datetime, tracks: Mapping[TrackKey, Track]) -> Iterator[UsageCell]:
         """Yield the cells of the hour from all scrapes in (hour, hour + 1 h]. Raises ConnectorError."""
@@ -104,13 +124,21 @@ class CounterHours:
                 siblings = [other for other in families[key[0], target_of(key[1])] if other != key]
                 is_late_label = self._joins(track, {other: tracks[other] for other in siblings})
                 increases[key] = self._increase(key, track, hour, is_late_label=is_late_label)
-        cells: dict[SeriesKey, list[UsageCell]] = {}
+        self._joined |= models_by_join(self.preset, (labels for _, labels in tracks))
+        cells: dict[tuple[SeriesKey, str], list[UsageCell]] = {}
+        shown: dict[Labels, set[str]] = {}
+        for key in tracks:
+            shown.setdefault(self._target(key), set()).add(key[0])
         for reading in self.preset.readings:
-            for key, increase in increases.items():
-                if key[0] == self._name_for(reading, key, increases) and _meets(reading, key):
-                    self._add(cells, hour, reading, key, increase)
+            for key in tracks:
+                if key[0] != _name_for(reading, shown[self._target(key)]) or not _meets(reading, key):
+                    continue
+                if reading.is_gauge:
+                    self._add_gauge(cells, hour, reading, key[1], tracks[key])
+                elif key in increases:
+                    self._add(cells, hour, reading, key, increases[key])
         for stack in cells.values():
-            yield from stack
+            yield from (cell for cell in stack if cell.sums or cell.histograms)
 
     def _joins(self, track: Track, siblings: Mapping[TrackKey, Track]) -> bool:
         """Tell a label value that appears later, and has counted from zero, from a counter that got other labels.
@@ -143,18 +171,51 @@ class CounterHours:
         bounds = tuple(sorted(part for part in total if isinstance(part, float)))
         return _Increase(total=total, bounds=bounds)
 
-    def _name_for(self, reading: Reading, key: TrackKey, increases: Mapping[TrackKey, _Increase]) -> str | None:
-        """Return the first of the reading's names that this target shows, so that old and new names are not added."""
-        target = target_of(key[1])
-        there = {name for name, labels in increases if target_of(labels) == target}
-        return next((spelling(name) for name in reading.names if spelling(name) in there), None)
+    def _stack(
+        self, cells: dict[tuple[SeriesKey, str], list[UsageCell]], hour: datetime, reading: Reading, labels: Labels
+    ) -> list[UsageCell]:
+        series = series_key(self.preset, reading, dict(labels), model=self.model, joined=self._joined)
+        fresh = UsageCell(key=series, hour=hour, currency=reading.currency)
+        return cells.setdefault((series, reading.currency), [fresh])
+
+    def _add_gauge(
+        self,
+        cells: dict[tuple[SeriesKey, str], list[UsageCell]],
+        hour: datetime,
+        reading: Reading,
+        labels: Labels,
+        track: Track,
+    ) -> None:
+        told = {at: gauge_value(float(scrape[VALUE]), reading) for at, scrape in track.scrapes.items()}
+        known = {at: value for at, value in told.items() if value is not None}
+        start = hour.timestamp()
+        found = weighted(known, start, start + SECONDS_OF_AN_HOUR)
+        if found is None:
+            return
+        area, seen = found
+        cell = self._stack(cells, hour, reading, labels)[0]
+        if reading.measure == "energy_wh":
+            _add_sum(cell, reading.measure, (area / SECONDS_OF_AN_HOUR).quantize(STEP), reading.names[0])
+            return
+        _add_sum(cell, reading.measure, area.quantize(STEP), reading.names[0])
+        _add_sum(cell, SEEN, seen.quantize(STEP), reading.names[0])
 
     def _add(
-        self, cells: dict[SeriesKey, list[UsageCell]], hour: datetime, reading: Reading, key: TrackKey, found: _Increase
+        self,
+        cells: dict[tuple[SeriesKey, str], list[UsageCell]],
+        hour: datetime,
+        reading: Reading,
+        key: TrackKey,
+        found: _Increase,
     ) -> None:
         name, labels = key
-        series = SeriesKey(provider=self.preset.provider, model=dict(labels).get(self.preset.model_label) or self.model)
-        stack = cells.setdefault(series, [UsageCell(key=series, hour=hour)])
+        if reading.currency:
+            spent = (found.total[VALUE] * reading.scale).quantize(MONEY_STEP)
+            # A gateway that has no price for a model adds nothing to its spend: that is unknown, and not free.
+            if spent:
+                _add_sum(self._stack(cells, hour, reading, labels)[0], reading.measure, spent, name)
+            return
+        stack = self._stack(cells, hour, reading, labels)
         if not reading.is_histogram:
             _add_sum(stack[0], reading.measure, found.total[VALUE] * reading.scale, name)
             return
@@ -225,6 +286,13 @@ def _minus(scrape: Scrape, last: Scrape | None) -> Scrape:
         for part, value in scrape.items()
         if part != PROCESS_START
     }
+
+
+def _name_for(reading: Reading, shown: set[str]) -> str | None:
+    """Return the first of the reading's names that a target shows, so that old and new names are not added."""
+    if reading.unless and spelling(reading.unless) in shown:
+        return None
+    return next((spelling(name) for name in reading.names if spelling(name) in shown), None)
 
 
 def _meets(reading: Reading, key: TrackKey) -> bool:
