@@ -251,7 +251,7 @@ class HttpClient:
             ) from None
         except httpx.ConnectError as error:
             raise _not_connected(address, error) from None
-        except httpx.LocalProtocolError:
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol):
             raise self._unsendable(address) from None
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise ConnectorError(
@@ -317,11 +317,15 @@ class _CheckedTransport(httpx.BaseTransport):
 
     def __init__(self, policy: OutboundPolicy) -> None:
         self._policy = policy
-        self._inner = httpx.HTTPTransport(verify=_tls(), trust_env=False)
+        # One for each name: a connection whose certificate was checked for one is not used for another at its address.
+        self._inner: dict[str, httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         port = url.port or (443 if url.scheme == "https" else 80)
+        inner = self._inner.get(url.host)
+        if inner is None:
+            inner = self._inner[url.host] = httpx.HTTPTransport(verify=_tls(), trust_env=False)
         addresses = self._policy.checked_addresses(scheme=url.scheme, host=url.host, port=port)
         for position, address in enumerate(addresses, start=1):
             pinned = httpx.Request(
@@ -332,14 +336,15 @@ class _CheckedTransport(httpx.BaseTransport):
                 extensions={**request.extensions, "sni_hostname": url.host},
             )
             try:
-                return self._inner.handle_request(pinned)
+                return inner.handle_request(pinned)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if position == len(addresses):
                     raise
         raise AssertionError("checked_addresses never returns an empty list")
 
     def close(self) -> None:
-        self._inner.close()
+        for transport in self._inner.values():
+            transport.close()
 
 
 @lru_cache(maxsize=1)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+import psutil
 
 from metrics.errors import ConnectorError
 
@@ -18,8 +20,23 @@ IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Sequence[str]]
 
-# Cloud metadata services that hand out credentials: AWS, Google and Azure share 169.254.169.254 (link-local).
-METADATA = frozenset(ipaddress.ip_address(text) for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200"))
+# Cloud metadata services that hand out credentials and lie outside 169.254.0.0/16 and fe80::/10, where most are: AWS
+# (also its resolver and EKS), Google, Alibaba, Azure's host, Oracle, Scaleway.
+METADATA = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "fd00:ec2::/32",
+        "fd20:ce::254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:42::42",
+    )
+)
+# Not on the internet, whatever this version of Python says of them: IETF's own, 6to4 relays, site-local, documentation.
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "2001::/23")
+)
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 
@@ -28,6 +45,16 @@ def resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host name in the name service's order. Raises OSError."""
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def own_addresses() -> list[str]:
+    """Return the addresses of this machine's network interfaces, without scope."""
+    return [
+        one.address.partition("%")[0]
+        for interface in psutil.net_if_addrs().values()
+        for one in interface
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    ]
 
 
 def parse_networks(entries: Sequence[str]) -> tuple[IpNetwork, ...]:
@@ -42,6 +69,7 @@ class OutboundPolicy:
     allow: tuple[IpNetwork, ...] = ()
     forbidden_endpoints: tuple[tuple[str, int], ...] = ()
     resolver: Resolver = resolve
+    local_addresses: Callable[[], Sequence[str]] = own_addresses
 
     def checked_addresses(self, *, scheme: str, host: str, port: int) -> list[str]:
         """Return the addresses to connect to, each of them allowed. Raises ConnectorError, permanent where refused.
@@ -49,7 +77,10 @@ class OutboundPolicy:
         One address that may not be called refuses the host: a name that points to both is not a mistake to be kind to.
         """
         if scheme not in {"http", "https"}:
-            raise ConnectorError(f"{scheme}:// addresses are not called, only http:// and https://.", permanent=True)
+            kind = f"{scheme}:// addresses are" if scheme else "An address without http:// or https:// is"
+            raise ConnectorError(f"{kind} not called, only http:// and https:// ones.", permanent=True)
+        if not host:
+            raise ConnectorError("The address has no host.", permanent=True, hint="Write it as http://10.0.0.5:8000.")
         try:
             texts = list(self.resolver(host, port))
         except (OSError, UnicodeError):
@@ -75,14 +106,14 @@ class OutboundPolicy:
                 f"{where} is a link-local, metadata, multicast or reserved address, which is never called.",
                 permanent=True,
             )
-        if address.is_global:
+        if is_public(address):
             if scheme != "https":
                 raise ConnectorError(
                     f"{where} is a public address, and those are called over https only.",
                     permanent=True,
                     hint="Change the address to https://.",
                 )
-        elif not any(address in network for network in self.allow if network.version == address.version):
+        elif not _is_in(address, self.allow):
             kind = "this machine itself" if address.is_loopback else "a private address"
             entries = ",".join([*(str(network) for network in self.allow), str(ipaddress.ip_network(address))])
             raise ConnectorError(
@@ -99,10 +130,15 @@ class OutboundPolicy:
                 own = [_plain(text) for text in self.resolver(forbidden_host, forbidden_port)]
             except (OSError, UnicodeError):
                 continue
-            # A server on loopback mostly listens on all of 127.0.0.0/8 and on ::1.
-            if address in own or (address.is_loopback and any(there.is_loopback for there in own)):
+            if address in own:
+                return True
+            # A server on this machine mostly listens on all of its addresses, and on all of 127.0.0.0/8 and ::1.
+            if self._is_here(address) and any(self._is_here(there) for there in own):
                 return True
         return False
+
+    def _is_here(self, address: IpAddress) -> bool:
+        return address.is_loopback or any(address == _plain(text) for text in self.local_addresses())
 
 
 def _plain(text: str) -> IpAddress:
@@ -116,12 +152,21 @@ def _plain(text: str) -> IpAddress:
     return address
 
 
+def is_public(address: IpAddress) -> bool:
+    """Whether the address is one of the internet's."""
+    return address.is_global and not _is_in(address, NOT_PUBLIC)
+
+
+def _is_in(address: IpAddress, networks: Iterable[IpNetwork]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
 def _is_never_called(address: IpAddress) -> bool:
     return (
         address.is_link_local
         or address.is_multicast
         or address.is_unspecified
-        or address in METADATA
+        or _is_in(address, METADATA)
         or (address.is_reserved and not address.is_loopback)
         or (address.version == 4 and address in THIS_NETWORK)
     )

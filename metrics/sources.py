@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -23,7 +24,7 @@ PUSH_ONLY = "push_only"
 BILLING_FILE = "billing_file"
 # Kinds of backend that nothing is asked of: what they know is brought.
 NOT_PULLED = (PUSH_ONLY, BILLING_FILE)
-DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
+DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "amqp": 5672, "amqps": 5671}
 
 
 def now() -> datetime:
@@ -86,11 +87,18 @@ def count_requests(backend: Backend, made: int, today: date) -> None:
 
 
 def _own_servers() -> Iterator[tuple[str, int]]:
+    """(host, port) of each server that the settings name, however they do: several, in options, by the environment."""
     for database in settings.DATABASES.values():
-        host = str(database.get("HOST") or "")
-        # A host that begins with a slash, or none, is a Unix socket, which no address of http reaches.
-        if host and not host.startswith("/"):
-            yield host, int(database.get("PORT") or 5432)
-    broker = urlsplit(settings.CELERY_BROKER_URL)
-    if broker.hostname:
-        yield broker.hostname, broker.port or DEFAULT_PORTS.get(broker.scheme, 6379)
+        options = database.get("OPTIONS") or {}
+        given = [str(database.get("HOST") or options.get("host") or os.environ.get("PGHOST") or "")]
+        given += [str(options.get("hostaddr") or os.environ.get("PGHOSTADDR") or "")]
+        ports = str(database.get("PORT") or options.get("port") or os.environ.get("PGPORT") or 5432).split(",")
+        for hosts in given:
+            for place, host in enumerate(hosts.split(",")):
+                # A host that begins with a slash, or none, is a Unix socket, which no address of http reaches.
+                if host and not host.startswith("/"):
+                    yield host, int(ports[place] if place < len(ports) else ports[0])
+    for address in str(settings.CELERY_BROKER_URL).split(";"):
+        broker = urlsplit(address)
+        if broker.hostname:
+            yield broker.hostname, broker.port or DEFAULT_PORTS.get(broker.scheme, 6379)
