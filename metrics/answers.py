@@ -29,7 +29,7 @@ def refuse_impossible(cells: Iterable[UsageCell], source: str) -> None:
     """Refuse sums that no organization reaches, which the ledger's columns could not hold. Raises ConnectorError."""
     for cell in cells:
         for measure, value in cell.sums.items():
-            if abs(value) > MOST_COUNTED:
+            if not -MOST_COUNTED <= value <= MOST_COUNTED:
                 raise Reader(source).malformed(
                     f"{measure.replace('_', ' ')} of {cell.key.model} are too many to be true"
                 )

@@ -266,11 +266,13 @@ class NotStated:
     """Hours [start, end) of a fetched window of which the source knows nothing any more, unlike hours without usage.
 
     What the feed holds of them stays. Cells yielded for them count only where the feed holds nothing of that series
-    and hour.
+    and hour. `is_to_come`: the source knows nothing of them yet (it states whole days, or names its watermark); figures
+    end where they start, and the next pull asks again.
     """
 
     start: datetime
     end: datetime
+    is_to_come: bool = False
 
 
 # What a source of statements says.

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from metrics.connectors import connector_for
+from metrics.errors import RuleViolation
 from metrics.models import Backend
 from metrics.sources import NOT_PULLED
+from metrics.windows import DAY
 from web import wording
 
 # What a pull may be behind beyond two intervals and the hour that is not complete yet.
@@ -42,7 +45,16 @@ def is_late(backend: Backend, now: datetime) -> bool:
     if backend.connector in NOT_PULLED or backend.is_demo or not backend.is_enabled:
         return False
     since = backend.data_until or backend.created_at
-    return now - since > timedelta(minutes=backend.pull_every_minutes) * 2 + LATE_AFTER
+    return now - since > timedelta(minutes=backend.pull_every_minutes) * 2 + LATE_AFTER + _lag(backend)
+
+
+def _lag(backend: Backend) -> timedelta:
+    """What a source that states whole days is always behind by."""
+    try:
+        is_daily = connector_for(backend.connector).finest_grain == "day"
+    except RuleViolation:
+        is_daily = False
+    return DAY if is_daily else timedelta(0)
 
 
 def _next(backend: Backend, now: datetime) -> str:

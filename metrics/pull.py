@@ -144,6 +144,8 @@ def fetch_and_post(
     statements: list[CostStatement] = []
     percentiles: list[PercentileStatement] = []
     not_stated: list[Window] = []
+    dropped: list[Window] = []
+    data_until = window.end
     for item in connector.fetch(window):
         if isinstance(item, CostStatement):
             statements.append(item)
@@ -151,9 +153,13 @@ def fetch_and_post(
             percentiles.append(item)
         elif isinstance(item, NotStated):
             not_stated.append(Window(item.start, item.end))
+            if item.is_to_come:
+                data_until = max(min(data_until, item.start), window.start)
+            else:
+                dropped.append(not_stated[-1])
         else:
             cells.append(item)
-    found = Found(data_until=window.end, window=window, cells=len(cells) + len(statements) + len(percentiles))
+    found = Found(data_until=data_until, window=window, cells=len(cells) + len(statements) + len(percentiles))
     receipt = Receipt(
         kind=FeedKind.USAGE,
         backend=backend,
@@ -190,8 +196,8 @@ def fetch_and_post(
             found.lines += lines
     found.receipt = changed
     found.lines.insert(0, _what_was_read(cells, statements, percentiles, is_changed=changed is not None))
-    if not_stated:
-        hours = sum(1 for part in not_stated for _ in part.hours())
+    if dropped:
+        hours = sum(1 for part in dropped for _ in part.hours())
         found.lines.append(f"It keeps nothing of {hours} of these hours any more; what was read of them before stays.")
     found.lines += _clocks(connector)
     return found

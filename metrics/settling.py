@@ -89,9 +89,14 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
                 if value is not None:
                     there[name] = (there[name] or Decimal(0)) + value
     return [
-        UsedHour(series_id, hour, series[series_id].model, series[series_id].labels.get("project"), **amounts)
+        UsedHour(series_id, hour, series[series_id].model, _project_of(series[series_id]), **amounts)
         for (series_id, hour), amounts in sums.items()
     ]
+
+
+def _project_of(series: Series) -> str | None:
+    """What a statement may name beside the model: providers call it a project or a workspace."""
+    return series.labels.get("project") or series.labels.get("workspace")
 
 
 def counting_series(backend: Backend, *, models: frozenset[str] | None = None) -> dict[int, Series]:

@@ -7,10 +7,11 @@ from metrics.connectors.bedrock import Bedrock
 from metrics.connectors.litellm import LiteLLM
 from metrics.connectors.metrics_endpoint import MetricsEndpoint
 from metrics.connectors.openai import OpenAI
+from metrics.connectors.openrouter import OpenRouter
 from metrics.connectors.prometheus_server import PrometheusServer
 from metrics.errors import RuleViolation
 
-REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer, OpenAI, Bedrock, LiteLLM)
+REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer, OpenAI, Bedrock, LiteLLM, OpenRouter)
 
 
 def connector_for(kind: str) -> type[Connector]:

@@ -224,7 +224,7 @@ class StatementConnectorSuite(ConnectorSuite):
     @property
     def window(self) -> Window:
         if connector_for(self.kind).finest_grain == "day":
-            return Window(START.replace(hour=0), START.replace(hour=0) + 2 * DAY)
+            return Window(START.replace(hour=0) - DAY, START.replace(hour=0) + DAY)
         return Window(START, START + 3 * HOUR)
 
     def restated(self, asked: Asked) -> Reply:
