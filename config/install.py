@@ -24,8 +24,8 @@ ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 REQUIREMENTS = {
     "up": ["requirements.txt"],
-    "test": ["requirements.txt", "requirements-clouds.txt", "requirements-test.txt"],
-    "bench": ["requirements.txt"],
+    "test": ["requirements.txt", "requirements-clouds.txt", "requirements-parquet.txt", "requirements-test.txt"],
+    "bench": ["requirements.txt", "requirements-parquet.txt"],
 }
 NEXT = {"up": "config.up", "test": "config.suite", "bench": "benchmarks"}
 LOCK_VARIABLE = "PHASELINE_LOCK_FD"

@@ -21,6 +21,16 @@ SCHEDULE = {
         "schedule": crontab(hour=3, minute=20),
         "options": {"expires": 3600},
     },
+    "resume-imports": {
+        "task": "metrics.resume_imports",
+        "schedule": 60.0,
+        "options": {"expires": 55},
+    },
+    "spread-bills-again": {
+        "task": "metrics.spread_bills_again",
+        "schedule": crontab(hour=4, minute=10),
+        "options": {"expires": 3600},
+    },
     "drop-expired-keys": {
         "task": "metrics.drop_expired_keys",
         "schedule": crontab(hour=3, minute=50),

@@ -187,6 +187,8 @@ def title_of(kind: str) -> str:
     """What people call a kind of backend."""
     if kind == sources.PUSH_ONLY:
         return "Pushed to"
+    if kind == sources.BILLING_FILE:
+        return "Billing files"
     try:
         return connector_for(kind).title
     except RuleViolation:
@@ -199,6 +201,8 @@ def state_of(backend: Backend, now: datetime) -> State:
         return State("none", "Demo", "It does not exist; its figures are invented.")
     if backend.connector == sources.PUSH_ONLY:
         return State("green", "Pushed to")
+    if backend.connector == sources.BILLING_FILE:
+        return State("green" if backend.data_until else "none", "From files" if backend.data_until else "No file yet")
     if not backend.is_enabled:
         return State("off", "No longer pulled", "What it has counted stays.")
     if backend.problem and backend.is_problem_permanent:
@@ -360,7 +364,7 @@ def _restatements(backend: Backend) -> list[Restatement]:
 
 def _not_offered(backend: Backend) -> Mapping[str, str]:
     """What this backend does not report, in a reader's words, and what to do instead."""
-    if backend.connector == sources.PUSH_ONLY:
+    if backend.connector in sources.NOT_PULLED:
         return {}
     try:
         _, found = connector_for(backend.connector).offer(backend.parameters)

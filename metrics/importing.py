@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, Min, Sum
+from django.db.models import F, Max, Min, Q, Sum
 
 from metrics import billed_elsewhere, counting, ledger, sources, uploads
 from metrics.bill_cells import BillCells
@@ -27,7 +27,7 @@ from metrics.imports import open_table
 from metrics.imports.focus_layout import FocusLayout
 from metrics.imports.mapped_layout import ColumnMapping, MappedLayout
 from metrics.labels import kept_tags
-from metrics.models import BillingImport, BillingSource, ImportedCharge, ImportPeriod, Receipt
+from metrics.models import Backend, BillingImport, BillingSource, ImportedCharge, ImportPeriod, Receipt
 from metrics.usage import FeedKind
 from metrics.windows import HOUR, Window, hour_of
 
@@ -40,6 +40,8 @@ STEP_SECONDS = 45.0
 MAX_LISTED = 100
 # Spreadsheets count the header as row 1.
 FIRST_ROW = 2
+# An upload that nobody confirms is dropped after this.
+WAITS_FOR = timedelta(days=14)
 # Bound on how many times the window grows to hold charges that reach over its edge; then it holds all.
 _WIDENED = 12
 
@@ -201,6 +203,17 @@ def default_services(one: BillingImport) -> list[str] | None:
     return sorted(found)
 
 
+def discard_forgotten(now: datetime) -> None:
+    """Discard uploads that waited for a person for a fortnight."""
+    for one in BillingImport.objects.filter(
+        state__in=[State.MAPPING, State.READY], touched_at__lt=now - WAITS_FOR
+    ).select_related("source"):
+        with transaction.atomic():
+            one.state, one.problem = State.DISCARDED, "Nobody confirmed it within two weeks."
+            one.save(update_fields=["state", "problem", "touched_at"])
+            forget(one)
+
+
 # --- Counting
 
 
@@ -243,6 +256,10 @@ def _post(import_id: int, clock: Clock) -> BillingImport | None:
     )
     if found is not None:
         settle(source, found, receipt, as_of=now)
+        until = min(charges_of(one).aggregate(last=Max("end"))["last"] or now, now)
+        Backend.objects.filter(pk=source.backend_id).filter(Q(data_until=None) | Q(data_until__lt=until)).update(
+            data_until=until, is_enabled=True
+        )
     one.receipt = receipt
     one.save()
     return one
@@ -342,16 +359,17 @@ def settle_again(source: BillingSource, window: Window | None = None, *, note: s
     return None if receipt._state.adding else receipt
 
 
-def taken_back(receipt: Receipt, *, now: datetime) -> None:
+def taken_back(receipt: Receipt, *, now: datetime) -> BillingImport | None:
     """Call it in the transaction that took an import's receipt back: what it had replaced counts again."""
     one = BillingImport.objects.select_for_update().filter(receipt=receipt).select_related("source__backend").first()
     if one is None:
-        return
+        return None
     window = _extent(one)
     one.state = State.TAKEN_BACK
     one.save(update_fields=["state", "touched_at"])
     if window is not None:
         settle_again(one.source, window, note=f"After {one.name} was taken back", now=now)
+    return one
 
 
 def spread_again(now: datetime, *, days: int = 35) -> int:
@@ -388,4 +406,4 @@ def left_out(one: BillingImport) -> list[dict[str, Any]]:
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
-    return {"currency": row["currency"], "amount": format(row["amount"], "f"), "rows": row["rows"]}
+    return {"currency": row["currency"], "amount": format(row["amount"].normalize(), "f"), "rows": row["rows"]}

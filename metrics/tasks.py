@@ -11,8 +11,8 @@ from django.db import transaction
 from django.db.models import Q
 from kombu.exceptions import OperationalError as BrokerDown
 
-from metrics import backfill, capacity, counting, pull, pull_log, push_keys, sources, unpriced
-from metrics.models import Backend
+from metrics import backfill, capacity, counting, importing, pull, pull_log, push_keys, sources, unpriced
+from metrics.models import Backend, BillingImport
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,40 @@ def find_look_alikes() -> None:
 def price_unpriced_usage() -> None:
     """Usage of the last 35 days that had no price, where there is one now."""
     unpriced.price_unpriced_usage(sources.now())
+
+
+@shared_task(name="metrics.read_import")
+def read_import(import_id: int) -> None:
+    """One step of reading a billing file; the next, or the counting, is its own task."""
+    _go_on(importing.read_step(import_id))
+
+
+@shared_task(name="metrics.post_import")
+def post_import(import_id: int) -> None:
+    """Count a billing file that was read and confirmed."""
+    importing.post_step(import_id)
+
+
+@shared_task(name="metrics.resume_imports")
+def resume_imports() -> None:
+    """Go on with billing files whose worker is gone, and forget uploads that nobody confirmed."""
+    silent = BillingImport.objects.filter(state__in=BillingImport.AT_WORK, touched_at__lt=sources.now() - CLAIMED_FOR)
+    for one in silent:
+        _go_on(one)
+    importing.discard_forgotten(sources.now())
+
+
+def _go_on(one: BillingImport | None) -> None:
+    if one is not None and one.state == BillingImport.State.READING:
+        read_import.delay(one.pk)
+    elif one is not None and one.state == BillingImport.State.POSTING:
+        post_import.delay(one.pk)
+
+
+@shared_task(name="metrics.spread_bills_again")
+def spread_bills_again() -> None:
+    """Money of bills over usage of the last 35 days that came after them."""
+    importing.spread_again(sources.now())
 
 
 @shared_task(name="metrics.drop_expired_keys")

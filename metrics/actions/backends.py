@@ -98,7 +98,7 @@ def add_backend(
     with sources.connector_with(kind, cleaned) as made:
         provider, seen_at = made.provider, made.measured_at
     backend = Backend(
-        slug=_free_slug(name),
+        slug=free_slug(name),
         name=_checked_name(name),
         connector=kind,
         provider=provider or "unknown",
@@ -141,7 +141,7 @@ def change_backend(
     require_backend_admin(asker)
     backend = held(backend)
     before = _shown(backend, _stored(backend))
-    if backend.connector != sources.PUSH_ONLY:
+    if backend.connector not in sources.NOT_PULLED:
         connector = connector_for(backend.connector)
         given = _with_stored_secrets(connector, values, backend, clear=clear_secrets)
         cleaned = connector.clean_parameters(given)
@@ -286,7 +286,8 @@ def _checked_reading(connector: type[Connector], reading: Mapping[str, int | Non
     return given
 
 
-def _free_slug(name: str) -> str:
+def free_slug(name: str) -> str:
+    """A slug that no backend has, made of a name."""
     stem = slugify(name)[:60].strip("-") or "backend"
     if stem == "new":
         stem = "new-backend"

@@ -16,7 +16,8 @@ from django.utils import timezone
 from accounts.access import Asker, can, visible_workloads
 from accounts.audit import record
 from accounts.models import Role, Token
-from metrics import counting, identity, ledger, unpriced
+from metrics import counting, identity, importing, ledger, unpriced
+from metrics.actions import imports
 from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
 from metrics.fold import DEFAULTS, Folded, Place, PlaceKey, fold, place_keys
@@ -277,6 +278,10 @@ def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
     reversal = ledger.reverse(receipt, by=asker)
     release(receipt)
     unpriced.settle(receipt.entries.values_list("series_id", "hour"))
+    if receipt.kind == FeedKind.IMPORT:
+        taken = importing.taken_back(receipt, now=timezone.now())
+        if taken is not None:
+            imports.after_reversal(taken)
     record(
         asker,
         action="reverse_receipt",

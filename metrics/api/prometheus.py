@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from metrics.models import Backend, Receipt
+from metrics.sources import NOT_PULLED
 from web.problems import problem_response
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -60,7 +61,7 @@ def _receipt_lines() -> Iterator[str]:
 
 
 def _backend_lines() -> Iterator[str]:
-    backends = Backend.objects.filter(is_enabled=True, is_demo=False).exclude(connector="push_only").order_by("slug")
+    backends = Backend.objects.filter(is_enabled=True, is_demo=False).exclude(connector__in=NOT_PULLED).order_by("slug")
     rows = list(backends.values_list("slug", "failures_in_a_row", "is_problem_permanent", "data_until"))
     now = timezone.now()
     yield from _head("phaseline_backend_failures_in_a_row", "gauge", "Pulls that failed since the last good one.")

@@ -73,6 +73,8 @@ class BillingImport(models.Model):
     focus_version = models.CharField(max_length=10, blank=True, default="")
     columns = models.JSONField(default=list, blank=True)
     mapping = models.JSONField(default=dict, blank=True)
+    # The first rows as text, for the preview: {"names": [...], "rows": [[...]]}.
+    sample = models.JSONField(default=dict, blank=True)
     has_effective = models.BooleanField(default=False)
     mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.REPLACE)
     cost = models.CharField(max_length=16, default="billed")

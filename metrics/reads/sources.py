@@ -43,7 +43,9 @@ def freshness(workload_ids: Sequence[int] | None) -> list[SourceFreshness]:
         # The latest pushed hour, and the last receipt that posted to it.
         "LEFT JOIN LATERAL (SELECT e.hour, max(e.receipt_id) AS receipt_id FROM metrics_ledgerentry e "
         "WHERE e.feed_id = f.id GROUP BY e.hour ORDER BY e.hour DESC LIMIT 1) p ON TRUE "
-        "LEFT JOIN metrics_receipt r ON r.id = p.receipt_id WHERE TRUE"
+        "LEFT JOIN metrics_receipt r ON r.id = p.receipt_id "
+        # A bill comes once a month: it says nothing of how fresh the figures are.
+        "WHERE b.connector <> 'billing_file'"
     )
     if workload_ids is not None:
         sql.add(

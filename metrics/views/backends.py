@@ -93,7 +93,7 @@ def backend_change(request: HttpRequest, slug: str) -> HttpResponse:
     """The same form, filled. Secrets that are left empty stay as they are."""
     _require_admin(request)
     backend = get_object_or_404(visible_backends(asker_of(request)), slug=slug)
-    connector = None if backend.connector == sources.PUSH_ONLY else _connector(backend.connector)
+    connector = None if backend.connector in sources.NOT_PULLED else _connector(backend.connector)
     form = BackendForm(request.POST or None, connector=connector, backend=backend)
     context: dict[str, Any] = {"form": form, "about": _about(connector), "backend": backend}
     if request.method == "GET":
