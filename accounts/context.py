@@ -30,7 +30,11 @@ def _menu(request: HttpRequest, user: User) -> list[dict[str, Any]]:
     """Portfolio and Reports for all; Spend, Backends and Send data for those whose work they are."""
     entries: list[tuple[str, str, tuple[str, ...]]] = [("Portfolio", "/", ("/roadmaps/", "/gates/"))]
     if can_see_backends(Asker(user)):
-        entries += [("Spend", "/spend/", ()), ("Backends", "/backends/", ()), ("Send data", "/send/", ("/receipts/",))]
+        entries += [
+            ("Spend", "/spend/", ()),
+            ("Backends", "/backends/", ("/imports/",)),
+            ("Send data", "/send/", ("/receipts/",)),
+        ]
     entries.append(("Reports", "/reports/", ()))
     return [
         {"text": text, "url": url, "is_current": _is_current(request.path, url, below)} for text, url, below in entries

@@ -16,9 +16,9 @@ from accounts.models import Role, Token, Workload
 from metrics import identity
 from metrics.fold import Place, PlaceKey
 from metrics.models import Allocation, Backend
+from metrics.sources import NOT_PULLED, PUSH_ONLY
 from metrics.usage import MeasuredAt
 
-PUSH_ONLY = "push_only"
 UNKNOWN_PROVIDER = "unknown"
 # A backend that is added takes its provider's pushes over after at most this long.
 REMEMBERED_SECONDS = 10.0

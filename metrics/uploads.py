@@ -16,6 +16,12 @@ from metrics.models import BillingImport, ImportChunk
 _PIECE = 1024 * 1024
 
 
+class TooLarge(Unreadable):
+    """More than IMPORT_MAX_MIB."""
+
+    status = 413
+
+
 @contextmanager
 def received(pieces: Iterable[bytes]) -> Iterator[tuple[Path, bytes, int]]:
     """Yield what is sent as a temporary file, with its SHA-256 and size. Raises Unreadable where it is too large."""
@@ -25,7 +31,7 @@ def received(pieces: Iterable[bytes]) -> Iterator[tuple[Path, bytes, int]]:
         for piece in pieces:
             size += len(piece)
             if size > settings.IMPORT_MAX_BYTES:
-                raise Unreadable("too_large", too_large())
+                raise TooLarge("too_large", too_large())
             digest.update(piece)
             file.write(piece)
         file.flush()

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from metrics.api.prometheus import metrics
-from metrics.views import backends, prices, rules, series
+from metrics.views import backends, imports, prices, rules, series
 from metrics.views.send import make_push_token, received, revoke_push_token, send_data, take_back
 
 urlpatterns: list[URLPattern] = [
@@ -33,6 +33,15 @@ urlpatterns: list[URLPattern] = [
     path("rules/<int:pk>/", rules.rule_change, name="rule_change"),
     path("rules/<int:pk>/move/", rules.rule_move, name="rule_move"),
     path("rules/<int:pk>/remove/", rules.rule_remove, name="rule_remove"),
+    # Billing files
+    path("imports/", imports.imports, name="imports"),
+    path("imports/new/", imports.import_new, name="import_new"),
+    path("imports/accounts/<slug:slug>/", imports.bill_pays_for, name="bill_pays_for"),
+    path("imports/<uuid:uuid>/", imports.import_detail, name="import"),
+    path("imports/<uuid:uuid>/mapping/", imports.import_mapping, name="import_mapping"),
+    path("imports/<uuid:uuid>/confirm/", imports.import_confirm, name="import_confirm"),
+    path("imports/<uuid:uuid>/discard/", imports.import_discard, name="import_discard"),
+    path("imports/<uuid:uuid>/take-back/", imports.import_take_back, name="import_take_back"),
     # Send data
     path("send/", send_data, name="send_data"),
     path("send/token/", make_push_token, name="make_push_token"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -31,7 +32,7 @@ from metrics.usage import MeasuredAt
 State = BillingImport.State
 SAMPLE_ROWS = 20
 SAMPLE_COLUMNS = 60
-SAMPLE_CHARACTERS = 200
+SAMPLE_CHARACTERS = 2_000
 COSTS = ("billed", "effective")
 
 
@@ -260,6 +261,10 @@ def _told(cell: Any) -> str | None:
         return None
     if isinstance(cell, datetime | date):
         return cell.isoformat()
+    if isinstance(cell, list | dict):
+        # Parquet's maps and structures, as FOCUS's CSV writes them.
+        pairs = cell.items() if isinstance(cell, dict) else [pair for pair in cell if isinstance(pair, tuple)]
+        return json.dumps({str(name): value for name, value in pairs}, default=str)
     text = format(cell, "f") if isinstance(cell, Decimal) else str(cell)
     return text.replace("\0", "")[:SAMPLE_CHARACTERS]
 

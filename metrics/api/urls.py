@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from metrics.api import backends, prices, rules, series
+from metrics.api import backends, imports, prices, rules, series
 from metrics.api.receipts import ReceiptListView, ReceiptReverseView, ReceiptView
 from metrics.api.usage import UsageView
 
@@ -30,6 +30,9 @@ urlpatterns: list[URLPattern] = [
         name="api_series_allocation_by_rules",
     ),
     path("series/<int:pk>/through", series.ThroughView.as_view(), name="api_series_through"),
+    path("imports", imports.ImportListView.as_view(), name="api_imports"),
+    path("imports/<uuid:uuid>", imports.ImportView.as_view(), name="api_import"),
+    path("imports/<uuid:uuid>/confirm", imports.ImportConfirmView.as_view(), name="api_import_confirm"),
     path("look-alikes/", series.LookAlikeListView.as_view(), name="api_look_alikes"),
     path("look-alikes/<int:pk>/", series.LookAlikeView.as_view(), name="api_look_alike"),
     path("usage", UsageView.as_view(), name="api_usage"),

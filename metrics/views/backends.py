@@ -18,6 +18,7 @@ from metrics import sources
 from metrics.actions import backends as actions
 from metrics.actions import backfills
 from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes, visible_backends
+from metrics.bills import can_see_imports, open_questions
 from metrics.connector import Candidate, Connector
 from metrics.connectors import connector_for
 from metrics.connectors.presets.catalogue import all_presets
@@ -44,6 +45,8 @@ def backends(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "look_alikes": open_look_alikes(asker),
         "late": [(one, state, freshness) for one, state, _, _, freshness in rows if freshness.is_late],
+        "questions": open_questions(asker),
+        "sees_imports": can_see_imports(asker),
         "may_change": may_change,
         "answers": answers(request) if may_change and not rows else [],
     }

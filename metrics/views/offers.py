@@ -76,6 +76,18 @@ def offers(request: HttpRequest) -> list[Offer]:
         found.insert(0, _example())
     found.append(
         Offer(
+            group=Group.FILE,
+            title="A billing file",
+            summary="FOCUS from a cloud, a gateway or finance (CSV, Parquet), or any CSV with days and amounts.",
+            needs="The file. Nothing counts before you have seen what is in it.",
+            who_gives="Whoever sees the invoices: finance, or the cloud's billing console.",
+            shows=("cost", "tokens", "requests"),
+            url=reverse("import_new"),
+            act="Import",
+        )
+    )
+    found.append(
+        Offer(
             group=Group.NONE,
             title="Your application",
             summary="It sends its usage over REST, with a few lines of code.",
