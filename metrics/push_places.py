@@ -170,7 +170,9 @@ def _backend_of(provider: str) -> Backend:
     nobody's.
     """
     if provider != UNKNOWN_PROVIDER:
-        pulled = Backend.objects.filter(provider=provider, is_demo=False, is_example=False).exclude(connector__in=NOT_PULLED)
+        pulled = Backend.objects.filter(provider=provider, is_demo=False, is_example=False).exclude(
+            connector__in=NOT_PULLED
+        )
         candidates = list(pulled[:2])
         if len(candidates) == 1:
             return candidates[0]

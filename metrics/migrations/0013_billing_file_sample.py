@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('metrics', '0009_billing_files'),
+        ('metrics', '0012_who_allocated'),
     ]
 
     operations = [
