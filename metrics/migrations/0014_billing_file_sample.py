@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('metrics', '0012_who_allocated'),
+        ('metrics', '0013_gpu_series'),
     ]
 
     operations = [
