@@ -235,17 +235,29 @@ def _served_by_capacity_alone(backend: Backend, series: Mapping[int, Series]) ->
     """
     if backend.behind_id is None:
         return []
-    beside = Series.objects.filter(backend__behind_id=backend.behind_id, kind=SeriesKind.USAGE).exclude(backend=backend)
-    rated = set(RateCard.objects.filter(backend__behind_id=backend.behind_id).values_list("backend_id", flat=True))
+    gateways = counting.gateways_of(backend)
+    ids = _behind(gateways) - set(gateways)
+    beside = Series.objects.filter(backend__in=ids, kind=SeriesKind.USAGE).exclude(backend=backend)
+    rated = set(RateCard.objects.filter(backend__in=ids).values_list("backend_id", flat=True))
     others: dict[str, set[int]] = defaultdict(set)
     for model, pk in beside.values_list("model", "backend_id"):
         others[counting.model_name(model)].add(pk)
     found = []
     for pk, one in series.items():
-        if one.backend_id == backend.behind_id:
+        if backend.pk not in (one.backend_id, one.through_id):
             served_by = others[counting.model_name(one.model)]
             if served_by <= rated and backend.pk < min(served_by, default=backend.pk + 1):
                 found.append(pk)
+    return found
+
+
+def _behind(gateways: Iterable[int]) -> set[int]:
+    """Every backend that stands behind one of these, directly or not."""
+    found: set[int] = set()
+    while more := set(
+        Backend.objects.filter(behind__in={*gateways, *found}).exclude(pk__in=found).values_list("pk", flat=True)
+    ):
+        found |= more
     return found
 
 

@@ -1,13 +1,13 @@
 """Which of linked sources counts (measures.md, 'Counted once'), and which unlinked ones look like the same traffic.
 
-Linked are: a backend and the gateway it stands behind; a push and the backend that its traffic goes through. Of those
-that report, the gateway counts, else the server, else the application. The others keep their figures as a cross-check.
+Linked are: a backend and the gateway it stands behind; a push and the backend that its traffic goes through. Which of
+those that report counts is said in `metrics.counted`; the others keep their figures as a cross-check.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -17,45 +17,15 @@ from django.db import transaction
 from django.db.models import Min, Q, Sum
 from django.db.models.functions import Coalesce
 
+from metrics.counted import RANK, Place, Stream, model_name, uncounted_from
 from metrics.models import Backend, LookAlike, Series, UsageHour
 from metrics.sources import PUSH_ONLY
-from metrics.usage import MeasuredAt, SeriesKind
+from metrics.usage import STEP_OPERATIONS, MeasuredAt, SeriesKind
 
-RANK = {MeasuredAt.GATEWAY: 0, MeasuredAt.SERVER: 1, MeasuredAt.APPLICATION: 2}
 # Two sources whose tokens of a day differ by less look like the same traffic.
 NEARLY_THE_SAME = Decimal("0.05")
 # A day with fewer tokens proves nothing.
 FEWEST_TOKENS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One of linked sources. `first_on`: its first local day with figures, None where it reports nothing."""
-
-    key: str
-    measured_at: str
-    first_on: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """From `from_on` on, `counts` counts and the others do not."""
-
-    counts: str
-    from_on: date
-
-
-def decide(sources: Sequence[Source]) -> Verdict | None:
-    """Return which of linked sources counts: gateway, else server, else application; of equals the first named.
-
-    None where fewer than two report: then each counts as it is.
-    """
-    reporting = [source for source in sources if source.first_on is not None]
-    if len(reporting) < 2:
-        return None
-    best = min(reporting, key=lambda source: RANK[MeasuredAt(source.measured_at)])
-    assert best.first_on is not None  # noqa: S101 - narrowed above
-    return Verdict(counts=best.key, from_on=best.first_on)
 
 
 def recount(backend_ids: Iterable[int]) -> int:
@@ -64,21 +34,38 @@ def recount(backend_ids: Iterable[int]) -> int:
     Called where a link changes and where a new series appears.
     """
     with transaction.atomic():
-        changed = 0
         linked = _linked_backends(set(backend_ids))
         backends = {backend.pk: backend for backend in Backend.objects.filter(pk__in=linked).order_by("pk")}
         _inherit_links(linked)
-        first_days = _first_days(linked)
-        for backend in backends.values():
-            changed += _recount_backend(backend, backends, first_days)
-        return changed
+        places = {pk: Place(one.behind_id, one.behind_from_on) for pk, one in backends.items()}
+        verdicts = uncounted_from(_streams(linked, backends, _first_days(linked)), places)
+        wrong = [
+            one
+            for one in Series.objects.filter(pk__in=verdicts).only("uncounted_from_on").order_by("pk")
+            if one.uncounted_from_on != verdicts[one.pk]
+        ]
+        for one in wrong:
+            one.uncounted_from_on = verdicts[one.pk]
+        Series.objects.bulk_update(wrong, ["uncounted_from_on"], batch_size=1_000)
+        return len(wrong)
+
+
+def gateways_of(backend: Backend) -> list[int]:
+    """Return the ids of the gateways that the backend stands behind, the nearest first."""
+    found: list[int] = []
+    behind = backend.behind_id
+    while behind is not None and behind not in found:
+        found.append(behind)
+        behind = Backend.objects.filter(pk=behind).values_list("behind_id", flat=True).first()
+    return found
 
 
 def counted_usage_of(backend: Backend) -> Q:
     """Return the condition for usage series that carry this backend's traffic, whichever source counts it."""
     condition = Q(backend=backend) | Q(through=backend)
     if backend.behind_id is not None:
-        condition |= Q(backend_id=backend.behind_id)
+        gateways = gateways_of(backend)
+        condition |= Q(backend__in=gateways) | Q(through__in=gateways, measured_at=MeasuredAt.GATEWAY)
     return condition & Q(kind=SeriesKind.USAGE)
 
 
@@ -137,50 +124,31 @@ def local_day(moment: datetime) -> date:
     return moment.astimezone(settings.REPORTING_ZONE).date()
 
 
-def _recount_backend(backend: Backend, backends: dict[int, Backend], first_days: dict[int, date]) -> int:
-    """The backend's own series, and the pushes that go through it."""
-    own = list(Series.objects.filter(backend=backend, kind=SeriesKind.USAGE, through__isnull=True).order_by("pk"))
-    passing = list(Series.objects.filter(through=backend, kind=SeriesKind.USAGE).order_by("pk"))
-    sources = [Source("own", backend.measured_at, _first(_speaking_for(backend, own), first_days))]
-    gateway = backends.get(backend.behind_id) if backend.behind_id else None
-    if gateway is not None:
-        in_front = Series.objects.filter(backend=gateway, kind=SeriesKind.USAGE)
-        sources.insert(0, Source("gateway", MeasuredAt.GATEWAY, _first(_speaking_for(gateway, in_front), first_days)))
-    for measured_at in MeasuredAt:
-        pushed = [series for series in passing if series.measured_at == measured_at]
-        sources.append(Source(f"pushed {measured_at}", measured_at, _first(pushed, first_days)))
-    verdict = decide(sources)
-    changed = 0
-    for series in [*own, *passing]:
-        key = "own" if series.through_id is None else f"pushed {series.measured_at}"
-        if verdict is None or verdict.counts == key:
-            from_on = None
-        elif verdict.counts == "gateway" and backend.behind_from_on is not None:
-            # Not before it has figures: else nobody would count.
-            from_on = max(backend.behind_from_on, verdict.from_on)
-        else:
-            from_on = verdict.from_on
-        changed += _set_uncounted(series, from_on)
-    return changed
+def _streams(linked: set[int], backends: dict[int, Backend], first_days: dict[int, date]) -> list[Stream]:
+    """Every usage series at these places. A step of an agent is nobody's traffic but its own, so that it always counts.
 
-
-def _speaking_for(backend: Backend, series: Iterable[Series]) -> list[Series]:
-    """Without pushes that only name a backend which is pulled: some application's, they are not what it reports."""
-    if backend.connector == PUSH_ONLY:
-        return list(series)
-    return [one for one in series if not one.is_pushed]
-
-
-def _first(series: Iterable[Series], first_days: dict[int, date]) -> date | None:
-    return min((first_days[one.pk] for one in series if one.pk in first_days), default=None)
-
-
-def _set_uncounted(series: Series, from_on: date | None) -> int:
-    if series.uncounted_from_on == from_on:
-        return 0
-    series.uncounted_from_on = from_on
-    series.save(update_fields=["uncounted_from_on"])
-    return 1
+    A push that only names a backend which is pulled is some application's, and speaks for nobody else.
+    """
+    found = []
+    series = Series.objects.filter(Q(backend__in=linked) | Q(through__in=linked), kind=SeriesKind.USAGE)
+    for one in series.order_by("pk"):
+        own = one.through_id is None
+        place = one.through_id or one.backend_id
+        if place not in backends:
+            continue
+        found.append(
+            Stream(
+                key=one.pk,
+                place=place,
+                measured_at=backends[place].measured_at if own else one.measured_at,
+                is_own=own,
+                model=model_name(one.model),
+                first_on=first_days.get(one.pk),
+                speaks=not (own and one.is_pushed and backends[place].connector != PUSH_ONLY),
+                is_step=one.operation in STEP_OPERATIONS,
+            )
+        )
+    return found
 
 
 # --- Look-alikes
@@ -196,12 +164,18 @@ class _Seen:
     most: int
     series: Series
 
+    @property
+    def voice(self) -> tuple[bool, str]:
+        """Whether it is the place's own, and where it was measured."""
+        return self.series.through_id is None, self.series.measured_at
+
 
 def _find_on(on: date) -> int:
     by_model: dict[str, dict[tuple[int, bool, int | None, str], _Seen]] = defaultdict(dict)
     start, end = (datetime.combine(day, time(), tzinfo=settings.REPORTING_ZONE) for day in (on, on + timedelta(days=1)))
     rows = (
         UsageHour.objects.filter(hour__gte=start, hour__lt=end, series__kind=SeriesKind.USAGE)
+        .exclude(series__operation__in=STEP_OPERATIONS)
         .values("series_id")
         .annotate(tokens=Sum(Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)))
         .values_list("series_id", "tokens")
@@ -217,17 +191,18 @@ def _find_on(on: date) -> int:
         there.tokens += amount
         if amount > there.most:
             there.most, there.series = amount, series
-    return sum(_keep(on, model, list(sources.values())) for model, sources in by_model.items() if model)
+    gateways = dict(Backend.objects.values_list("pk", "behind_id"))
+    return sum(_keep(on, list(sources.values()), gateways) for model, sources in by_model.items() if model)
 
 
-def _keep(on: date, model: str, seen: list[_Seen]) -> int:
+def _keep(on: date, seen: list[_Seen], gateways: Mapping[int, int | None]) -> int:
     found = 0
     for position, first in enumerate(seen):
         for second in seen[position + 1 :]:
             larger = max(first.tokens, second.tokens)
             if larger < FEWEST_TOKENS or abs(first.tokens - second.tokens) > NEARLY_THE_SAME * larger:
                 continue
-            if _are_linked(first, second) or _is_decided(first, second):
+            if _are_linked(first, second, gateways) or _is_decided(first, second):
                 continue
             front, behind = sorted(
                 (first, second), key=lambda one: (RANK[MeasuredAt(one.series.measured_at)], one.series.pk)
@@ -246,15 +221,18 @@ def _keep(on: date, model: str, seen: list[_Seen]) -> int:
     return found
 
 
-def _are_linked(first: _Seen, second: _Seen) -> bool:
+def _are_linked(first: _Seen, second: _Seen, gateways: Mapping[int, int | None]) -> bool:
     for one, two in ((first, second), (second, first)):
-        fronts = {one.backend.behind_id, one.series.through_id} - {None}
-        if two.backend.pk in fronts:
-            return True
-        if one.series.through is not None and one.series.through.behind_id == two.backend.pk:
-            return True
-        if one.series.through_id is not None and one.series.through_id == two.series.through_id:
-            return one.series.measured_at != two.series.measured_at
+        place: int | None = one.series.through_id or one.backend.pk
+        end = two.series.through_id or two.backend.pk
+        seen: set[int] = set()
+        while place is not None and place not in seen:
+            # Of what passes one place, what is measured at the same one is other traffic; so is what only names it.
+            is_passing = one.series.through_id is not None or two.series.through_id is not None
+            if place == end and (seen or (is_passing and one.voice != two.voice)):
+                return True
+            seen.add(place)
+            place = gateways.get(place)
     return False
 
 
@@ -272,9 +250,3 @@ def _is_decided(first: _Seen, second: _Seen) -> bool:
     return LookAlike.objects.filter(
         Q(**of(first, "first"), **of(second, "second")) | Q(**of(second, "first"), **of(first, "second"))
     ).exists()
-
-
-def model_name(model: str) -> str:
-    """Return a model's name as sources can be compared by: without its folder and a file's ending, lower-case."""
-    name = model.replace("\\", "/").rsplit("/", 1)[-1].lower()
-    return name.removesuffix(".gguf").removesuffix(".safetensors")

@@ -111,7 +111,7 @@ def counting_series(backend: Backend, *, models: frozenset[str] | None = None) -
     return {
         pk: one
         for pk, one in found.items()
-        if one.backend_id != backend.behind_id
+        if backend.pk in (one.backend_id, one.through_id)
         or counting.model_name(one.model) in models
         or (not models and one.provider == backend.provider)
     }

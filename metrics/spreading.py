@@ -9,6 +9,7 @@ from datetime import datetime, time
 from decimal import Decimal
 
 from metrics.connector import CostStatement
+from metrics.counted import model_name
 from metrics.money import STEP, split
 
 NOON = time(12)
@@ -96,7 +97,8 @@ def _covered(statement: CostStatement, rows: Sequence[UsedHour]) -> list[UsedHou
     """The rows in its period, of its model and project. Usage that carries no project is covered by any project."""
     found = [row for row in rows if statement.start <= row.hour < statement.end]
     if statement.model is not None:
-        found = [row for row in found if row.model == statement.model]
+        name = model_name(statement.model)
+        found = [row for row in found if model_name(row.model) == name]
     if statement.project is not None and any(row.project is not None for row in found):
         found = [row for row in found if row.project == statement.project]
     return found

@@ -11,12 +11,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from metrics import rows
 from metrics.connectors import connector_for
-from metrics.counting import model_name
+from metrics.counted import model_name
 from metrics.errors import RuleViolation
 from metrics.figures import Attention, CrossCheck, Scope, SourceFreshness
 from metrics.freshness import is_late
@@ -24,7 +24,7 @@ from metrics.models import Allocation, Backend, LookAlike, Series
 from metrics.reads.door import ALLOCATIONS, Sql, read
 from metrics.reads.usage import day_rows, usage
 from metrics.sources import NOT_PULLED, PUSH_ONLY
-from metrics.usage import SeriesKind
+from metrics.usage import STEP_OPERATIONS, SeriesKind
 from metrics.windows import HOUR, hour_of, local_day
 from web import wording
 
@@ -132,9 +132,23 @@ class _Pair:
     other: dict[int, date] = field(default_factory=dict)
 
 
+# At a place that something is linked with: nothing else has another source to be compared with.
+_IS_LINKED = (
+    Q(through__isnull=False)
+    | Q(backend__behind__isnull=False)
+    | Q(Exists(Backend.objects.filter(behind=OuterRef("backend"))))
+    | Q(Exists(Series.objects.filter(through=OuterRef("backend"))))
+)
+
+
 def cross_checks(scope: Scope) -> list[CrossCheck]:
     """See metrics.series.cross_checks."""
-    found = Series.objects.filter(kind=SeriesKind.USAGE).select_related("backend", "through").order_by("pk")
+    found = (
+        Series.objects.filter(_IS_LINKED, kind=SeriesKind.USAGE)
+        .exclude(operation__in=STEP_OPERATIONS)
+        .select_related("backend__behind", "through__behind")
+        .order_by("pk")
+    )
     if scope.workload_ids is not None:
         allocations = Allocation.objects.filter(series=OuterRef("pk"), workload__in=scope.workload_ids)
         found = found.annotate(is_mine=Exists(allocations))
@@ -166,44 +180,96 @@ def cross_checks(scope: Scope) -> list[CrossCheck]:
 
 
 def _pairs(scope: Scope, others: Iterable[Series], every: Iterable[Series]) -> list[_Pair]:
-    by_place: dict[tuple[str, int], list[Series]] = defaultdict(list)
+    by_place: dict[_Place, list[Series]] = defaultdict(list)
     for series in every:
         if series.through_id is None:
             by_place["own", series.backend_id].append(series)
         else:
             by_place["through", series.through_id].append(series)
+    gateways = _gateways(every)
     pairs: dict[tuple[str, int, str], _Pair] = {}
     for series in others:
-        server = series.through or series.backend
-        if scope.backend_id is not None and scope.backend_id not in {
-            series.backend_id,
-            series.through_id,
-            server.behind_id,
-        }:
+        server = series.through_id or series.backend_id
+        chain = _chain(server, gateways)
+        if scope.backend_id is not None and scope.backend_id not in {series.backend_id, *chain}:
             continue
         from_on = series.uncounted_from_on or scope.start_on
-        for place in _places(series, server):
-            counted = [
-                one
-                for one in by_place.get(place, [])
-                if one.pk != series.pk
-                and model_name(one.model) == model_name(series.model)
-                and (one.uncounted_from_on is None or one.uncounted_from_on > from_on)
-            ]
-            if counted:
-                pair = pairs.setdefault((*place, series.measured_at), _Pair(counted[0].backend.name))
-                _compare(pair, series, counted, from_on)
-                break
+        places = _places(series, chain, gateways)
+        found = _named_alike(series, places, by_place, from_on) or _named_otherwise(series, places, by_place, from_on)
+        if found:
+            place, counted = found
+            pair = pairs.setdefault((*place, series.measured_at), _Pair(counted[0].backend.name))
+            _compare(pair, series, counted, from_on)
     return list(pairs.values())
 
 
-def _places(series: Series, server: Backend) -> list[tuple[str, int]]:
+_Place = tuple[str, int]
+
+
+def _gateways(every: Iterable[Series]) -> dict[int, int]:
+    """Backend -> the gateway that it stands behind."""
+    found: dict[int, int] = {}
+    for series in every:
+        for one in (series.backend, series.through):
+            while one is not None and one.behind_id is not None and one.pk not in found:
+                found[one.pk] = one.behind_id
+                one = one.behind if "behind" in one._state.fields_cache else None  # noqa: PLW2901 - the next one
+    return found
+
+
+def _chain(place: int, gateways: Mapping[int, int]) -> list[int]:
+    """The place and the gateways in front of it."""
+    found = [place]
+    while (place := gateways.get(place, place)) not in found:
+        found.append(place)
+    return found
+
+
+def _places(series: Series, chain: Sequence[int], gateways: Mapping[int, int]) -> list[_Place]:
     """Where the traffic of a series that does not count may be counted, the likeliest first."""
-    places = [("own", server.behind_id)] if server.behind_id is not None else []
+    server = chain[0]
+    places: list[_Place] = [(kind, gateway) for gateway in reversed(chain[1:]) for kind in ("own", "through")]
     if series.through_id is not None:
-        places.append(("own", server.pk))
-    places.append(("through", server.pk))
-    return places
+        places.append(("own", server))
+    places.append(("through", server))
+    behind = [one for one in gateways if server in _chain(one, gateways)[1:]]
+    return [*places, *(("own", one) for one in behind)]
+
+
+def _named_alike(
+    series: Series, places: Iterable[_Place], by_place: Mapping[_Place, list[Series]], from_on: date
+) -> tuple[_Place, list[Series]] | None:
+    name = model_name(series.model)
+    for place in places:
+        counted = [
+            one
+            for one in by_place.get(place, [])
+            if one.pk != series.pk and model_name(one.model) == name and _counts_from(one, from_on)
+        ]
+        if counted:
+            return place, counted
+    return None
+
+
+def _named_otherwise(
+    series: Series, places: Iterable[_Place], by_place: Mapping[_Place, list[Series]], from_on: date
+) -> tuple[_Place, list[Series]] | None:
+    """What a better source reports under names that nobody at the series' place has (metrics.counted)."""
+    server = series.through_id or series.backend_id
+    known = {model_name(one.model) for kind in ("own", "through") for one in by_place.get((kind, server), [])}
+    for place in places:
+        if place[1] == server:
+            continue
+        counted = [
+            one for one in by_place.get(place, []) if model_name(one.model) not in known and _counts_from(one, from_on)
+        ]
+        if counted:
+            return place, counted
+    return None
+
+
+def _counts_from(series: Series, on: date) -> bool:
+    return series.uncounted_from_on is None or series.uncounted_from_on > on
 
 
 def _compare(pair: _Pair, series: Series, counted: Iterable[Series], from_on: date) -> None:

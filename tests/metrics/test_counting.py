@@ -6,10 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metrics import counting, ledger, series
 from metrics.actions.links import decide_look_alike, link_backend, link_push
-from metrics.counting import Source, Verdict, decide, find_look_alikes, recount
+from metrics.counted import Place, Stream, uncounted_from
+from metrics.counting import find_look_alikes, recount
 from metrics.errors import RuleViolation
 from metrics.figures import Scope
 from metrics.ledger import PostedCell
@@ -39,20 +42,119 @@ def _counted() -> int:
 
 # --- The rule
 
+APP, GATEWAY, SERVER = "application", "gateway", "server"
+LATER = DAY + timedelta(days=5)
+# GPU 1 and GPU 2 stand behind the gateway 10 since DAY.
+PLACES = {1: Place(10, DAY), 2: Place(10, DAY), 10: Place()}
+
+
+def _stream(key, place, measured_at, model="llama", first_on=DAY, *, is_own=True, **more) -> Stream:
+    return Stream(key, place, measured_at, is_own, model, first_on, **more)
+
+
+def _hidden(*streams, places=None) -> dict[int, date]:
+    found = uncounted_from(streams, places or PLACES)
+    assert found.keys() == {stream.key for stream in streams}
+    return {key: day for key, day in found.items() if day is not None}
+
 
 def test_the_gateway_counts_else_the_server_else_the_application():
-    sources = [Source("app", "application", DAY), Source("server", "server", DAY), Source("gw", "gateway", DAY)]
-    assert decide(sources) == Verdict("gw", DAY)
-    assert decide(sources[:2]) == Verdict("server", DAY)
+    app, server = _stream(1, 1, APP, is_own=False), _stream(2, 1, SERVER)
+    gateway = _stream(3, 10, GATEWAY)
+    assert _hidden(app, server, gateway) == {1: DAY, 2: DAY}
+    assert _hidden(app, server) == {1: DAY}
+    assert _hidden(app) == {}
 
 
 def test_a_source_that_reports_nothing_does_not_take_over():
-    assert decide([Source("app", "application", DAY), Source("gw", "gateway", None)]) is None
+    assert _hidden(_stream(1, 1, SERVER), _stream(2, 10, GATEWAY, first_on=None)) == {}
 
 
-def test_it_counts_from_its_first_day_on():
-    later = DAY + timedelta(days=5)
-    assert decide([Source("app", "application", DAY), Source("server", "server", later)]) == Verdict("server", later)
+def test_it_counts_from_its_first_day_on_and_not_before_the_link():
+    server = _stream(1, 1, SERVER)
+    assert _hidden(server, _stream(2, 10, GATEWAY, first_on=LATER)) == {1: LATER}
+    linked_later = {**PLACES, 1: Place(10, LATER)}
+    assert _hidden(server, _stream(2, 10, GATEWAY), places=linked_later) == {1: LATER}
+
+
+def test_it_is_decided_model_by_model():
+    """A gateway-measured push of one model takes over that model, not all of the backend."""
+    own = [_stream(1, 1, SERVER, "llama"), _stream(2, 1, SERVER, "qwen")]
+    push = _stream(3, 1, GATEWAY, "llama", is_own=False)
+    assert _hidden(*own, push, places={1: Place()}) == {1: DAY}
+    front = [_stream(4, 10, GATEWAY, "llama"), _stream(5, 10, GATEWAY, "qwen", first_on=LATER)]
+    assert _hidden(*own, front[0]) == {1: DAY}
+    assert _hidden(*own, *front) == {1: DAY, 2: LATER}
+
+
+def test_a_name_that_nobody_behind_the_gateway_has_may_be_any_that_it_does_not_name():
+    """'fast' may be llama or qwen, and never counts twice; what is named alike is certain."""
+    llama, qwen = _stream(1, 1, SERVER, "llama"), _stream(2, 2, SERVER, "qwen")
+    fast = _stream(3, 10, GATEWAY, "fast", first_on=LATER)
+    assert _hidden(llama, qwen, fast) == {1: LATER, 2: LATER}
+    named = _stream(4, 10, GATEWAY, "llama")
+    assert _hidden(llama, qwen, fast, named) == {1: DAY, 2: LATER}
+
+
+def test_several_servers_behind_one_gateway_are_all_taken_over():
+    servers = [_stream(1, 1, SERVER), _stream(2, 2, SERVER)]
+    assert _hidden(*servers, _stream(3, 10, GATEWAY)) == {1: DAY, 2: DAY}
+
+
+def test_of_two_gateways_the_one_in_front_counts():
+    places = {1: Place(10, DAY), 10: Place(11, LATER), 11: Place()}
+    server, near, front = _stream(1, 1, SERVER), _stream(2, 10, GATEWAY), _stream(3, 11, GATEWAY)
+    assert _hidden(server, near, front, places=places) == {1: DAY, 2: LATER}
+    # The near one reports nothing: the server gives way to the one in front, since both links hold.
+    assert _hidden(server, front, places=places) == {1: LATER}
+
+
+def test_what_passes_a_gateway_gives_way_to_the_server_behind_it_by_name_only():
+    push = _stream(1, 10, APP, "llama", is_own=False)
+    other = _stream(2, 10, APP, "gpt-4o", is_own=False)
+    assert _hidden(push, other, _stream(3, 1, SERVER, "llama")) == {1: DAY}
+
+
+def test_what_a_gateway_pushes_takes_over_the_server_behind_it():
+    assert _hidden(_stream(1, 1, SERVER), _stream(2, 10, GATEWAY, is_own=False)) == {1: DAY}
+    # Pulled before pushed.
+    assert _hidden(_stream(1, 10, GATEWAY), _stream(2, 10, GATEWAY, is_own=False)) == {2: DAY}
+
+
+def test_a_backend_that_others_stand_behind_is_a_gateway_whatever_it_says():
+    assert _hidden(_stream(1, 1, SERVER), _stream(2, 10, SERVER)) == {1: DAY}
+
+
+def test_a_step_of_an_agent_always_counts():
+    step = _stream(1, 1, APP, "llama", is_own=False, is_step=True)
+    assert _hidden(step, _stream(2, 1, SERVER)) == {}
+
+
+@given(
+    st.lists(
+        st.builds(
+            _stream,
+            st.integers(1, 10**6),
+            st.sampled_from([1, 2, 10]),
+            st.sampled_from([APP, GATEWAY, SERVER]),
+            st.sampled_from(["a", "b", "c"]),
+            st.sampled_from([None, DAY, LATER]),
+            is_own=st.booleans(),
+        ),
+        max_size=8,
+        unique_by=lambda stream: stream.key,
+    )
+)
+def test_somebody_always_counts_whatever_the_order(streams):
+    found = uncounted_from(streams, PLACES)
+    assert uncounted_from(streams[::-1], PLACES) == found
+    reporting = [stream for stream in streams if stream.first_on is not None]
+    if reporting:
+        assert any(found[stream.key] is None for stream in reporting)
+    for stream in streams:
+        if found[stream.key] is not None:
+            # Whoever takes over reports from that day on.
+            assert any(other.first_on and other.first_on <= found[stream.key] for other in reporting if other != stream)
 
 
 # --- Links
