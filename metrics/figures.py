@@ -24,6 +24,7 @@ Dimension = Literal[
     "workload",
     "kind",
     "measured_at",
+    "seen_at",
     "service_tier",
     "hardware",
     "team",
@@ -55,6 +56,12 @@ _DERIVED: dict[str, tuple[int, int, tuple[tuple[str, int], ...]]] = {
     "estimated": (KNOWN_BIT["estimated_cost"], 0, (("estimated_cost", 1),)),
 }
 MEASURES = (*KNOWN_BIT, *_DERIVED)
+
+
+# Of linked sources one counts; what quality and guardrails did is counted of whoever sends it (measures.md). The kind of
+# parts of a source that does not count otherwise.
+ASIDE = "aside"
+SENT_BY_ANYBODY = frozenset({"quality_count", "quality_sum", "blocked", "overridden", "false_alarms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +118,13 @@ class Part:
     values: dict[str, Number | None] = field(default_factory=dict)
 
     def value(self, measure: str) -> Number | None:
-        """The sum of an additive or derived measure, None where it is unknown in these hours."""
+        """The sum of an additive or derived measure, None where it is unknown in these hours or counted elsewhere."""
+        if self.kind == ASIDE and measure not in SENT_BY_ANYBODY:
+            return None
+        return self.seen(measure)
+
+    def seen(self, measure: str) -> Number | None:
+        """As `value`, of a source that does not count, too."""
         if measure not in _DERIVED:
             return self.values.get(measure) if self.known_mask & KNOWN_BIT[measure] else None
         every, some, terms = _DERIVED[measure]
@@ -128,7 +141,7 @@ class Part:
     def value_in_ratio(self, measure: str) -> Number | None:
         """As `value`; but idle capacity and other charges have no traffic by nature, which is a known zero."""
         value = self.value(measure)
-        if value is None and not self.is_traffic and measure in _TRAFFIC:
+        if value is None and not self.is_traffic and self.kind != ASIDE and measure in _TRAFFIC:
             return 0
         return value
 
@@ -183,7 +196,13 @@ class Sums:
         below: Number = 0
         both: list[tuple[Part, bool]] = []
         for part in parts:
-            top, bottom = part.value_in_ratio(numerator), part.value_in_ratio(denominator)
+            if part.kind == ASIDE and numerator not in SENT_BY_ANYBODY:
+                continue
+            if part.kind == ASIDE:
+                # What it blocked, it blocked of the requests that it saw.
+                top, bottom = part.seen(numerator), part.seen(denominator)
+            else:
+                top, bottom = part.value_in_ratio(numerator), part.value_in_ratio(denominator)
             is_known = top is not None and bottom is not None
             both.append((part, is_known))
             if top is not None and bottom is not None:
@@ -198,7 +217,12 @@ class Sums:
         for name in (weight, "requests", "output_tokens"):
             share = _share((part.value(name), is_known) for part, is_known in both)
             if share is not None:
-                return share
+                if name in SENT_BY_ANYBODY:
+                    return share
+                # Of the same traffic as another source that counts.
+                seen = sum(part.seen(name) or 0 for part, is_known in both if is_known and part.kind == ASIDE)
+                whole = sum(part.value(name) or 0 for part, _ in both)
+                return min(share + Decimal(seen) / Decimal(whole), Decimal(1)) if seen and whole else share
         return _share((part.hours, is_known) for part, is_known in both)
 
     @property
@@ -394,7 +418,9 @@ def _decimal(value: Number | None) -> Decimal | None:
 
 
 __all__ = [
+    "ASIDE",
     "MEASURES",
+    "SENT_BY_ANYBODY",
     "Attention",
     "Basis",
     "Change",

@@ -61,7 +61,8 @@ def latency(
 ) -> list[LatencyRow]:
     """Histograms and means of every source, those that do not count included.
 
-    Sources that see the same request at different places must not be merged: 'measured_at' is always added to `by`.
+    Sources that see the same request must not be merged: where they were measured is always told apart, as
+    'measured_at' in the key; 'inner_gateway' and 'pushed_server' are those for which another one at such a place counts.
     """
     return _latency.latency(scope, measures, by, grain)
 

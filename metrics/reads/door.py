@@ -30,6 +30,15 @@ DIMENSIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "operation": (("operation", "s.operation"),),
     "kind": (("kind", "s.kind"),),
     "measured_at": (("measured_at", "s.measured_at"),),
+    # As measured_at, but what another source of the same place counts for has a name of its own.
+    "seen_at": (
+        (
+            "measured_at",
+            "CASE WHEN s.uncounted_from_on IS NOT NULL AND s.measured_at = 'gateway' THEN 'inner_gateway' "
+            "WHEN s.uncounted_from_on IS NOT NULL AND s.measured_at = 'server' AND s.is_pushed THEN 'pushed_server' "
+            "ELSE s.measured_at END",
+        ),
+    ),
     "service_tier": (("service_tier", "s.service_tier"),),
     "hardware": (("hardware", "b.hardware"),),
     "team": (("team", "COALESCE(s.labels->>'team', '')"),),

@@ -40,7 +40,7 @@ def latency(
     windows: Windows | None = None,
 ) -> list[LatencyRow]:
     """See metrics.series.latency. `windows`: of each workload only the days of its own window."""
-    by = (*by, "measured_at")
+    by = (*(dimension for dimension in by if dimension != "measured_at"), "seen_at")
     names, _ = key_columns(by)
     numbers = [HISTOGRAM_NUMBER[measure] for measure in measures]
     merged: dict[tuple[Any, ...], MergedHistogram] = defaultdict(MergedHistogram)

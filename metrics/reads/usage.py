@@ -9,7 +9,7 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import hours_as_days, zone_name
-from metrics.figures import Dimension, Grain, Number, Part, Scope, Slice, Sums, UsageRow, merged
+from metrics.figures import ASIDE, SENT_BY_ANYBODY, Dimension, Grain, Number, Part, Scope, Slice, Sums, UsageRow, merged
 from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
 from metrics.reads.door import (
     PERIODS,
@@ -29,6 +29,9 @@ _MONEY = (*MONEY_MEASURES, "unsettled_cost")
 _COUNTED = tuple(name for name in ADDITIVE_MEASURES if name not in MONEY_MEASURES)
 _DAYS = f"series_id, day, currency, known_mask, hours{rows.columns(ADDITIVE_MEASURES)}, unsettled_cost"
 _PLACES = -int(FACTOR_STEP.as_tuple().exponent)
+_COUNTS = "(s.uncounted_from_on IS NULL OR d.day < s.uncounted_from_on)"
+# Of a source that does not count: what quality and guardrails did is counted of whoever sends it.
+_SENT = " OR ".join(f"d.{name} IS NOT NULL" for name in sorted(SENT_BY_ANYBODY - {"quality_sum"}))
 # Beside money converted, money as stated; where rows are told apart by currency.
 _STATED = ("stated_billed_cost", "stated_unsettled_cost")
 
@@ -143,7 +146,9 @@ def _figures(
     """
     _, keys = key_columns(by)
     is_shared = allocated(scope.workload_ids, by)
-    grouped = [PERIODS[grain], *keys, "s.kind", "d.known_mask", "a.share_ratio" if is_shared else "1::numeric"]
+    is_aside = not SENT_BY_ANYBODY.isdisjoint(counted)
+    kind = f"CASE WHEN {_COUNTS} THEN s.kind ELSE '{ASIDE}' END" if is_aside else "s.kind"
+    grouped = [PERIODS[grain], *keys, kind, "d.known_mask", "a.share_ratio" if is_shared else "1::numeric"]
     names = [f"k{place}" for place in range(len(grouped))]
     sql = Sql("WITH summed AS MATERIALIZED (SELECT ")
     sql.add(", ".join(f"{expression} AS {name}" for expression, name in zip(grouped, names, strict=True)))
@@ -155,7 +160,7 @@ def _figures(
     join_windows(sql, windows)
     if "slice" in by:
         _join_slices(sql, slices)
-    sql.add(" WHERE (s.uncounted_from_on IS NULL OR d.day < s.uncounted_from_on)")
+    sql.add(f" WHERE ({_COUNTS} OR (s.kind = 'usage' AND ({_SENT})))" if is_aside else f" WHERE {_COUNTS}")
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
     narrowed(sql, scope, by)
@@ -209,9 +214,11 @@ def _sums_of(row: Sequence[Any], counted: Sequence[str], money: Sequence[str]) -
         if value is not None:
             number = int(value) if name in COUNT_MEASURES else value
             held[name] = number if share == 1 else number * share
+    if kind == ASIDE:
+        return Sums([Part(kind, mask, int(hours) * share, held)])
+    no_rate, stale = values[-3], values[-2]
     for name, value in zip(money, values[len(counted) : len(counted) + len(money)], strict=True):
         held[name] = value if value is None or share == 1 else value * share
-    no_rate, stale = values[-3], values[-2]
     return Sums(
         [Part(kind, mask, int(hours) * share, held)],
         frozenset(no_rate or ()),

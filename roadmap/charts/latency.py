@@ -19,6 +19,8 @@ PLACES = {
     "gateway": "at the gateway",
     "server": "at the server",
     "application": "in the application",
+    "inner_gateway": "at the inner gateway",
+    "pushed_server": "as pushed by the server",
 }
 MEASURES = {
     "duration": "Duration",

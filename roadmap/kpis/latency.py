@@ -4,7 +4,13 @@ from decimal import Decimal
 
 from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, no_data
 
-_PLACES = {"gateway": "at the gateway", "server": "at the server", "application": "in the application"}
+_PLACES = {
+    "gateway": "at the gateway",
+    "inner_gateway": "at the inner gateway",
+    "server": "at the server",
+    "pushed_server": "as pushed by the server",
+    "application": "in the application",
+}
 
 
 def percentile_of(figures: PhaseFigures, measure: str, percent: int, *, divisor: int) -> KpiValue:

@@ -24,7 +24,7 @@ from roadmap.kpi import LatencyFigures, PhaseFigures
 
 PERCENTS = (50, 95, 99)
 # Of the places that time the same request, the one that counts is shown first (measures.md, Counted once).
-PLACES = ("gateway", "server", "application")
+PLACES = ("gateway", "inner_gateway", "server", "pushed_server", "application")
 DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "operation", "kind", "hardware")
 DAY_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "kind", "hardware")
 TOTAL_DIMENSIONS: tuple[Dimension, ...] = ("backend", "provider", "model", "kind")

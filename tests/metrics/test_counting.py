@@ -242,6 +242,55 @@ def test_a_backend_cannot_stand_behind_itself_in_a_circle(backend, gateway, adam
     assert caught.value.code == "circle"
 
 
+# --- What counts of whoever sends it
+
+
+def _post_more(series_id: int, **sums) -> None:
+    one = Series.objects.get(pk=series_id)
+    ledger.post(
+        Receipt(kind=FeedKind.PUSH, backend=one.backend),
+        ledger.feed(FeedKind.PUSH, one.backend),
+        [PostedCell(series_id, NOON, sums)],
+    )
+
+
+def test_quality_and_guardrails_count_of_whoever_sends_them(backend, make_series, claims, adam, asker):
+    """The server counts 10 requests and 1,000 tokens; the application saw 8 of them, blocked 2 and scored 4 with 3.2.
+
+    Blocked: 2 of the 8 that it saw, 250 per 1,000, over 8 of 10 requests. Tokens stay the server's.
+    """
+    pushed = make_series("llama", is_pushed=True, workload_id=claims.pk, measured_at="application")
+    _post(make_series("llama"), 1000)
+    _post_more(
+        pushed, requests=8, input_tokens=900, output_tokens=0, blocked=2, quality_count=4, quality_sum=Decimal("3.2")
+    )
+    link_push(asker(adam), Series.objects.get(pk=pushed), backend=backend)
+    sums = series.usage(SCOPE)[0].sums
+    assert (sums.total("requests"), sums.total("tokens"), sums.total("blocked")) == (10, 1000, 2)
+    blocked = sums.ratio("blocked", "requests", weight="requests")
+    assert (blocked.value * 1000, blocked.coverage) == (250, Decimal("0.8"))
+    quality = sums.ratio("quality_sum", "quality_count", weight="quality_count")
+    assert (quality.value, quality.coverage) == (Decimal("0.8"), 1)
+    assert sums.ratio("errors", "requests", weight="requests").value is None
+    mine = series.usage(Scope(SCOPE.start_on, SCOPE.end_on, (claims.pk,)))[0].sums
+    assert (mine.total("requests"), mine.total("blocked")) == (None, 2)
+    assert mine.spend is None
+    assert mine.tokens_without_cost == 0
+
+
+def test_latency_is_shown_of_each_source_under_its_own_name(backend, gateway, make_series, adam, asker):
+    """Two gateways in a row see the same requests; their histograms are never one."""
+    front = Backend.objects.create(slug="front", name="Front", connector="x", measured_at="gateway", provider="p")
+    ids = [make_series("llama", on=one, measured_at="gateway") for one in (gateway, front)]
+    for series_id, milliseconds in zip(ids, (100, 300), strict=True):
+        _post(series_id, 1000)
+        _post_more(series_id, duration_count=10, duration_sum_ms=Decimal(10 * milliseconds))
+    link_backend(asker(adam), gateway, gateway=front, from_on=DAY)
+    means = {row.key["measured_at"]: row.mean_ms for row in series.latency(SCOPE)}
+    assert sorted(means.values()) == [100, 300]
+    assert means["gateway"] == 300
+
+
 # --- Look-alikes
 
 
