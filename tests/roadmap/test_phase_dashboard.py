@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.access import Asker
 from metrics import identity, ledger
+from metrics.counting import recount
 from metrics.ledger import PostedCell
 from metrics.models import Backend, RateCard, Receipt
 from metrics.usage import FeedKind, SeriesKey
@@ -334,6 +335,28 @@ def test_the_page_takes_at_most_fifteen_queries_whatever_there_is(alice, poc, pu
     with CaptureQueriesContext(connection) as many:
         page(client, poc)
     assert len(many) == len(few) <= MOST_QUERIES
+
+
+def test_filters_and_linked_sources_cost_no_more(alice, poc, push, sign_in, a_month):
+    """A page of one model on one backend, with sources that are linked and a cross-check between them."""
+    gateway = Backend.objects.create(
+        slug="gw", name="LiteLLM", connector="push_only", provider="p", measured_at="gateway"
+    )
+    server = Backend.objects.create(
+        slug="gpu", name="GPU 1", connector="push_only", provider="vllm", behind=gateway, behind_from_on=poc.started_on
+    )
+    for back in range(1, 30):
+        push(back, on=gateway, model="llama", requests=1, input_tokens=5, output_tokens=5, estimated_cost=D(1))
+        push(back, on=server, model="llama", requests=1, input_tokens=6, output_tokens=5, estimated_cost=D(1))
+    recount([server.pk])
+    client = sign_in(alice)
+    start = poc.started_on + timedelta(days=3)
+    for query in ("", "?backend=gw&model=llama", f"?from={start}&backend=gw&model=llama"):
+        page(client, poc, query)
+        with CaptureQueriesContext(connection) as asked:
+            text = page(client, poc, query).content.decode()
+        assert "GPU 1" in text
+        assert len(asked) <= MOST_QUERIES
 
 
 def test_another_currency_costs_one_query_and_what_has_no_rate_is_said(alice, poc, push, sign_in, asker):
