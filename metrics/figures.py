@@ -58,8 +58,8 @@ _DERIVED: dict[str, tuple[int, int, tuple[tuple[str, int], ...]]] = {
 MEASURES = (*KNOWN_BIT, *_DERIVED)
 
 
-# Of linked sources one counts; what quality and guardrails did is counted of whoever sends it (measures.md). The kind of
-# parts of a source that does not count otherwise.
+# Of linked sources one counts; quality and guardrails are counted of whoever sends them (measures.md). This is the
+# kind of the parts of a source that does not count otherwise.
 ASIDE = "aside"
 SENT_BY_ANYBODY = frozenset({"quality_count", "quality_sum", "blocked", "overridden", "false_alarms"})
 

@@ -62,7 +62,7 @@ def latency(
     """Histograms and means of every source, those that do not count included.
 
     Sources that see the same request must not be merged: where they were measured is always told apart, as
-    'measured_at' in the key; 'inner_gateway' and 'pushed_server' are those for which another one at such a place counts.
+    'measured_at' in the key; 'inner_gateway' and 'pushed_server' are those that another one stands for.
     """
     return _latency.latency(scope, measures, by, grain)
 

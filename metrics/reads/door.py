@@ -35,8 +35,8 @@ DIMENSIONS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "measured_at",
             "CASE WHEN s.uncounted_from_on IS NOT NULL AND s.measured_at = 'gateway' THEN 'inner_gateway' "
-            "WHEN s.uncounted_from_on IS NOT NULL AND s.measured_at = 'server' AND s.is_pushed THEN 'pushed_server' "
-            "ELSE s.measured_at END",
+            "WHEN s.uncounted_from_on IS NOT NULL AND s.measured_at = 'server' AND s.through_id IS NOT NULL "
+            "THEN 'pushed_server' ELSE s.measured_at END",
         ),
     ),
     "service_tier": (("service_tier", "s.service_tier"),),

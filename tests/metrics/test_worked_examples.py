@@ -11,11 +11,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from accounts.models import Workload
 from metrics import histogram, ledger, series
+from metrics.actions.links import link_backend
+from metrics.actions.rules import RuleFields, adding, change_rules
+from metrics.capacity import post_capacity
 from metrics.figures import Scope
 from metrics.ledger import PostedCell
-from metrics.models import Allocation, Backend, ExchangeRate, LedgerEntry, Receipt, Series, UsageHour
+from metrics.models import Allocation, Backend, ExchangeRate, LedgerEntry, RateCard, Receipt, Series, UsageHour
 from metrics.money import split
+from metrics.percentiles import PostedPercentile, post_percentiles
 from metrics.usage import FeedKind, ForeignHistogram, SeriesKind
 from metrics.windows import Window
 
@@ -213,6 +218,25 @@ def test_mean(post, mine, claims):
     assert row.histogram.percentile(95) is None
 
 
+def test_stated_percentiles(backend, mine, claims):
+    """Where the source states the percentile"""
+    eleven = TEN + HOUR
+    post_percentiles(
+        receipt=Receipt(kind=FeedKind.USAGE, backend=backend),
+        feed=ledger.feed(FeedKind.PERCENTILE, backend),
+        window=Window(eleven, eleven + 2 * HOUR),
+        stated=[
+            PostedPercentile(mine, eleven + hours * HOUR, eleven + (hours + 1) * HOUR, "duration", Decimal(95), value)
+            for hours, value in enumerate((Decimal(4000), Decimal(1200)))
+        ],
+        as_of=eleven + 2 * HOUR,
+    )
+    found = series.stated_percentiles(scope(claims))[0]
+    assert (found.latest.value_ms, found.latest.start.hour) == (1200, 12)
+    assert (found.worst.value_ms, found.worst.start.hour) == (4000, 11)
+    assert series.latency(scope(claims)) == []
+
+
 def test_counted_once(backend, post, make_series, claims):
     """Counted once"""
     gateway = Backend.objects.create(slug="litellm", name="LiteLLM", connector="push_only", measured_at="gateway")
@@ -254,6 +278,71 @@ def test_restated(backend, post, mine):
     ledger.reverse(wrong)
     hour = UsageHour.objects.get()
     assert (hour.requests, hour.blocked) == (5, None)
+
+
+def test_shared_capacity(shared, claims, other, search, settings):
+    """A shared GPU backend"""
+    settings.IDLE_ALLOCATION = "unallocated"
+    gpu, _ = shared
+    post_capacity(datetime(2026, 3, 4, 12, 10, tzinfo=UTC), backend_ids=[gpu.pk], since=TEN.replace(hour=0))
+    day = Scope(DAY, DAY + timedelta(days=1), None)
+    busy = {row.key["workload_slug"]: row.sums.spend for row in series.usage(day, by=("workload",))}
+    assert busy == {
+        "claims": Decimal(5),
+        "other": Decimal("0.4583333333"),
+        "search": Decimal("1.4166666667"),
+        None: Decimal("53.125"),
+    }
+    assert sum(busy.values()) == 60
+    settings.IDLE_ALLOCATION = "as_busy"
+    post_capacity(datetime(2026, 3, 4, 12, 20, tzinfo=UTC), backend_ids=[gpu.pk])
+    spend = {row.key["workload_slug"]: row.sums.spend for row in series.usage(day, by=("workload",))}
+    assert sum(spend.values()) == 60
+    assert {slug: round(amount, 2) for slug, amount in spend.items()} == {
+        "claims": Decimal("43.64"),
+        "other": Decimal("4.00"),
+        "search": Decimal("12.36"),
+    }
+    by_model = {row.key["model"]: row.sums.spend for row in series.usage(day, by=("model",))}
+    assert by_model == {"llama": Decimal("5.25"), "qwen": Decimal("1.625"), "": Decimal("53.125")}
+
+
+@pytest.fixture
+def search(db):
+    return Workload.objects.create(slug="search", name="Search")
+
+
+@pytest.fixture
+def shared(backend, make_series, adam, asker, claims, other, search):
+    """GPU 1 with two models behind LiteLLM, which tells three teams apart; rules give each team its roadmap."""
+    gateway = Backend.objects.create(slug="gw", name="LiteLLM", connector="x", provider="vllm", measured_at="gateway")
+    RateCard.objects.create(
+        backend=backend, kind="rented", units=2, currency=USD, rate_per_unit_hour=Decimal("2.50"), valid_from_on=DAY
+    )
+    for team, workload in (("claims", claims), ("fraud", other), ("search", search)):
+        change_rules(asker(adam), adding(RuleFields([(workload, Decimal(1))], label_name="team", label_value=team)))
+
+    def pulled(on, model, hour, team=None, **sums):
+        key = {"on": gateway, "measured_at": "gateway", "labels": (("team", team),)} if team else {"on": on}
+        feed = ledger.feed(FeedKind.USAGE, key["on"])
+        cell = PostedCell(make_series(model, **key), TEN.replace(hour=hour), {"requests": 1, **sums})
+        ledger.post(Receipt(kind=FeedKind.USAGE, backend=key["on"]), feed, [cell])
+
+    def tokens(input_tokens, output_tokens):
+        return {"input_tokens": input_tokens, "output_tokens": output_tokens}
+
+    pulled(backend, "org/llama", 9, gpu_busy_seconds=Decimal(1800), **tokens(1_000, 400))
+    pulled(backend, "org/qwen", 9, gpu_busy_seconds=Decimal(900), **tokens(1_000, 200))
+    pulled(None, "llama", 9, "claims", **tokens(1_000, 300))
+    pulled(None, "llama", 9, "fraud", **tokens(0, 100))
+    pulled(None, "qwen", 9, "fraud", **tokens(500, 50))
+    pulled(None, "qwen", 9, "search", **tokens(500, 150))
+    pulled(backend, "org/llama", 10, **tokens(2_000, 800))
+    pulled(backend, "org/qwen", 10, **tokens(500, 200))
+    pulled(None, "llama", 10, "claims", **tokens(2_000, 800))
+    pulled(None, "qwen", 10, "search", **tokens(500, 200))
+    link_backend(asker(adam), backend, gateway=gateway, from_on=DAY)
+    return backend, gateway
 
 
 def test_each_example_of_the_document_is_a_test():
