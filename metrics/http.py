@@ -290,7 +290,11 @@ class HttpClient:
         self, response: httpx.Response, body: bytes, address: str, hints: Mapping[int, str]
     ) -> StatusError:
         status = response.status_code
-        retry_after = _retry_after_seconds(response.headers.get("retry-after"))
+        # Azure says it once for each of its limits: the longest of them holds.
+        waits = (
+            _retry_after_seconds(value) for name, value in response.headers.items() if name.endswith("retry-after")
+        )
+        retry_after = max((wait for wait in waits if wait is not None), default=None)
         text = self.redact(body[:20_000].decode("utf-8", "replace"))
         # AWS asks to slow down with status 400 and a code ('ThrottlingException').
         permanent = status not in TRANSIENT_STATUSES and not (status == 400 and "Throttl" in text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metrics.connector import Connector
+from metrics.connectors.azure_openai import AzureOpenAI
 from metrics.connectors.bedrock import Bedrock
 from metrics.connectors.litellm import LiteLLM
 from metrics.connectors.metrics_endpoint import MetricsEndpoint
@@ -11,7 +12,15 @@ from metrics.connectors.openrouter import OpenRouter
 from metrics.connectors.prometheus_server import PrometheusServer
 from metrics.errors import RuleViolation
 
-REGISTRY: tuple[type[Connector], ...] = (MetricsEndpoint, PrometheusServer, OpenAI, Bedrock, LiteLLM, OpenRouter)
+REGISTRY: tuple[type[Connector], ...] = (
+    MetricsEndpoint,
+    PrometheusServer,
+    OpenAI,
+    Bedrock,
+    AzureOpenAI,
+    LiteLLM,
+    OpenRouter,
+)
 
 
 def connector_for(kind: str) -> type[Connector]:
