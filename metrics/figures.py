@@ -348,6 +348,83 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Restated:
+    """What corrected bills brought to a local day of settled usage, shares applied. `amount` in `currency`."""
+
+    kind: str
+    provider: str
+    model: str
+    day: date
+    currency: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFact:
+    """A price per million tokens. `source`: which price it is, empty where there is none ('not priced').
+
+    `valid_from_on` is known of own prices only. `has_steps`: it rises with the size of the single request.
+    """
+
+    provider: str
+    model: str
+    service_tier: str
+    currency: str
+    input_per_million: Decimal | None
+    cached_input_per_million: Decimal | None
+    cache_write_input_per_million: Decimal | None
+    output_per_million: Decimal | None
+    source: str
+    valid_from_on: date | None
+    backend_name: str
+    backend_slug: str
+    has_steps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RateCardFact:
+    """What a backend's capacity costs from a local day on. `kind`: 'rented' or 'owned'."""
+
+    backend_name: str
+    backend_slug: str
+    is_demo: bool
+    kind: str
+    units: Decimal
+    unit_name: str
+    currency: str
+    rate_per_unit_hour: Decimal | None
+    purchase_amount: Decimal | None
+    amortisation_months: int | None
+    valid_from_on: date
+    valid_until_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRateFact:
+    """The newest rate of a currency: units of it for one euro, from which day, by whom."""
+
+    currency: str
+    on: date
+    per_euro: Decimal
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """What a billing file states of a local month, tax aside, for the backends that it pays for.
+
+    `counts` False: a backend's own statement of days for which a billing file counts, kept as a cross-check.
+    """
+
+    backend_slugs: tuple[str, ...]
+    month: date
+    currency: str
+    amount: Decimal
+    source: str
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Attention:
     """Something that a person should look at. `code` is stable; `url_name` and `url_args` say where to do it."""
 
@@ -426,13 +503,18 @@ __all__ = [
     "Change",
     "CrossCheck",
     "Dimension",
+    "ExchangeRateFact",
     "Grain",
+    "Invoice",
     "LatencyRow",
     "MergedHistogram",
     "Number",
     "Part",
     "Percentile",
+    "PriceFact",
+    "RateCardFact",
     "Ratio",
+    "Restated",
     "Scope",
     "SeriesNames",
     "Slice",

@@ -5,7 +5,7 @@ Reads by local days of the reporting zone. A reading costs two to four queries, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from metrics import exchange_rates as _rates
@@ -14,8 +14,13 @@ from metrics.figures import (
     Change,
     CrossCheck,
     Dimension,
+    ExchangeRateFact,
     Grain,
+    Invoice,
     LatencyRow,
+    PriceFact,
+    RateCardFact,
+    Restated,
     Scope,
     SeriesNames,
     Slice,
@@ -26,6 +31,7 @@ from metrics.figures import (
 from metrics.money import Rates
 from metrics.reads import changes as _changes
 from metrics.reads import latency as _latency
+from metrics.reads import money_facts as _money_facts
 from metrics.reads import names as _names
 from metrics.reads import percentiles as _percentiles
 from metrics.reads import rate_cards as _rate_cards
@@ -154,3 +160,36 @@ def has_real_usage() -> bool:
 def rated_backends(workload_id: int, start_on: date, end_on: date) -> list[str]:
     """Names of the workload's backends with a rate card valid on one of the local days from `start_on` to `end_on`."""
     return _rate_cards.rated_backends(workload_id, start_on, end_on)
+
+
+def restated(scope: Scope) -> list[Restated]:
+    """What statements corrected in days that had settled, by series' kind, provider, model, day and currency.
+
+    One query over the corrections alone.
+    """
+    return _money_facts.restated(scope)
+
+
+def own_prices() -> list[PriceFact]:
+    """Every own price, the newest of each model first."""
+    return _money_facts.own_prices()
+
+
+def prices_in_force(names: Iterable[SeriesNames], on: date) -> list[PriceFact]:
+    """The price of the standard tier that usage of these series gets on a day; without one its source is empty."""
+    return _money_facts.prices_in_force(names, on)
+
+
+def rate_cards() -> list[RateCardFact]:
+    """Every rate card, by backend, the newest first."""
+    return _money_facts.rate_cards()
+
+
+def newest_rates() -> list[ExchangeRateFact]:
+    """The newest exchange rate of each currency that was loaded."""
+    return _money_facts.newest_rates()
+
+
+def invoices(start_on: date, end_on: date) -> list[Invoice]:
+    """What billing files state of the local months of [start_on, end_on), and what counts no more because of them."""
+    return _money_facts.invoices(start_on, end_on)

@@ -161,12 +161,18 @@ class SpendReader:
         measures: Sequence[str] = MEASURES,
         start_on: date | None = None,
         end_on: date | None = None,
+        tells_unallocated: bool = True,
     ) -> list[UsageRow]:
         """The rows of `metrics.series.usage` that these dimensions and the filters need."""
         needed = {*by, *(name for name, value in self.filters.values.items() if value)}
         scope = self.scope(start_on, end_on)
         dimensions: list[Dimension] = ["kind", "charge_category"]
-        if scope.workload_ids is None or needed & {"roadmap", "phase", "business_unit", "programme"}:
+        if (tells_unallocated and scope.workload_ids is None) or needed & {
+            "roadmap",
+            "phase",
+            "business_unit",
+            "programme",
+        }:
             dimensions.append("workload")
         if "phase" in needed:
             dimensions.append("slice")

@@ -1,0 +1,88 @@
+"""Days that leave a series' own recent band: median and median absolute deviation of the days before. Pure.
+
+The median and the MAD are not moved by the very days that are looked for, as a mean and a standard deviation would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+DAY = timedelta(days=1)
+# The band rests on these days before, and on at least so many of them with a value.
+BAND_DAYS = 28
+FEWEST_DAYS = 14
+# 1.4826 x MAD is the standard deviation of a normal distribution; four of them on either side.
+SPREADS = Decimal(4)
+NORMAL = Decimal("1.4826")
+# A band is never narrower than this share of the median, so that a steady series does not cry at every breath.
+NARROWEST = Decimal("0.25")
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What is usual: the median of `days` days, and the values between which a day is usual."""
+
+    median: Decimal
+    low: Decimal
+    high: Decimal
+    days: int
+
+    def holds(self, value: Decimal) -> bool:
+        """Whether the value is usual; the edges are."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """A day outside its band."""
+
+    on: date
+    value: Decimal
+    band: Band
+
+    @property
+    def excess(self) -> Decimal:
+        """How far from the median, in its own unit."""
+        return self.value - self.band.median
+
+    @property
+    def times(self) -> Decimal | None:
+        """How many times the median; None where that is zero."""
+        return self.value / self.band.median if self.band.median else None
+
+
+def median(values: Sequence[Decimal]) -> Decimal:
+    """The middle value, the mean of the two in the middle of an even number. Raises IndexError for none."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def band_of(values: Sequence[Decimal], *, least: Decimal = Decimal(0)) -> Band | None:
+    """The band of recent values; None where there are under 14. Its half is at least `least`, and never under zero."""
+    if len(values) < FEWEST_DAYS:
+        return None
+    middle = median(values)
+    deviation = median([abs(value - middle) for value in values])
+    half = max(SPREADS * NORMAL * deviation, NARROWEST * abs(middle), least)
+    return Band(middle, max(middle - half, Decimal(0)), middle + half, len(values))
+
+
+def unusual_days(
+    values: Mapping[date, Decimal], *, since: date, until: date, least: Decimal = Decimal(0)
+) -> list[Unusual]:
+    """The days of [since, until) that lie outside the band of the 28 days before each, in order.
+
+    A day without a value is unknown: it is neither unusual nor part of a band. An unusual day stays in later bands,
+    which a median bears; a change that lasts becomes usual after two weeks.
+    """
+    found = []
+    for on in sorted(day for day in values if since <= day < until):
+        before = [values[day] for back in range(1, BAND_DAYS + 1) if (day := on - DAY * back) in values]
+        band = band_of(before, least=least)
+        if band is not None and not band.holds(values[on]):
+            found.append(Unusual(on, values[on], band))
+    return found
