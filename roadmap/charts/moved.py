@@ -1,4 +1,4 @@
-"""What moved, as a waterfall from one period's spend to the other's. Pure."""
+"""What moved: the parts of a change of spend as bars to either side. Pure."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class MovedData:
 
 
 def moved_chart(data: MovedData) -> Chart:
-    """A bar for each period's total, and between them each part from where the one before ended."""
+    """A bar for each part that moved anything, and one for the change."""
     change = data.change
-    divisor, letter = frame.scale_of(max(abs(change.before), abs(change.now)))
+    divisor, letter = frame.scale_of(max(abs(part.amount) for part in change.parts))
     word = "more" if change.amount >= 0 else "less"
     return Chart(
         id="moved",
@@ -45,31 +45,26 @@ def moved_chart(data: MovedData) -> Chart:
 
 
 def _spec(data: MovedData, divisor: Decimal) -> dict[str, Any]:
+    """Bars from zero: what made it more to the right, what made it less to the left, the change at the end."""
     change = data.change
-    values = [_bar(data.before, Decimal(0), change.before, "total", data.currency, divisor)]
-    at = change.before
-    for part in change.parts:
-        kind = "more" if part.amount > 0 else "less"
-        if part.amount:
-            values.append(_bar(data.names[part.cause], at, at + part.amount, kind, data.currency, divisor))
-        at += part.amount
-    values.append(_bar(data.now, Decimal(0), change.now, "total", data.currency, divisor))
+    values = [_bar(data.names[part.cause], part.amount, data.currency, divisor) for part in change.parts if part.amount]
+    values.append(_bar("Change", change.amount, data.currency, divisor, is_total=True))
     y = {
         "field": "name",
         "type": "nominal",
         "sort": [value["name"] for value in values],
         "title": None,
-        "axis": {"labelLimit": 190, "grid": False},
+        "axis": {"labelLimit": 190, "grid": False, "domain": False, "ticks": False},
         "scale": {"paddingInner": 0.35},
     }
-    x = {"type": "quantitative", "title": None, "scale": {"zero": True, "nice": True}}
-    layers = [
+    x = {"type": "quantitative", "title": None, "scale": {"zero": True, "nice": True, "padding": 44}}
+    text = {"type": "text", "baseline": "middle", "tooltip": None}
+    layers: list[dict[str, Any]] = [
         {
             "mark": {"type": "bar"},
             "encoding": {
                 "y": y,
-                "x": {**x, "field": "v0"},
-                "x2": {"field": "v"},
+                "x": {**x, "field": "v"},
                 "color": {
                     "field": "kind",
                     "type": "nominal",
@@ -82,23 +77,25 @@ def _spec(data: MovedData, divisor: Decimal) -> dict[str, Any]:
                 ],
             },
         },
-        {
-            "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 6, "tooltip": None},
-            "encoding": {"y": y, "x": {**x, "field": "end"}, "text": {"field": "text", "type": "nominal"}},
-        },
     ]
-    return {"width": "container", "height": len(values) * ROW, "data": {"values": values}, "layer": layers}
+    for side, align, dx in (("right", "left", 6), ("left", "right", -6)):
+        layers.append(
+            {
+                "transform": [{"filter": f"datum.side == '{side}'"}],
+                "mark": {**text, "align": align, "dx": dx},
+                "encoding": {"y": y, "x": {**x, "field": "v"}, "text": {"field": "text", "type": "nominal"}},
+            }
+        )
+    return {"width": "container", "height": max(3, len(values)) * ROW, "data": {"values": values}, "layer": layers}
 
 
-def _bar(name: str, start: Decimal, end: Decimal, kind: str, currency: str, divisor: Decimal) -> dict[str, Any]:
-    amount = end - start
-    sign = "+" if kind == "more" else ""
+def _bar(name: str, amount: Decimal, currency: str, divisor: Decimal, *, is_total: bool = False) -> dict[str, Any]:
+    sign = "+" if amount > 0 else ""
     return {
         "name": name,
-        "v0": plain(start / divisor),
-        "v": plain(end / divisor),
-        "end": plain(max(start, end) / divisor),
-        "kind": kind,
+        "v": plain(amount / divisor),
+        "side": "right" if amount >= 0 else "left",
+        "kind": "total" if is_total else "more" if amount >= 0 else "less",
         "amount": f"{sign}{wording.money_exact(amount, currency)}",
         "text": f"{sign}{wording.number(amount / divisor)}",
     }

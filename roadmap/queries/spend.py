@@ -18,7 +18,8 @@ from metrics.windows import local_day
 from roadmap.charts.spend_by import SpendByData, spend_by_chart
 from roadmap.queries.portfolio_totals import fiscal_year
 from roadmap.queries.spend_filters import DEFAULT_BY, DIMENSIONS, SpendFilters, parse_spend_filters
-from roadmap.queries.spend_lines import Choices, Plan, Reading, SpendReader, choices_of, plan_of
+from roadmap.queries.spend_lines import Reading, SpendReader
+from roadmap.queries.spend_plan import Choices, Plan, choices_of, plan_of
 from roadmap.rules import spending
 from roadmap.rules.phases import months_after
 from roadmap.rules.spending import ALL, Cell, Grid, Key, Member, folded, grid_of

@@ -175,16 +175,17 @@ class _Facts:
         return {currency: self._converted[currency] / stated for currency, stated in self._stated.items() if stated > 0}
 
     def _add(self, key: Mapping[str, Any], part: Part) -> None:
-        basis_value = self.view.filters.value("basis")
+        wanted = self.view.filters.value("basis")
+        # Counts and money of an hour may stand in rows of different currencies; the mask is that of the hour.
         kept = [
             amount
             for basis, amount, _, _ in part_lines(part)
-            if amount is not None and (not basis_value or basis.id == basis_value)
+            if basis is not spending.NOT_PRICED and (not wanted or basis.id == wanted)
         ]
         if not kept:
             # Not priced: in no ratio, since it is not free.
             return
-        money = sum(kept, ZERO)
+        money = sum((amount for amount in kept if amount is not None), ZERO)
         kind, currency = key["kind"], key["currency"]
         if kind == SeriesKind.OTHER_CHARGES:
             self.other += money

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
+from metrics.figures import UsageRow
+from metrics.money import rounded_parts
 from roadmap.queries.spend import SpendView
 from web import wording
 from web.pieces import Chart, Tone
@@ -57,7 +59,7 @@ class TabTable:
 
 @dataclass(frozen=True, slots=True)
 class SpendTab:
-    """One tab's page."""
+    """One tab's page. `hides_window`: it shows today, so that it has no fields for days."""
 
     view: SpendView
     name: str
@@ -69,6 +71,7 @@ class SpendTab:
     method: Sequence[str] = ()
     no_rate: Sequence[str] = ()
     stale_rates: Sequence[tuple[str, date]] = field(default_factory=tuple)
+    hides_window: bool = False
 
 
 def texts(*cells: str) -> list[Entry]:
@@ -103,3 +106,28 @@ def signed_share(ratio: Decimal | None) -> str:
     if ratio is None:
         return wording.DASH
     return f"+{wording.percent(ratio)}" if ratio > 0 else wording.percent(ratio)
+
+
+def column_of(amounts: Sequence[Decimal | None]) -> tuple[list[Decimal | None], Decimal | None]:
+    """A column to the cent whose parts add up to its sum."""
+    known = [amount for amount in amounts if amount is not None]
+    parts = iter(rounded_parts(known))
+    shown = [None if amount is None else next(parts) for amount in amounts]
+    return shown, sum((one for one in shown if one is not None), Decimal(0)) if known else None
+
+
+def rates_of(rows: Sequence[UsageRow]) -> tuple[list[str], list[tuple[str, date]]]:
+    """Currencies without a rate, and those converted at an old one with its day."""
+    missing = sorted({currency for row in rows for currency in row.sums.no_rate})
+    stale: dict[str, date] = {}
+    for row in rows:
+        for currency, on in row.sums.stale_rates.items():
+            stale[currency] = max(on, stale.get(currency, on))
+    return missing, sorted(stale.items())
+
+
+def plus(held: Decimal | None, more: Any) -> Decimal | None:
+    """The sum of what is known; None where nothing is."""
+    if more is None:
+        return held
+    return Decimal(more) if held is None else held + Decimal(more)

@@ -17,6 +17,8 @@ FEWEST_DAYS = 14
 # 1.4826 x MAD is the standard deviation of a normal distribution; four of them on either side.
 SPREADS = Decimal(4)
 NORMAL = Decimal("1.4826")
+# Of the same weekday: the weeks before, and of them at least so many with a value.
+WEEKS, FEWEST_WEEKS = 8, 4
 # A band is never narrower than this share of the median, so that a steady series does not cry at every breath.
 NARROWEST = Decimal("0.25")
 
@@ -61,9 +63,9 @@ def median(values: Sequence[Decimal]) -> Decimal:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def band_of(values: Sequence[Decimal], *, least: Decimal = Decimal(0)) -> Band | None:
-    """The band of recent values; None where there are under 14. Its half is at least `least`, and never under zero."""
-    if len(values) < FEWEST_DAYS:
+def band_of(values: Sequence[Decimal], *, least: Decimal = Decimal(0), fewest: int = FEWEST_DAYS) -> Band | None:
+    """The band of recent values; None where there are too few. Its half is at least `least`, its low not under zero."""
+    if len(values) < fewest:
         return None
     middle = median(values)
     deviation = median([abs(value - middle) for value in values])
@@ -76,13 +78,18 @@ def unusual_days(
 ) -> list[Unusual]:
     """The days of [since, until) that lie outside the band of the 28 days before each, in order.
 
-    A day without a value is unknown: it is neither unusual nor part of a band. An unusual day stays in later bands,
-    which a median bears; a change that lasts becomes usual after two weeks.
+    A day that is usual for its weekday (within the band of the same weekday of eight weeks, where four of them have a
+    value) is usual: quiet weekends are no news. A day without a value is unknown: it is neither unusual nor part of a
+    band. An unusual day stays in later bands, which a median bears; a change that lasts becomes usual after two weeks.
     """
     found = []
     for on in sorted(day for day in values if since <= day < until):
         before = [values[day] for back in range(1, BAND_DAYS + 1) if (day := on - DAY * back) in values]
         band = band_of(before, least=least)
-        if band is not None and not band.holds(values[on]):
+        if band is None or band.holds(values[on]):
+            continue
+        weeks = [values[day] for back in range(1, WEEKS + 1) if (day := on - 7 * DAY * back) in values]
+        weekday = band_of(weeks, least=least, fewest=FEWEST_WEEKS)
+        if weekday is None or not weekday.holds(values[on]):
             found.append(Unusual(on, values[on], band))
     return found

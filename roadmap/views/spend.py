@@ -9,18 +9,32 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts.access import Asker, can_see_backends, can_see_spend
+from accounts.access import Asker, can_see_backends, can_see_spend, sees_everything
 from accounts.authentication import asker_of
+from roadmap.queries import spend_anomalies as queries_anomalies
+from roadmap.queries import spend_moved as queries_moved
+from roadmap.queries import spend_prices as queries_prices
+from roadmap.queries import spend_reconcile as queries_reconcile
+from roadmap.queries import spend_sources
 from roadmap.queries.spend import SpendView, spend_page, spend_view
 from roadmap.queries.spend_exports import about, csv_rows, focus_csv, spend_columns, spend_rows, spend_values
 from roadmap.queries.spend_filters import DIMENSIONS, FILTERS
+from roadmap.queries.spend_tab import SpendTab
 from web.htmx import render
 from web.spreadsheets import attachment, xlsx_file
 
 CSV = "text/csv; charset=utf-8"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # Tabs: name of the address, text, whether only those who see everything have it.
-TABS = (("spend", "Spend", False),)
+TABS = (
+    ("spend", "Spend", False),
+    ("spend_moved", "What moved", False),
+    ("spend_reconcile", "Reconcile", False),
+    ("spend_unallocated", "Unallocated", True),
+    ("spend_idle", "Idle", False),
+    ("spend_prices", "Prices and rates", False),
+    ("spend_anomalies", "Anomalies", False),
+)
 
 
 def spend_asker(request: HttpRequest) -> Asker:
@@ -60,6 +74,51 @@ def spend(request: HttpRequest) -> HttpResponse:
     page = spend_page(asker, request.GET)
     context = frame_context(page.view, "spend") | {"page": page, "dimensions": _dimension_selects(page.view)}
     return render(request, "roadmap/spend.html", context, part="spend")
+
+
+@require_safe
+def spend_moved(request: HttpRequest) -> HttpResponse:
+    """What the change between two periods comes from."""
+    page = queries_moved.spend_moved(spend_asker(request), request.GET)
+    return _tab(request, page.tab, before=(page.before[0], page.before_last_on))
+
+
+@require_safe
+def spend_reconcile(request: HttpRequest) -> HttpResponse:
+    """Billed beside estimated, per backend and month."""
+    return _tab(request, queries_reconcile.spend_reconcile(spend_asker(request), request.GET))
+
+
+@require_safe
+def spend_unallocated(request: HttpRequest) -> HttpResponse:
+    """What belongs to no roadmap; it is shown to those who see the whole organisation."""
+    asker = spend_asker(request)
+    if not sees_everything(asker):
+        raise Http404
+    return _tab(request, spend_sources.spend_unallocated(asker, request.GET))
+
+
+@require_safe
+def spend_idle(request: HttpRequest) -> HttpResponse:
+    """Capacity held and not used."""
+    return _tab(request, spend_sources.spend_idle(spend_asker(request), request.GET))
+
+
+@require_safe
+def spend_prices(request: HttpRequest) -> HttpResponse:
+    """Prices, rate cards and exchange rates in force."""
+    return _tab(request, queries_prices.spend_prices(spend_asker(request), request.GET))
+
+
+@require_safe
+def spend_anomalies(request: HttpRequest) -> HttpResponse:
+    """Days outside their band."""
+    return _tab(request, queries_anomalies.spend_anomalies(spend_asker(request), request.GET))
+
+
+def _tab(request: HttpRequest, tab: SpendTab, **more: Any) -> HttpResponse:
+    context = frame_context(tab.view, tab.name) | {"tab": tab, **more}
+    return render(request, "roadmap/spend_tab.html", context, part="spend")
 
 
 def _selects(view: SpendView) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metrics.money import Rates, RunningRounder, parse_amount, parse_currency, rounded_parts, split, total_of
@@ -128,6 +128,7 @@ def test_a_total_of_unknowns_is_unknown():
 CENTS = st.decimals(min_value=-(10**6), max_value=10**6, places=10)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(CENTS, max_size=30))
 def test_rounded_parts_are_near_and_add_up_to_the_rounded_sum(amounts):
     parts = rounded_parts(amounts)
@@ -147,6 +148,7 @@ def test_rounded_parts_by_hand():
     assert rounded_parts([]) == []
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(CENTS, max_size=30))
 def test_a_stream_that_is_rounded_adds_up_at_any_point(amounts):
     rounder, told, exact = RunningRounder(2), Decimal(0), Decimal(0)

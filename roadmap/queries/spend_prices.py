@@ -1,0 +1,224 @@
+"""The tab 'Prices and rates': what usage costs today and why, own prices, rate cards, exchange rates. Read only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.urls import reverse
+
+from accounts.access import Asker, can_change_backends
+from metrics import series
+from metrics.figures import ExchangeRateFact, PriceFact, RateCardFact
+from roadmap.queries.spend import spend_view
+from roadmap.queries.spend_tab import Column, Entry, SpendTab, TabTable, number, texts
+from web import wording
+
+MOST_MODELS = 300
+STEPS = "the first step of a price that rises with the request"
+
+
+def spend_prices(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | None = None) -> SpendTab:
+    """Four tables; editing stays on the backends' pages."""
+    view = spend_view(asker, parameters, now=now)
+    cards = series.rate_cards()
+    if not view.plan.include_demo:
+        cards = [card for card in cards if not card.is_demo]
+    slugs = {name.backend_slug for name in view.reader.names}
+    if not view.plan.sees_all:
+        cards = [card for card in cards if card.backend_slug in slugs]
+    paid = {card.backend_slug for card in cards if card.valid_from_on <= view.today and _is_open(card, view.today)}
+    names = [name for name in view.reader.names if _keeps(view.filters.values, name)]
+    prices = series.prices_in_force(names, view.today)
+    own = [
+        price
+        for price in series.own_prices()
+        if view.plan.sees_all or not price.backend_slug or price.backend_slug in slugs
+    ]
+    without = [price for price in prices if not price.source and price.backend_slug not in paid]
+    in_use = {view.currency, *(entry.currency for entry in view.plan.entries), *(card.currency for card in cards)}
+    in_use |= {price.currency for price in (*prices, *own) if price.currency}
+    sentence = "Every model that was used has a price or a rate card."
+    if len(without) > 1:
+        sentence = f"{len(without)} models that were used have no price."
+    elif without:
+        sentence = f"{without[0].model} was used and has no price."
+    if not prices:
+        sentence = "No model was used yet."
+    editing = "An admin sets own prices and rate cards on the backend's page."
+    if can_change_backends(asker):
+        editing = "Set own prices and rate cards on the backend's page: its name leads there."
+    return SpendTab(
+        view=view,
+        name="spend_prices",
+        title="Prices and rates",
+        sentence=sentence,
+        rest=editing,
+        hides_window=True,
+        tables=[
+            _in_force(prices, paid, wording.day(view.today)),
+            _own(own),
+            _cards(cards),
+            _rates(series.newest_rates(), view.currency, in_use),
+        ],
+        method=[
+            "Usage is priced at the price in force on the UTC day of its hour: the backend's own price, else "
+            "everybody's own, else the public list that is installed here. A later price never changes what was "
+            "priced before. "
+            "Rates are the European Central Bank's as loaded; the last one before a day holds, up to 45 days.",
+        ],
+    )
+
+
+def _is_open(card: RateCardFact, today: Any) -> bool:
+    return card.valid_until_on is None or today < card.valid_until_on
+
+
+def _keeps(values: Mapping[str, str], name: Any) -> bool:
+    wanted = {"provider": name.provider, "backend": name.backend_slug, "model": name.model}
+    return all(not values.get(field) or values[field] == found for field, found in wanted.items())
+
+
+def _price(amount: Decimal | None) -> Entry:
+    return Entry(wording.number(amount, missing=wording.DASH))
+
+
+def _in_force(prices: Sequence[PriceFact], paid: set[str], today: str) -> TabTable:
+    rows = []
+    for price in prices[:MOST_MODELS]:
+        source = Entry(price.source, note=STEPS if price.has_steps else "")
+        if price.backend_slug in paid:
+            source = Entry("paid by rate card")
+        elif not price.source:
+            source = Entry("Not priced", tone="amber", note="in no total; set an own price")
+        is_paid = price.backend_slug in paid
+        rows.append(
+            [
+                Entry(price.model, note=price.provider),
+                Entry(price.backend_name, reverse("backend", args=[price.backend_slug])),
+                *(
+                    Entry(wording.DASH) if is_paid else _price(amount)
+                    for amount in (
+                        price.input_per_million,
+                        price.cached_input_per_million,
+                        price.cache_write_input_per_million,
+                        price.output_per_million,
+                    )
+                ),
+                Entry(wording.DASH if is_paid else price.currency or wording.DASH),
+                source,
+            ]
+        )
+    return TabTable(
+        id="in-force",
+        title="In force today",
+        note=f"per million tokens, standard tier, {today}",
+        columns=[
+            Column("Model"),
+            Column("Backend"),
+            number("Input"),
+            number("Cached input"),
+            number("Cache write"),
+            number("Output"),
+            Column("Currency"),
+            Column("Source"),
+        ],
+        rows=rows,
+        empty="Prices show here for the models that were used.",
+        more=f"{MOST_MODELS} of {len(prices)}; narrow by provider, backend or model."
+        if len(prices) > MOST_MODELS
+        else "",
+    )
+
+
+def _own(prices: Sequence[PriceFact]) -> TabTable:
+    rows = [
+        [
+            Entry(price.model, note=price.provider),
+            Entry(price.backend_name, reverse("backend", args=[price.backend_slug]))
+            if price.backend_slug
+            else Entry("every backend"),
+            Entry(price.service_tier),
+            _price(price.input_per_million),
+            _price(price.cached_input_per_million),
+            _price(price.output_per_million),
+            Entry(price.currency),
+            Entry(wording.day(price.valid_from_on)),
+        ]
+        for price in prices
+    ]
+    return TabTable(
+        id="own",
+        title="Own prices",
+        note="per million tokens; the newest of a model holds from its day on",
+        columns=[
+            Column("Model"),
+            Column("Backend"),
+            Column("Tier"),
+            number("Input"),
+            number("Cached input"),
+            number("Output"),
+            Column("Currency"),
+            number("From"),
+        ],
+        rows=rows,
+        empty="No negotiated price is set. Add one on a backend's page; it wins over the public list from its day on.",
+    )
+
+
+def _cards(cards: Sequence[RateCardFact]) -> TabTable:
+    rows = [
+        [
+            Entry(card.backend_name, reverse("backend", args=[card.backend_slug])),
+            *texts(
+                "Rented" if card.kind == "rented" else "Owned",
+                f"{card.units.normalize():f} x {card.unit_name}",
+                f"{wording.money_exact(card.rate_per_unit_hour, card.currency)} per unit and hour"
+                if card.kind == "rented"
+                else f"{wording.money_exact(card.purchase_amount, card.currency)} over "
+                f"{card.amortisation_months} months",
+                wording.day(card.valid_from_on),
+                wording.day(card.valid_until_on) if card.valid_until_on else "open",
+            ),
+        ]
+        for card in cards
+    ]
+    return TabTable(
+        id="cards",
+        title="Rate cards",
+        note="what capacity costs by the hour, used or not",
+        columns=[
+            Column("Backend"),
+            Column("Kind"),
+            Column("Units"),
+            number("Cost"),
+            number("From"),
+            number("Until before"),
+        ],
+        rows=rows,
+        empty="No capacity has a rate card. Add one on the backend's page, so that its idle hours cost what they cost.",
+    )
+
+
+def _rates(loaded: Sequence[ExchangeRateFact], currency: str, in_use: set[str]) -> TabTable:
+    rates = [rate for rate in loaded if rate.currency in in_use] or loaded
+    rows = [
+        [
+            Entry(rate.currency),
+            Entry(wording.number(rate.per_euro)),
+            Entry(wording.day(rate.on)),
+            Entry(rate.source),
+        ]
+        for rate in rates
+    ]
+    return TabTable(
+        id="rates",
+        title="Exchange rates",
+        note=f"the newest of each currency; amounts are shown in {currency}",
+        columns=[Column("Currency"), number("For one euro"), number("Of"), Column("Source")],
+        rows=rows,
+        more=f"Those in use, of {len(loaded)} that are loaded." if len(rates) < len(loaded) else "",
+        empty="No exchange rate is loaded. The operator loads them with 'manage.py load_rates'.",
+    )
