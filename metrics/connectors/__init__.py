@@ -5,6 +5,7 @@ from __future__ import annotations
 from metrics.connector import Connector
 from metrics.connectors.azure_openai import AzureOpenAI
 from metrics.connectors.bedrock import Bedrock
+from metrics.connectors.langfuse import Langfuse
 from metrics.connectors.litellm import LiteLLM
 from metrics.connectors.metrics_endpoint import MetricsEndpoint
 from metrics.connectors.openai import OpenAI
