@@ -251,10 +251,16 @@ class Langfuse(StatementConnector):
             yield from self._rows(query, start, middle)
             yield from self._rows(query, middle, end)
             return
+        seen: set[tuple[str, ...]] = set()
         for row in rows:
             hour = _hour(row.get("time_dimension"))
-            if start <= hour < end:
-                yield hour, row
+            if not start <= hour < end:
+                continue
+            place = (hour.isoformat(), *(repr(row.get(one["field"])) for one in query["dimensions"]))
+            if place in seen:
+                raise reader.malformed("it has the same row twice")
+            seen.add(place)
+            yield hour, row
 
     def _ask(self, query: Mapping[str, Any], *, http: HttpClient | None = None) -> list[Row]:
         url = f"{self.values['address'].rstrip('/')}/api/public/v2/metrics"

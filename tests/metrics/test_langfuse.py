@@ -38,8 +38,19 @@ def scores() -> list[Score]:
     return [Score(at, value=1), Score(at, value=0.25), Score(at, name="length", value=812)]
 
 
+NO_PAGES = "Langfuse's answers have no pages: one that is full is asked for in halves."
+IN_USD = "Langfuse's cost is in USD, without a currency beside it."
+
+
 class TestSuite(StatementConnectorSuite):
     kind = "langfuse"
+    rows = "data"
+    count = "count_count"
+    amount = "sum_totalCost"
+    not_applicable = {
+        **dict.fromkeys(("cursor repeats", "more for ever", "more but not where"), NO_PAGES),
+        **dict.fromkeys(("currency never seen", "currency that is none"), IN_USD),
+    }
 
     def parameters(self, url):
         return {
@@ -72,6 +83,10 @@ class TestSuite(StatementConnectorSuite):
             return Reply(json.dumps(whole))
 
         return play
+
+    def _negative_amount(self, pulled, monkeypatch):
+        """No generation earns money."""
+        self.fails(pulled, self.altered("sum_totalCost", -1.5))
 
     def cells(self, connector) -> list[UsageCell]:
         return [item for item in self.read(connector) if isinstance(item, UsageCell)]

@@ -30,6 +30,14 @@ def requests() -> list[Request]:
 
 class TestSuite(StatementConnectorSuite):
     kind = "litellm"
+    rows = "data"
+    count = "prompt_tokens"
+    amount = "spend"
+    cursor = "page"
+    not_applicable = {
+        "currency never seen": "LiteLLM's spend is in USD, without a currency beside it.",
+        "currency that is none": "LiteLLM's spend is in USD, without a currency beside it.",
+    }
 
     def parameters(self, url):
         return {"address": url, "key": SECRET}
@@ -47,6 +55,13 @@ class TestSuite(StatementConnectorSuite):
         one_a_page.close()
         one_a_page.rows_a_page = 1
         return one_a_page.answer
+
+    def emptied(self):
+        return lambda asked: answer(asked, [])
+
+    def _negative_amount(self, pulled, monkeypatch):
+        """No request earns money."""
+        self.fails(pulled, self.altered("spend", -1.5))
 
     @pytest.fixture
     def proxy(self, source):
