@@ -21,6 +21,7 @@ REGISTRY: tuple[type[Connector], ...] = (
     AzureOpenAI,
     LiteLLM,
     OpenRouter,
+    Langfuse,
 )
 
 
