@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from metrics import counting, ledger
 from metrics.deadlocks import done_again
+from metrics.due import COMPARED_AGAIN, holds_capacity
 from metrics.identity import SeriesIdentity, series_ids
 from metrics.idle import allocate_as_busy
 from metrics.ledger import PostedCell
-from metrics.models import Backend, LedgerEntry, RateCard, Receipt, Series, UsageHour
+from metrics.machine import MachineHour, busy_by_series, energy, machine_hours
+from metrics.models import Backend, CapacityDue, LedgerEntry, RateCard, Receipt, Series, UsageHour
 from metrics.money import split
 from metrics.settling import counting_series, other_charges
-from metrics.sharing import SECONDS_STEP, HourSplit, Served, hour_cost, split_hour, weights_of
+from metrics.sharing import SECONDS_STEP, HourSplit, Served, hour_cost, split_hour, weights_of, with_traffic
 from metrics.usage import FeedKind, MeasuredAt, SeriesKey, SeriesKind
-from metrics.windows import Window
+from metrics.windows import HOUR, Window, hour_of, start_of_day
 
-COMPARED_AGAIN = timedelta(hours=72)
 SECONDS_OF_AN_HOUR = Decimal(3600)
 # Hours read and posted in one transaction.
 STEP_OF_WINDOW = timedelta(days=7)
 
 
 def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, since: datetime | None = None) -> int:
-    """Post held capacity up to the last complete hour, comparing the last 72 hours (or all `since`) again.
+    """Post held capacity up to the last complete hour, comparing the 72 hours before what was posted last again.
 
-    Returns how many receipts that made.
+    And all `since`, where it is given, and the hours that are noted as due: usage that came late, a card or a link that
+    changed. Returns how many receipts that made.
     """
-    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    start = min(since or end, end - COMPARED_AGAIN).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    backends = Backend.objects.filter(Q(rate_cards__isnull=False) | Q(feeds__kind=FeedKind.CAPACITY)).distinct()
+    end = hour_of(now)
+    backends = Backend.objects.filter(holds_capacity())
     if backend_ids is not None:
         backends = backends.filter(pk__in=backend_ids)
     else:
@@ -45,14 +46,39 @@ def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, si
         backends = backends.filter(is_demo=False)
     made = 0
     for backend in backends.order_by("pk"):
-        step = min(start, _stranded_since(backend) or start)
+        noted = list(backend.capacity_due.all())
+        starts = [_compared_from(backend, end), _stranded_since(backend) or end, hour_of(since) if since else end]
+        spans = [*((one.start, min(one.end, end)) for one in noted), (min(starts), end)]
+        for window in _steps(spans):
+            made += done_again(partial(_post_window, backend, window, now)) is not None
+        if settings.IDLE_ALLOCATION == "as_busy":
+            first = min(start for start, _ in spans)
+            _allocate_idle(backend, counting.local_day(first), counting.local_day(now))
+        # What is noted meanwhile is another row, and stays.
+        CapacityDue.objects.filter(pk__in=[one.pk for one in noted]).delete()
+    return made
+
+
+def _compared_from(backend: Backend, end: datetime) -> datetime:
+    """72 hours before the hour that was posted last: a worker that stood still for days has missed nothing."""
+    entries = LedgerEntry.objects.filter(feed__kind=FeedKind.CAPACITY, feed__backend=backend)
+    last = entries.order_by("-hour").values_list("hour", flat=True).first()
+    if last is not None:
+        return min(last + HOUR, end) - COMPARED_AGAIN
+    card = backend.rate_cards.order_by("valid_from_on").first()
+    since = start_of_day(card.valid_from_on, settings.REPORTING_ZONE) if card is not None else end
+    return min(since, end - COMPARED_AGAIN)
+
+
+def _steps(spans: Iterable[tuple[datetime, datetime]]) -> Iterator[Window]:
+    """Windows of a week at most over the spans, each hour once, in order."""
+    reached: datetime | None = None
+    for start, end in sorted(spans):
+        step = start if reached is None else max(start, reached)
         while step < end:
             window = Window(step, min(step + STEP_OF_WINDOW, end))
-            made += done_again(partial(_post_window, backend, window, now)) is not None
-            step = window.end
-        if settings.IDLE_ALLOCATION == "as_busy":
-            _allocate_idle(backend, counting.local_day(start), counting.local_day(now))
-    return made
+            yield window
+            step = reached = window.end
 
 
 def follow_busy(since: date, now: datetime) -> None:
@@ -79,18 +105,30 @@ def _post_window(backend: Backend, window: Window, now: datetime) -> Receipt | N
     with transaction.atomic():
         feed = ledger.feed(FeedKind.CAPACITY, backend)
         series = counting_series(backend)
-        served = _served(backend, series, window)
-        measured_wh = _energy(backend, window)
+        measured = machine_hours(backend, window)
+        served = _served(backend, series, window, has_machine=bool(measured))
+        measured_wh = energy(backend, window)
         cells = _Cells(backend, series, window)
         for hour in window.hours():
             card = _card_on(cards, counting.local_day(hour))
-            if card is None or (card.while_up and hour not in served):
-                continue
-            cost = hour_cost(card, hour, measured_wh=measured_wh.get(hour), zone=settings.REPORTING_ZONE)
-            held = (card.units * SECONDS_OF_AN_HOUR).quantize(SECONDS_STEP)
+            machine = measured.get(hour)
+            if card is not None and card.while_up and hour not in served and machine is None:
+                card = None
             own, others = served.get(hour, ([], []))
-            parts = split_hour(cost, held, own or others, input_weight=Decimal(settings.INPUT_TOKEN_WEIGHT))
-            cells.add(hour, card.currency, parts, others)
+            if card is not None:
+                watt_hours = machine.whole.energy_wh if machine else None
+                watt_hours = measured_wh.get(hour) if watt_hours is None else watt_hours
+                cost = hour_cost(card, hour, measured_wh=watt_hours, zone=settings.REPORTING_ZONE)
+                held = (card.units * SECONDS_OF_AN_HOUR).quantize(SECONDS_STEP)
+            else:
+                # Without a card what was seen is what is held.
+                cost, held = Decimal(0), (machine.whole.seen_seconds if machine else None) or Decimal(0)
+            if held:
+                busy = machine.whole.busy_of(held) if machine else None
+                parts = split_hour(cost, held, own or others, input_weight=cells.input_weight, machine_busy=busy)
+                cells.add(hour, card.currency if card is not None else "", parts, others)
+            if machine is not None:
+                cells.add_machine(hour, machine, own or others, others)
         receipt = Receipt(
             kind=FeedKind.CAPACITY,
             backend=backend,
@@ -107,7 +145,10 @@ class _Cells:
 
     def __init__(self, backend: Backend, series: Mapping[int, Series], window: Window) -> None:
         self.backend, self.series = backend, series
+        self.input_weight = Decimal(settings.INPUT_TOKEN_WEIGHT)
         self.money: dict[tuple[int, datetime, str], Decimal] = defaultdict(Decimal)
+        # Shares of what was measured of the machine, taken off its own series: the whole stays the same.
+        self.machine: dict[tuple[int, datetime], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
         self.held: dict[tuple[int, datetime], Decimal] = defaultdict(Decimal)
         self.idle_busy: dict[datetime, Decimal] = {}
         self.idle_id = idle_series(backend)
@@ -115,34 +156,59 @@ class _Cells:
         self.priced = _token_estimates([*own, *_served_by_capacity_alone(backend, series)], window)
 
     def add(self, hour: datetime, currency: str, parts: HourSplit, others: Sequence[Served]) -> None:
-        """`others`: what the sources that count for this backend's traffic served in the hour."""
-        self.money[self.idle_id, hour, currency] += parts.idle_amount
+        """`others`: what the sources that count for this backend's traffic served in the hour.
+
+        Without a currency there is no card: seconds are shared out, and no money is known.
+        """
+        if currency:
+            self.money[self.idle_id, hour, currency] += parts.idle_amount
         self.held[self.idle_id, hour] += parts.idle_held_seconds
         if parts.idle_busy_seconds is not None:
             self.idle_busy[hour] = parts.idle_busy_seconds
         for share in parts.busy:
             is_counted = _counts(self.series[share.series_id], hour)
-            if is_counted:
-                self.money[share.series_id, hour, currency] += share.amount
-            else:
-                self._pass_on(share.series_id, share.amount, hour, currency, others)
+            if currency:
+                for series_id, amount in self._counted(share.series_id, share.amount, hour, others):
+                    self.money[series_id, hour, currency] += amount
+            if share.is_of_machine and is_counted and share.held_seconds is not None:
+                self.machine[share.series_id, hour]["gpu_busy_seconds"] += share.held_seconds
             if share.held_seconds is not None:
                 # Utilisation is read from what counts: of a series that does not, the idle one keeps the seconds.
                 self.held[share.series_id if is_counted else self.idle_id, hour] += share.held_seconds
                 if not is_counted:
                     self.idle_busy[hour] = self.idle_busy.get(hour, Decimal(0)) + share.held_seconds
 
-    def _pass_on(
-        self, series_id: int, amount: Decimal, hour: datetime, currency: str, others: Sequence[Served]
+    def add_machine(
+        self, hour: datetime, machine: MachineHour, served: Sequence[Served], others: Sequence[Served]
     ) -> None:
+        """Share the hour's energy out as its cost is; what nobody caused is idle's."""
+        for series_id, name, amount in machine.parts:
+            self.machine[series_id, hour][name] -= amount
+        watt_hours = machine.whole.energy_wh
+        if watt_hours is None:
+            return
+        rows = with_traffic(served)
+        weights = weights_of(rows, self.input_weight)
+        if weights is None:
+            self.machine[self.idle_id, hour]["energy_wh"] += watt_hours
+            return
+        for row, part in zip(rows, split(watt_hours, weights, places=6), strict=True):
+            for series_id, amount in self._counted(row.series_id, part, hour, others, places=6):
+                self.machine[series_id, hour]["energy_wh"] += amount
+
+    def _counted(
+        self, series_id: int, amount: Decimal, hour: datetime, others: Sequence[Served], *, places: int = 10
+    ) -> list[tuple[int, Decimal]]:
+        """The amount under the series that counts, or split over those of its model that count for it."""
+        if _counts(self.series[series_id], hour):
+            return [(series_id, amount)]
         name = counting.model_name(self.series[series_id].model)
         same = [row for row in others if counting.model_name(row.model) == name]
-        weights = weights_of(same, Decimal(settings.INPUT_TOKEN_WEIGHT))
+        weights = weights_of(same, self.input_weight)
         if weights is None:
-            self.money[other_charges(self.backend), hour, currency] += amount
-            return
-        for row, part in zip(same, split(amount, weights), strict=True):
-            self.money[row.series_id, hour, currency] += part
+            return [(other_charges(self.backend), amount)]
+        parts = split(amount, weights, places=places)
+        return [(row.series_id, part) for row, part in zip(same, parts, strict=True)]
 
     def cells(self) -> list[PostedCell]:
         # Tokens served by reserved capacity are not priced again: what they were estimated at is taken off.
@@ -158,6 +224,7 @@ class _Cells:
             if series_id == self.idle_id and hour in self.idle_busy:
                 sums["gpu_busy_seconds"] = self.idle_busy[hour]
             found.append(PostedCell(series_id, hour, sums))
+        found += [PostedCell(series_id, hour, dict(sums)) for (series_id, hour), sums in self.machine.items()]
         return found
 
 
@@ -190,7 +257,7 @@ def _counts(series: Series, hour: datetime) -> bool:
 
 
 def _served(
-    backend: Backend, series: Mapping[int, Series], window: Window
+    backend: Backend, series: Mapping[int, Series], window: Window, *, has_machine: bool
 ) -> dict[datetime, tuple[list[Served], list[Served]]]:
     """What was served in each hour: as the backend itself reports it, and as the linked sources that count do."""
     by_hour: dict[datetime, dict[int, dict[str, Decimal]]] = defaultdict(lambda: defaultdict(dict))
@@ -201,6 +268,14 @@ def _served(
         for name in names:
             if row[name] is not None:
                 there[name] = there.get(name, Decimal(0)) + row[name]
+    if has_machine:
+        # Shares of the machine's seconds that were posted before are not what a series measured itself.
+        own_seconds = busy_by_series(series, window)
+        for hour, by_series in by_hour.items():
+            for series_id, there in by_series.items():
+                there.pop("gpu_busy_seconds", None)
+                if (series_id, hour) in own_seconds:
+                    there["gpu_busy_seconds"] = own_seconds[series_id, hour]
     found: dict[datetime, tuple[list[Served], list[Served]]] = {}
     for hour, by_series in by_hour.items():
         own, others = found.setdefault(hour, ([], []))
@@ -213,18 +288,6 @@ def _served(
             elif _counts(one, hour):
                 others.append(Served(series_id, one.model, **amounts))
     return found
-
-
-def _energy(backend: Backend, window: Window) -> dict[datetime, Decimal]:
-    rows = (
-        UsageHour.objects.filter(
-            series__backend=backend, hour__gte=window.start, hour__lt=window.end, energy_wh__isnull=False
-        )
-        .values("hour")
-        .annotate(total=Sum("energy_wh"))
-        .values_list("hour", "total")
-    )
-    return dict(rows)
 
 
 def _served_by_capacity_alone(backend: Backend, series: Mapping[int, Series]) -> list[int]:

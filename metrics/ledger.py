@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.access import Asker
-from metrics import histogram, hours, posting, rows
+from metrics import due, histogram, hours, posting, rows
 from metrics.errors import RuleViolation
 from metrics.identity import SeriesGone, SeriesIdentity, caches, series_ids
 from metrics.models import Backend, Feed, Receipt, Restatement, StatedWindow
@@ -144,6 +144,7 @@ def reverse(receipt: Receipt, *, by: Asker | None = None, note: str = "") -> Rec
         taken.is_void = True
         taken.save(update_fields=["is_void"])
         hours.sum_again(opposite.entries.values_list("series_id", "hour"))
+        due.note_late_usage(taken.kind, opposite.entries.values_list("series_id", "hour"))
     receipt.is_void = True
     return opposite
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from django.db import connection, transaction
 
-from metrics import histogram, hours, rows
+from metrics import due, histogram, hours, rows
 from metrics.identity import caches, check_exist
 from metrics.models import Feed, HistogramBounds, Receipt
 from metrics.rows import ADDITIVE_MEASURES, HISTOGRAM_NUMBER, CellKey
@@ -139,6 +139,7 @@ def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
             {name: [column[place] for place in summed] for name, column in values.items()},
         )
     hours.mark_stale((series, hour) for series, hour, _ in keys)
+    due.note_late_usage(feed.kind, ((series, hour) for series, hour, _ in keys))
     if batch.histograms:
         # Written once, since most windows go to both tables as they are.
         texts = {place: rows.window(window) for place, window in batch.histograms.items()}

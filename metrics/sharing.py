@@ -31,16 +31,36 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What falls to a series: money at 10 decimals, held seconds, None where utilisation was not measured."""
+    """What falls to a series: money at 10 decimals, held seconds, None where utilisation was not measured.
+
+    `is_of_machine`: the busy seconds are this series' share of what was measured of the machine, and not its own.
+    """
 
     series_id: int
     amount: Decimal
     held_seconds: Decimal | None
+    is_of_machine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What an exporter measured of a backend's GPUs in an hour. None is unknown."""
+
+    busy_seconds: Decimal | None = None
+    seen_seconds: Decimal | None = None
+    energy_wh: Decimal | None = None
+
+    def busy_of(self, held_seconds: Decimal) -> Decimal | None:
+        """Busy seconds of those held: the utilisation that was seen, where at least half of them were seen."""
+        if self.busy_seconds is None or not self.seen_seconds or self.seen_seconds * 2 < held_seconds:
+            return None
+        share = min(self.busy_seconds / self.seen_seconds, Decimal(1))
+        return (share * held_seconds).quantize(SECONDS_STEP)
 
 
 @dataclass(frozen=True, slots=True)
 class HourSplit:
-    """An hour's cost. `idle_busy_seconds` is zero where utilisation was measured, else unknown."""
+    """An hour's cost. `idle_busy_seconds`: None where use was not measured, else zero, or what nobody caused."""
 
     busy: list[Share]
     idle_amount: Decimal
@@ -81,14 +101,24 @@ def _energy_cost(card: RateCard, measured_wh: Decimal | None) -> Decimal:
     return (watt_hours / 1000 * card.pue * card.price_per_kwh).quantize(STEP)
 
 
-def split_hour(cost: Decimal, held_seconds: Decimal, served: Sequence[Served], *, input_weight: Decimal) -> HourSplit:
+def split_hour(
+    cost: Decimal,
+    held_seconds: Decimal,
+    served: Sequence[Served],
+    *,
+    input_weight: Decimal,
+    machine_busy: Decimal | None = None,
+) -> HourSplit:
     """Split an hour's cost into the busy part of each series and the idle part; they add up to `cost`.
 
-    Busy is what utilisation says where GPU seconds were measured; without them an hour with traffic is all busy.
+    Busy is what utilisation says where GPU seconds were measured, by series or (`machine_busy`) of the machine as a
+    whole; without them an hour with traffic is all busy.
     """
     measured = [row.gpu_busy_seconds for row in served if row.gpu_busy_seconds is not None]
-    rows = [row for row in served if _has_traffic(row)]
+    rows = with_traffic(served)
     weights = weights_of(rows, input_weight)
+    if machine_busy is not None and not measured:
+        return _split_machine(cost, held_seconds, min(machine_busy, held_seconds), rows, weights)
     if measured:
         busy_seconds = min(sum(measured, Decimal(0)), held_seconds)
         busy_cost = (cost * busy_seconds / held_seconds).quantize(STEP) if held_seconds else Decimal(0)
@@ -106,6 +136,26 @@ def split_hour(cost: Decimal, held_seconds: Decimal, served: Sequence[Served], *
     shares = [Share(row.series_id, amount, seconds) for row, amount, seconds in zip(rows, amounts, held, strict=True)]
     idle_seconds = held_seconds - sum((seconds for seconds in held if seconds is not None), Decimal(0))
     return HourSplit(shares, cost - busy_cost, idle_seconds, Decimal(0))
+
+
+def _split_machine(
+    cost: Decimal, held: Decimal, busy: Decimal, rows: Sequence[Served], weights: Sequence[Decimal] | None
+) -> HourSplit:
+    if weights is None or not busy:
+        # At work for nobody that is known: the money is idle's, the seconds are still no idle ones.
+        return HourSplit([], cost, held, busy)
+    busy_cost = (cost * busy / held).quantize(STEP)
+    amounts, seconds = split(busy_cost, weights), split(busy, weights, places=6)
+    shares = [
+        Share(row.series_id, amount, part, is_of_machine=True)
+        for row, amount, part in zip(rows, amounts, seconds, strict=True)
+    ]
+    return HourSplit(shares, cost - busy_cost, held - busy, Decimal(0))
+
+
+def with_traffic(served: Sequence[Served]) -> list[Served]:
+    """Those that were served anything."""
+    return [row for row in served if _has_traffic(row)]
 
 
 def _held(rows: Sequence[Served], busy_seconds: Decimal) -> list[Decimal | None]:

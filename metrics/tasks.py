@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from kombu.exceptions import OperationalError as BrokerDown
 
-from metrics import backfill, capacity, counting, importing, pull, pull_log, push_keys, sources, unpriced
+from metrics import backfill, capacity, counting, due, importing, pull, pull_log, push_keys, sources, unpriced
 from metrics.models import Backend, BillingImport
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,10 @@ def enqueue_on_commit(task: Task, *args: object) -> None:
 def post_capacity_since(backend_id: int, *days: date | None) -> None:
     """Compare a backend's capacity again from the earliest of these local days on, where a link or a card changed."""
     known = [day for day in days if day is not None]
-    start = datetime.combine(min(known), time(), tzinfo=settings.REPORTING_ZONE).isoformat() if known else None
-    enqueue_on_commit(post_capacity, backend_id, start)
+    if known:
+        # Kept with what is the reason for it: a broker that is down delays it, and loses nothing.
+        due.note_since(backend_id, datetime.combine(min(known), time(), tzinfo=settings.REPORTING_ZONE))
+    enqueue_on_commit(post_capacity, backend_id)
 
 
 @shared_task(name="metrics.pull_due_backends")
@@ -87,7 +89,7 @@ def drop_old_pulls() -> None:
 
 @shared_task(name="metrics.post_capacity")
 def post_capacity(backend_id: int | None = None, since: str | None = None) -> None:
-    """What held capacity cost, the last 72 hours compared again; of one backend since a time where a card changed."""
+    """What held capacity cost: the last 72 hours compared again, and those that are noted as due; of one backend."""
     capacity.post_capacity(
         sources.now(),
         backend_ids=None if backend_id is None else [backend_id],

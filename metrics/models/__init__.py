@@ -11,6 +11,7 @@ from metrics.models.imports import (
     UncountedStatement,
 )
 from metrics.models.ledger import (
+    CapacityDue,
     Feed,
     HistogramBounds,
     LedgerEntry,
@@ -30,6 +31,7 @@ __all__ = [
     "Allocation",
     "AllocationRule",
     "Backend",
+    "CapacityDue",
     "BillingImport",
     "BillingSource",
     "CounterState",

@@ -88,6 +88,21 @@ class LedgerEntry(AdditiveMeasures):
         return f"{self.series_id} {self.hour:%Y-%m-%d %H}:00 of receipt {self.receipt_id}"
 
 
+class CapacityDue(models.Model):
+    """Hours of a backend whose capacity is to be shared out again, since usage came late or a card or link changed.
+
+    Written in the transaction that is the reason, taken away by `metrics.capacity` once they are posted.
+    """
+
+    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="capacity_due")
+    # Half-open, full UTC hours.
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.backend} from {self.start:%Y-%m-%d %H}:00"
+
+
 class Restatement(models.Model):
     """What a receipt corrected of one series in hours that its source had stated days before; for those who explain."""
 

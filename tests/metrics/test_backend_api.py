@@ -114,7 +114,8 @@ def test_it_sets_and_removes_a_rate_card(manage, backend, started):
     assert manage.patch(url, {"rate_per_unit_hour": "3"}).json()["rate_per_unit_hour"] == "3.0000000000"
     assert manage.delete(url).status_code == 204
     assert not RateCard.objects.exists()
-    assert started[-1] == ("metrics.post_capacity", backend.pk, "2026-11-01T00:00:00+00:00")
+    assert started[-1] == ("metrics.post_capacity", backend.pk)
+    assert {due.start.isoformat() for due in backend.capacity_due.all()} == {"2026-11-01T00:00:00+00:00"}
 
 
 def test_it_sets_an_own_price_that_is_used(manage, backend):

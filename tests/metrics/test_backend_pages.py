@@ -260,7 +260,8 @@ def test_a_rate_card_is_added_and_posted(source, adam, sign_in, started):
     answer = sign_in(adam).post(reverse("rate_card_add", args=[source.slug]), {**CARD, "rate_per_unit_hour": "2.50"})
     assert answer.status_code == 303
     assert RateCard.objects.get().currency == "EUR"
-    assert started[-1] == ("metrics.post_capacity", source.pk, "2026-11-01T00:00:00+00:00")
+    assert started[-1] == ("metrics.post_capacity", source.pk)
+    assert {due.start.isoformat() for due in source.capacity_due.all()} == {"2026-11-01T00:00:00+00:00"}
 
 
 @pytest.mark.parametrize(
