@@ -21,8 +21,8 @@ A connector
   `metrics.request_hours.RequestHours`), and buckets of the source as they are (`UsageCell.histograms`): percentiles of
   the first are exact to 2.5%, of the second they are the source's bucket.
 - SHALL end `fetch` with an exception unless the window was read to its end. What was yielded before it is dropped.
-- SHALL yield at most one statement per period, model, project, category and description, and only cells whose hour
-  lies in the window. Several cells of one key and hour are added up by the caller. What is known of a UTC day only
+- SHALL yield at most one statement per period, model, project, tier, category and description, and only cells whose
+  hour lies in the window. Several cells of one key and hour are added up by the caller. What is known of a UTC day only
   (`finest_grain` "day") lies in its hour 12:00 (`window.noons()`), the whole day's sum.
 - SHALL yield at most one percentile per key, period, measure and percent, its period within the window. A source that
   has only percentiles yields them as `PercentileStatement` and leaves the histogram measure out of `reports`; its mean,
@@ -192,9 +192,9 @@ class Parameter:
 class CostStatement:
     """What a provider says that it charges for [start, end), aware UTC.
 
-    `amount` in major units of `currency` (ISO 4217, upper case); negative for a credit. `model` and `project` say
-    what it covers, None where it covers all of them. `charge_category` is FOCUS's: Usage, Purchase, Tax, Credit or
-    Adjustment.
+    `amount` in major units of `currency` (ISO 4217, upper case); negative for a credit. `model`, `project` (or
+    workspace) and `service_tier` say what it covers, None where it covers all of them. `charge_category` is FOCUS's:
+    Usage, Purchase, Tax, Credit or Adjustment.
     """
 
     start: datetime
@@ -205,6 +205,7 @@ class CostStatement:
     project: str | None = None
     charge_category: str = "Usage"
     description: str = ""
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,14 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
                 if value is not None:
                     there[name] = (there[name] or Decimal(0)) + value
     return [
-        UsedHour(series_id, hour, series[series_id].model, _project_of(series[series_id]), **amounts)
+        UsedHour(
+            series_id,
+            hour,
+            series[series_id].model,
+            _project_of(series[series_id]),
+            service_tier=series[series_id].service_tier,
+            **amounts,
+        )
         for (series_id, hour), amounts in sums.items()
     ]
 

@@ -31,6 +31,7 @@ class UsedHour:
     tokens: Decimal | None = None
     requests: Decimal | None = None
     units: Decimal | None = None
+    service_tier: str = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,13 @@ def basis(rows: Sequence[UsedHour]) -> list[Decimal] | None:
 
 
 def _covered(statement: CostStatement, rows: Sequence[UsedHour]) -> list[UsedHour]:
-    """The rows in its period, of its model and project. Usage that carries no project is covered by any project."""
+    """The rows in its period, of its model, tier and project. Usage that carries no project is covered by any."""
     found = [row for row in rows if statement.start <= row.hour < statement.end]
     if statement.model is not None:
         name = model_name(statement.model)
         found = [row for row in found if model_name(row.model) == name]
+    if statement.service_tier is not None:
+        found = [row for row in found if row.service_tier == statement.service_tier]
     if statement.project is not None and any(row.project is not None for row in found):
         found = [row for row in found if row.project == statement.project]
     return found

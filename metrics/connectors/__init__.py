@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metrics.connector import Connector
+from metrics.connectors.anthropic import Anthropic
 from metrics.connectors.azure_openai import AzureOpenAI
 from metrics.connectors.bedrock import Bedrock
 from metrics.connectors.langfuse import Langfuse
@@ -17,6 +18,7 @@ REGISTRY: tuple[type[Connector], ...] = (
     MetricsEndpoint,
     PrometheusServer,
     OpenAI,
+    Anthropic,
     Bedrock,
     AzureOpenAI,
     LiteLLM,

@@ -252,7 +252,10 @@ class StatementConnectorSuite(ConnectorSuite):
         is_daily = connector_for(self.kind).finest_grain == "day"
         assert {cell.hour for cell in cells} == set(self.window.noons() if is_daily else self.window.hours())
         statements = [item for item in found if isinstance(item, CostStatement)]
-        keys = [(s.start, s.model, s.project, s.charge_category, s.description, s.currency) for s in statements]
+        keys = [
+            (s.start, s.model, s.project, s.service_tier, s.charge_category, s.description, s.currency)
+            for s in statements
+        ]
         assert len(set(keys)) == len(keys)
         for statement in statements:
             assert statement.start < statement.end

@@ -78,6 +78,13 @@ def test_it_covers_the_models_and_projects_that_it_names():
     assert _amounts(spread([_statement("8", model="c")], used)) == {None: Decimal(8)}
 
 
+def test_it_covers_the_service_tier_that_it_names():
+    used = [_hour(1, 3, requests="9", service_tier="priority"), _hour(2, 3, requests="1", service_tier="standard")]
+    assert _amounts(spread([_statement("8", service_tier="standard")], used)) == {2: Decimal(8)}
+    assert _amounts(spread([_statement("8", service_tier="batch")], used)) == {None: Decimal(8)}
+    assert _amounts(spread([_statement("10")], used)) == {1: Decimal(9), 2: Decimal(1)}
+
+
 def test_usage_without_projects_is_covered_by_any():
     used = [_hour(1, 3, requests="1", model="a")]
     assert _amounts(spread([_statement("8", model="a", project="q")], used)) == {1: Decimal(8)}
