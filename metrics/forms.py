@@ -31,6 +31,13 @@ READING_WORDS = {
 }
 
 
+class SecretLines(forms.Textarea):
+    """Several lines of secrets: like a password, never drawn filled, also where the form is shown again."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class BackendForm(Form):
     """The parameters of one connector, and what every backend has. `backend`: the one to change."""
 
@@ -187,9 +194,9 @@ def _field_of(parameter: Parameter, *, is_stored: bool) -> forms.Field:
     if parameter.kind is ParameterKind.INTEGER:
         return forms.IntegerField(min_value=parameter.minimum, max_value=parameter.maximum, **common)
     if parameter.is_list:
-        # A secret of several lines is never drawn again: it has no initial value.
         rows = {"rows": "3", "spellcheck": "false", "autocomplete": "off"}
-        return forms.CharField(widget=forms.Textarea(attrs={**attrs, **rows}), max_length=20_000, **common)
+        widget_type = SecretLines if parameter.is_secret else forms.Textarea
+        return forms.CharField(widget=widget_type(attrs={**attrs, **rows}), max_length=20_000, **common)
     if parameter.is_secret:
         widget = forms.PasswordInput(attrs={**attrs, "autocomplete": "new-password"}, render_value=False)
         return forms.CharField(widget=widget, max_length=4_000, **common)

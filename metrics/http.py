@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any, Self
 
-import certifi
 import httpx
 import stamina
 
 from metrics.errors import ConnectorError
 from metrics.meter import Meter
 from metrics.outbound import OutboundPolicy, parse_networks
-from metrics.redaction import all_spellings, redact, shown_address
+from metrics.redaction import all_spellings, redact, secrets_in, shown_address
+from metrics.transport import CheckedTransport
 
 __all__ = [
     "Answer",
@@ -125,7 +123,7 @@ class HttpClient:
         self.meter = Meter()
         self._secrets = all_spellings(secrets)
         self._client = httpx.Client(
-            transport=_CheckedTransport(policy), follow_redirects=False, trust_env=False, cookies=None
+            transport=CheckedTransport(policy), follow_redirects=False, trust_env=False, cookies=None
         )
 
     def with_secrets(self, secrets: Iterable[str]) -> Self:
@@ -222,6 +220,7 @@ class HttpClient:
             )
         except (httpx.InvalidURL, UnicodeError, ValueError, TypeError):
             raise self._unsendable(address) from None
+        told = self.with_secrets(secrets_in(headers)) if headers else self
         for attempt in stamina.retry_context(
             on=_pause_before_retry,
             attempts=self.limits.attempts,
@@ -231,7 +230,7 @@ class HttpClient:
             wait_jitter=self.limits.first_wait_seconds,
         ):
             with attempt:
-                return self._once(request, address, hints)
+                return told._once(request, address, hints)
         raise AssertionError("retry_context always returns or raises")
 
     def _once(self, request: httpx.Request, address: str, hints: Mapping[int, str]) -> Answer:
@@ -314,49 +313,6 @@ class HttpClient:
             retry_after=retry_after,
             body=text[:2_000],
         )
-
-
-class _CheckedTransport(httpx.BaseTransport):
-    """Connects to addresses that the policy has checked, keeping the host's name for Host, SNI and the certificate."""
-
-    def __init__(self, policy: OutboundPolicy) -> None:
-        self._policy = policy
-        # One for each name: a connection whose certificate was checked for one is not used for another at its address.
-        self._inner: dict[str, httpx.HTTPTransport] = {}
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        port = url.port or (443 if url.scheme == "https" else 80)
-        inner = self._inner.get(url.host)
-        if inner is None:
-            inner = self._inner[url.host] = httpx.HTTPTransport(verify=_tls(), trust_env=False)
-        addresses = self._policy.checked_addresses(scheme=url.scheme, host=url.host, port=port)
-        for position, address in enumerate(addresses, start=1):
-            pinned = httpx.Request(
-                request.method,
-                url.copy_with(host=address, port=url.port),
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": url.host},
-            )
-            try:
-                return inner.handle_request(pinned)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if position == len(addresses):
-                    raise
-        raise AssertionError("checked_addresses never returns an empty list")
-
-    def close(self) -> None:
-        for transport in self._inner.values():
-            transport.close()
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """The usual authorities and the machine's own, so that a company's authority can be installed there."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.load_default_certs()
-    return context
 
 
 def _pause_before_retry(error: Exception) -> bool | float:

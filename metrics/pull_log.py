@@ -7,6 +7,7 @@ posted in one transaction.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import traceback
@@ -18,11 +19,13 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from metrics import sources
 from metrics.deadlocks import done_again
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import StatusError
 from metrics.models import Backend, Pull
-from metrics.secrets import SHOWN_INSTEAD, open_sealed
+from metrics.redaction import all_spellings, redact
+from metrics.secrets import open_sealed
 from metrics.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -130,13 +133,13 @@ def retry_in(failures: int, retry_after_seconds: float | None) -> timedelta:
 def redacted(backend: Backend, text: str) -> str:
     """Return the text without the backend's secrets."""
     try:
-        values = open_sealed(backend.secrets).values()
+        values = open_sealed(backend.secrets)
     except ConnectorError:
         return text
-    for value in values:
-        for secret in [value] if isinstance(value, str) else value:
-            text = text.replace(secret, SHOWN_INSTEAD)
-    return text
+    secrets = [line for value in values.values() for line in ([value] if isinstance(value, str) else value)]
+    with contextlib.suppress(RuleViolation):
+        secrets += sources.connector_for(backend.connector).secrets(values)
+    return redact(text, all_spellings(secrets))
 
 
 def drop_old(now: datetime) -> int:

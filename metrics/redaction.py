@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus, urlsplit
+
+# Shorter words of a header are schemes and the like ('Bearer').
+SHORTEST_SECRET = 7
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -14,9 +20,28 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def all_spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return the secrets as they are and as addresses spell them, longest first, so that none leaves a rest."""
-    spellings = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    """Return the secrets as they are and as addresses, JSON and Basic authentication spell them, longest first.
+
+    So none leaves a rest.
+    """
+    spellings: set[str] = set()
+    for secret in secrets:
+        if secret:
+            spellings |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+            spellings |= {json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+            spellings.add(b64encode(secret.encode()).decode())
     return tuple(sorted(spellings, key=len, reverse=True))
+
+
+def secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what headers carry that is nobody's business: each long word of those that sign in."""
+    return tuple(
+        word
+        for name, value in headers.items()
+        if re.search("auth|key|token|secret|cookie|signature", name, re.IGNORECASE)
+        for word in value.split()
+        if len(word) > SHORTEST_SECRET
+    )
 
 
 def shown_address(url: str) -> str:

@@ -51,6 +51,16 @@ def rotate(sealed: bytes | memoryview) -> bytes:
     return _box().rotate(bytes(sealed))
 
 
+def is_under_first_key(sealed: bytes | memoryview) -> bool:
+    """Whether the first key alone opens it. Raises ValueError without a usable key."""
+    _box()
+    try:
+        Fernet(settings.ENCRYPTION_KEYS[0]).decrypt(bytes(sealed))
+    except InvalidToken:
+        return False
+    return True
+
+
 def _box() -> MultiFernet:
     keys = [Fernet(key) for key in settings.ENCRYPTION_KEYS]
     if not keys:

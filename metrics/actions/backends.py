@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import traceback
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -22,6 +24,9 @@ from metrics.errors import ConnectorError, RuleViolation
 from metrics.models import Backend, CounterState, Feed, Series
 from metrics.secrets import open_sealed, seal
 from metrics.usage import MeasuredAt
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 PULL_INTERVALS = (1, 5, 15, 60, 360, 1440)
 # Counters that a restart sets back lose what was not read: they are read often. Statements change slowly.
@@ -53,7 +58,7 @@ def test_backend(asker: Asker, *, kind: str, values: Mapping[str, Any], backend:
         _refuse_secrets_elsewhere(connector, backend.parameters, values, cleaned)
     try:
         with sources.connector_with(kind, cleaned) as made:
-            return made.test()
+            return _asked(made, made.test)
     except ConnectorError as error:
         result = TestResult()
         result.bad(str(error))
@@ -68,7 +73,19 @@ def discover(asker: Asker, *, kind: str, values: Mapping[str, Any]) -> list[Any]
     require_backend_admin(asker)
     connector = connector_for(kind)
     with sources.connector_with(kind, connector.clean_parameters(values)) as made:
-        return list(made.discover())
+        return _asked(made, lambda: list(made.discover()))
+
+
+def _asked(made: Connector, ask: Callable[[], T]) -> T:
+    """What the connector answers; a defect of its own is logged without secrets. Raises ConnectorError."""
+    try:
+        return ask()
+    except (ConnectorError, RuleViolation):
+        raise
+    except Exception as error:  # noqa: BLE001 - its message may hold what was entered
+        logger.error("Asking %s failed: %s", made.kind, made.http.redact(traceback.format_exc()))  # noqa: TRY400
+        kind = type(error).__name__
+    raise ConnectorError(f"It failed inside Phaseline ({kind}); the log says more.", permanent=False)
 
 
 @transaction.atomic

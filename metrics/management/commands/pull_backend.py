@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from metrics.models import Backend
 from metrics.pull import pull
+from web import wording
 
 
 class Command(BaseCommand):
@@ -20,8 +21,12 @@ class Command(BaseCommand):
         backend = Backend.objects.filter(slug=slug).first()
         if backend is None:
             raise CommandError(f"There is no backend '{slug}'.")
+        before = backend.pulls.first()
         found = pull(backend.pk)
         log = backend.pulls.first()
+        backend.refresh_from_db()
+        if found is None and log == before and backend.resting_until is not None:
+            raise CommandError(f"The source asked to be left alone until {wording.moment(backend.resting_until)}.")
         if found is None:
             raise CommandError(log.message if log else f"{backend} is not pulled: it is pushed to, or was removed.")
         self.stdout.write(log.message if log else "Read.")
