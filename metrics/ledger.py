@@ -91,7 +91,8 @@ def post_statement(
     for _, hour, _ in stated.sums:
         if not window.start <= hour < window.end:
             raise ValueError(f"{hour} lies outside the stated window")
-    with transaction.atomic():
+    # No savepoint, as in `post`.
+    with transaction.atomic(savepoint=False):
         lock_feed(feed)
         later = stated_later(feed, window, as_of)
         held = _held(feed, window)
@@ -258,10 +259,21 @@ def stated_later(feed: Feed, window: Window, as_of: datetime) -> list[tuple[date
 
 def remember_stated(feed: Feed, window: Window, as_of: datetime) -> None:
     """Keep when these hours were stated. Windows that this one covers, and those of last week, are needed no more."""
-    StatedWindow.objects.filter(feed=feed, start__gte=window.start, end__lte=window.end, as_of__lte=as_of).delete()
-    StatedWindow.objects.filter(feed=feed, as_of__lt=as_of - STATED_KEPT_FOR).delete()
-    if window.start < window.end:
-        StatedWindow.objects.create(feed=feed, start=window.start, end=window.end, as_of=as_of)
+    now: dict[str, int | datetime] = {
+        "feed": feed.pk,
+        "start": window.start,
+        "end": window.end,
+        "as_of": as_of,
+        "old": as_of - STATED_KEPT_FOR,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH gone AS (DELETE FROM metrics_statedwindow WHERE feed_id = %(feed)s AND (as_of < %(old)s "
+            'OR (start >= %(start)s AND "end" <= %(end)s AND as_of <= %(as_of)s))) '
+            'INSERT INTO metrics_statedwindow (feed_id, start, "end", as_of) '
+            "SELECT %(feed)s, %(start)s, %(end)s, %(as_of)s WHERE %(start)s < %(end)s",
+            now,
+        )
 
 
 # --- Reversal ---------------------------------------------------------------------------------------------------------

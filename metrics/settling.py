@@ -73,17 +73,20 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
     """
     series = counting_series(backend, models=models)
     rows = UsageHour.objects.filter(series__in=series, hour__gte=window.start, hour__lt=window.end)
+    measured = rows.order_by("series_id", "hour", "currency").values_list(
+        "series_id", "hour", "estimated_cost", "input_tokens", "output_tokens", "requests", "units"
+    )
     sums: dict[tuple[int, datetime], dict[str, Decimal | None]] = {}
-    for row in rows.order_by("series_id", "hour", "currency"):
-        one = series[row.series_id]
-        if one.uncounted_from_on is not None and counting.local_day(row.hour) >= one.uncounted_from_on:
+    for series_id, hour, estimate, tokens_in, tokens_out, requests, units in measured:
+        one = series[series_id]
+        if one.uncounted_from_on is not None and counting.local_day(hour) >= one.uncounted_from_on:
             continue
-        there = sums.setdefault((row.series_id, row.hour), dict.fromkeys(("estimate", "tokens", "requests", "units")))
+        there = sums.setdefault((series_id, hour), dict.fromkeys(("estimate", "tokens", "requests", "units")))
         for name, values in (
-            ("estimate", (row.estimated_cost,)),
-            ("tokens", (row.input_tokens, row.output_tokens)),
-            ("requests", (row.requests,)),
-            ("units", (row.units,)),
+            ("estimate", (estimate,)),
+            ("tokens", (tokens_in, tokens_out)),
+            ("requests", (requests,)),
+            ("units", (units,)),
         ):
             for value in values:
                 if value is not None:
