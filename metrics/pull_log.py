@@ -138,7 +138,7 @@ def redacted(backend: Backend, text: str) -> str:
         return text
     secrets = [line for value in values.values() for line in ([value] if isinstance(value, str) else value)]
     with contextlib.suppress(RuleViolation):
-        secrets += sources.connector_for(backend.connector).secrets(values)
+        secrets += sources.connector_for(backend.connector).secrets({**backend.parameters, **values})
     return redact(text, all_spellings(secrets))
 
 
