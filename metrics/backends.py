@@ -20,7 +20,7 @@ from metrics import sources
 from metrics.actions.backfills import can_be_read_back
 from metrics.connectors import REGISTRY, connector_for
 from metrics.errors import RuleViolation
-from metrics.figures import CrossCheck, Scope, Sums
+from metrics.figures import CrossCheck, Ratio, Scope, Sums
 from metrics.freshness import Freshness, freshness_of, is_late
 from metrics.models import Allocation, Backend, LedgerEntry, LookAlike, OwnPrice, Pull, RateCard, Series
 from metrics.reading_back import Reading, history_words, reading_of
@@ -131,6 +131,15 @@ class Restatement:
     billed: Mapping[str, Decimal]
 
 
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What was measured of the GPUs in the window: use as a ratio with its coverage, energy in kWh."""
+
+    use: Ratio
+    kwh: Decimal | None
+    kwh_per_1000_tokens: Decimal | None
+
+
 @dataclass(slots=True)
 class BackendPage:
     """Everything on the page of one backend."""
@@ -153,6 +162,7 @@ class BackendPage:
     history_says: str
     not_offered: Mapping[str, str] = field(default_factory=dict)
     window: tuple[date, date] | None = None
+    machine: MachineFacts | None = None
     is_waiting: bool = False
 
 
@@ -266,6 +276,7 @@ def backend_page(asker: Asker, backend: Backend) -> BackendPage:
         history_says=history_words(backend),
         not_offered=_not_offered(backend),
         window=(window[0], today),
+        machine=_machine(backend, window, workload_ids),
         is_waiting=_is_waiting(backend, pulls),
     )
 
@@ -280,6 +291,8 @@ def _series_rows(
     found = list(
         visible_series(asker)
         .filter(backend=backend)
+        # What an exporter measured is shared out over the others every hour; of itself it belongs to nobody.
+        .exclude(kind=SeriesKind.GPU)
         .select_related("backend", "workload", "through")
         .order_by("kind", "model", "operation", "pk")
     )
@@ -317,6 +330,23 @@ def _months(backend: Backend, workload_ids: tuple[int, ...] | None, today: date)
         for row in reversed(rows)
         if row.period is not None and row.sums.spend is not None
     ]
+
+
+def _machine(backend: Backend, window: tuple[date, date], workload_ids: tuple[int, ...] | None) -> MachineFacts | None:
+    scope = Scope(start_on=window[0], end_on=window[1], workload_ids=workload_ids, backend_id=backend.pk)
+    rows = read_door.usage(scope)
+    if not rows:
+        return None
+    sums = rows[0].sums
+    use = sums.ratio("gpu_busy_seconds", "gpu_held_seconds", weight="gpu_held_seconds")
+    watt_hours = sums.total("energy_wh")
+    if use.value is None and watt_hours is None:
+        return None
+    return MachineFacts(
+        use=use,
+        kwh=None if watt_hours is None else Decimal(watt_hours) / 1000,
+        kwh_per_1000_tokens=sums.ratio("energy_wh", "tokens", weight="tokens").value,
+    )
 
 
 def _cross_checks(

@@ -239,6 +239,23 @@ def plain_number(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+class PushedBackendForm(Form):
+    """A backend that cannot be asked."""
+
+    name = forms.CharField(max_length=200, help_text="As people here call it.")
+    hardware = forms.CharField(max_length=100, required=False, help_text="For example 2 x L40S.")
+    provider = forms.CharField(
+        max_length=60,
+        required=False,
+        help_text="The serving software, as records name it: vllm, llamacpp ... Empty: self-hosted.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("name", "hardware", "provider"):
+            self.fields[name].widget.attrs["autocomplete"] = "off"
+
+
 class LinkForm(Form):
     """Which gateway a backend stands behind."""
 

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from metrics.api.prometheus import metrics
 from metrics.views import backends, imports, prices, rules, series
+from metrics.views.pushed import backend_new_pushed
 from metrics.views.send import make_push_token, received, revoke_push_token, send_data, take_back
 
 urlpatterns: list[URLPattern] = [
@@ -11,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     # Backends
     path("backends/", backends.backends, name="backends"),
     path("backends/new/", backends.backend_choose, name="backend_choose"),
+    path("backends/new/push-only/", backend_new_pushed, name="backend_new_pushed"),
     path("backends/new/<slug:kind>/", backends.backend_new, name="backend_new"),
     path("backends/<slug:slug>/", backends.backend, name="backend"),
     path("backends/<slug:slug>/change/", backends.backend_change, name="backend_change"),

@@ -116,7 +116,7 @@ def add_backend(
         provider, seen_at = made.provider, made.measured_at
     backend = Backend(
         slug=free_slug(name),
-        name=_checked_name(name),
+        name=checked_name(name),
         connector=kind,
         provider=provider or "unknown",
         parameters=plain,
@@ -174,7 +174,7 @@ def change_backend(
             resume(backend)
     else:
         secret = {}
-    backend.name = _checked_name(name)
+    backend.name = checked_name(name)
     backend.hardware = hardware.strip()[:100]
     backend.default_workload = default_workload
     if measured_at:
@@ -273,7 +273,7 @@ def _refuse_secrets_elsewhere(
             )
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not name:
         raise RuleViolation("required", "A backend needs a name.", "name")

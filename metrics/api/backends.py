@@ -13,16 +13,18 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.access import can_change_backends
+from accounts.access import Asker, can_change_backends
 from metrics.actions import backends as actions
 from metrics.actions import backfills
 from metrics.actions.links import link_backend
+from metrics.actions.pushed import add_pushed_backend
 from metrics.api.rows import BackendsView, Input, workload_of
 from metrics.api.usage_schema import problem_answer
 from metrics.backends import visible_backends
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.freshness import freshness_of, is_late
 from metrics.models import Backend, Pull
+from metrics.sources import PUSH_ONLY
 from metrics.tasks import enqueue_on_commit, hand_out_backfills, post_capacity_since, pull_backend
 from metrics.usage import MeasuredAt
 
@@ -154,6 +156,20 @@ class PullOut(serializers.ModelSerializer[Pull]):
         fields = ("started_at", "ended_at", "window_start", "window_end", "outcome", "message", "cells", "is_backfill")
 
 
+def _pushed(asker: Asker, data: dict[str, Any]) -> dict[str, Any]:
+    """What a backend that is pushed to is made of; of parameters it has its provider."""
+    unknown = sorted(set(data["parameters"]) - {"provider"})
+    if unknown:
+        raise RuleViolation("unknown_parameter", f"A backend that is pushed to does not know {unknown[0]}.", unknown[0])
+    return {
+        "name": data["name"],
+        "provider": str(data["parameters"].get("provider") or ""),
+        "hardware": data.get("hardware", ""),
+        "measured_at": data.get("measured_at", ""),
+        "default_workload": workload_of(asker, data.get("roadmap")),
+    }
+
+
 def _reading(data: dict[str, Any]) -> dict[str, int | None]:
     """Take what was given of how much is read again."""
     return {name: data.pop(name) for name, *_ in actions.READING_BOUNDS if name in data}
@@ -185,6 +201,9 @@ class BackendListView(BackendsOf):
     )
     def post(self, request: Request) -> Response:
         data = self.read(BackendIn)
+        if data["connector"] == PUSH_ONLY:
+            made = add_pushed_backend(self.asker, **_pushed(self.asker, data))
+            return Response(self.row(made), status=201, headers={"Location": reverse("api_backend", args=[made.slug])})
         made = actions.add_backend(
             self.asker,
             kind=data.pop("connector"),

@@ -76,6 +76,18 @@ def offers(request: HttpRequest) -> list[Offer]:
         found.insert(0, _example())
     found.append(
         Offer(
+            group=Group.SERVER,
+            title="A GPU server that cannot be asked",
+            summary="Edge, air-gapped or behind a firewall: its usage is pushed, also days late; its hours cost what "
+            "its rate card says.",
+            needs="What it costs by the hour, or its purchase; a token for whoever sends.",
+            who_gives="Whoever runs the server, and whoever paid for it.",
+            shows=("cost", "tokens", "requests", "errors", "latency", "energy"),
+            url=reverse("backend_new_pushed"),
+        )
+    )
+    found.append(
+        Offer(
             group=Group.FILE,
             title="A billing file",
             summary="FOCUS from a cloud, a gateway or finance (CSV, Parquet), or any CSV with days and amounts.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -245,3 +246,15 @@ def test_the_whole_is_what_the_exporter_said_and_the_ratios_come_out(backend, ma
     assert (use.value, use.coverage) == (Decimal(4500) / 86_400, 1)
     energy = found.sums.ratio("energy_wh", "tokens", weight="tokens")
     assert (energy.value, energy.coverage) == (Decimal(600) / 1650, 1)
+
+
+def test_the_backends_page_says_use_and_energy_and_lists_no_series_of_the_exporter(adam, sign_in, backend, make_series):
+    today = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    _post(make_series("llama"), today, input_tokens=400, output_tokens=100)
+    _measured(backend, 1800, wh=200, hour=today)
+    post_capacity(datetime.now(UTC))
+    text = sign_in(adam).get("/backends/gpu-1/").text
+    assert "25% of the held time" in " ".join(text.split())
+    # 0.2 kWh over 500 tokens is 0.4 kWh per 1,000.
+    assert re.search(r"0\.2 kWh, 0\.40* per 1,000 tokens", text)
+    assert "Other charges" not in text
