@@ -67,10 +67,10 @@ def layout_of(one: BillingImport, table: Table, limits: Limits) -> Layout | None
 # --- Reading
 
 
-def read_step(import_id: int, *, clock: Clock = sources.now) -> BillingImport | None:
+def read_step(import_id: int, *, clock: Clock | None = None) -> BillingImport | None:
     """Read some rows; return the import, None where there was nothing to do. Its state says what is next."""
     try:
-        return done_again(lambda: _read_step(import_id, clock))
+        return done_again(lambda: _read_step(import_id, clock or sources.now))
     except Unreadable as problem:
         fail(import_id, problem.message)
         return BillingImport.objects.filter(pk=import_id).first()
@@ -217,9 +217,9 @@ def discard_forgotten(now: datetime) -> None:
 # --- Counting
 
 
-def post_step(import_id: int, *, clock: Clock = sources.now) -> BillingImport | None:
+def post_step(import_id: int, *, clock: Clock | None = None) -> BillingImport | None:
     """Count an import that was read and confirmed; return it, None where there was nothing to do."""
-    return done_again(lambda: _post(import_id, clock))
+    return done_again(lambda: _post(import_id, clock or sources.now))
 
 
 @transaction.atomic

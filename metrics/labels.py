@@ -31,13 +31,18 @@ def kept_labels(text: bytes, batch: Batch, records: int) -> tuple[tuple[str, str
 
 def kept_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the tags of a billing file that are kept as labels, sorted by name; 'Team' is the operator's 'team'."""
-    allowed = {name.lower(): name for name in settings.KEPT_LABELS}
-    kept = {
-        allowed[name.lower()]: " ".join(value.split())[:MAX_LABEL_CHARACTERS]
-        for name, value in tags.items()
-        if name.lower() in allowed and value.strip() and not _is_personal(name, value)
-    }
+    allowed = _allowed(tuple(settings.KEPT_LABELS))
+    kept = {}
+    for name, value in tags.items():
+        known = allowed.get(name.lower())
+        if known is not None and value.strip() and "\0" not in value and not _is_personal(name, value):
+            kept[known] = " ".join(value.split())[:MAX_LABEL_CHARACTERS]
     return tuple(sorted(kept.items())[:MAX_LABELS])
+
+
+@lru_cache(maxsize=10)
+def _allowed(names: tuple[str, ...]) -> dict[str, str]:
+    return {name.lower(): name for name in names}
 
 
 def _is_personal(name: str, value: str) -> bool:

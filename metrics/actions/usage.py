@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.access import Asker, can, visible_workloads
 from accounts.audit import record
 from accounts.models import Role, Token
-from metrics import counting, identity, importing, ledger, unpriced
+from metrics import counting, identity, importing, ledger, sources, unpriced
 from metrics.actions import imports
 from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
@@ -279,7 +279,7 @@ def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
     release(receipt)
     unpriced.settle(receipt.entries.values_list("series_id", "hour"))
     if receipt.kind == FeedKind.IMPORT:
-        taken = importing.taken_back(receipt, now=timezone.now())
+        taken = importing.taken_back(receipt, now=sources.now())
         if taken is not None:
             imports.after_reversal(taken)
     record(

@@ -18,7 +18,7 @@ _SHOWN = 60
 
 def shown(value: Any) -> str:
     """A cell as a rejection quotes it."""
-    return " ".join(str(value).split())[:_SHOWN]
+    return " ".join(str(value).replace("\0", " ").split())[:_SHOWN]
 
 
 def amount(value: Any, column: str) -> Decimal:

@@ -139,7 +139,7 @@ class FocusLayout(Layout):
         told = (
             start_cell, end_cell, period_start_cell, period_end_cell, account, account_name, category_cell, class_cell,
             provider, service, service_category, project_id, project_name, sku, meter, _frozen(details), resource,
-            resource_type, consumed_unit, priced_unit, _frozen(tags), own_model, currency_cell,
+            resource_type, consumed_unit, priced_unit, *self._tags_of(tags), own_model, currency_cell,
         )  # fmt: skip
         known = self._keys.get(told)
         if known is None:
@@ -183,7 +183,8 @@ class FocusLayout(Layout):
         resource_type: Any,
         consumed_unit: Any,
         priced_unit: Any,
-        tags_cell: Any,
+        labels: Labels,
+        tagged_model: str,
         own_model: Any,
         currency_cell: Any,
     ) -> tuple[ChargeKey, str]:
@@ -201,17 +202,16 @@ class FocusLayout(Layout):
         if period_end <= period_start:
             raise RowRejected("period_backwards", "BillingPeriodEnd: the billing period ends before it starts.")
         category = _category(category_cell)
-        details, tags = _pairs(details_cell, "SkuPriceDetails"), _pairs(tags_cell, "Tags")
+        details = _pairs(details_cell, "SkuPriceDetails")
         service_text = cells.text(service, 100)
         counted = cells.unit(consumed_unit) or cells.unit(priced_unit)
         is_ai = cells.text(service_category, 60) == AI_CATEGORY
-        model = cells.text(own_model, 200) or _named(details, _MODEL_KEYS) or _named(tags, _MODEL_KEYS)
+        model = cells.text(own_model, 200) or _named(details, _MODEL_KEYS) or tagged_model
         if not model and category == "Usage" and (counted is not None and (counted[0] == "tokens" or is_ai)):
             model = cells.text(resource, 200) or cells.text(sku, 200)
-        labels = dict(tags)
         project = cells.text(project_name, 200) or cells.text(project_id, 200)
         if project:
-            labels = {name: value for name, value in labels.items() if name.lower() != "project"} | {"project": project}
+            labels = tuple(sorted((dict(labels) | dict(self.keep_labels({"project": project}))).items()))
         key = ChargeKey(
             account=cells.text(account, 200),
             account_name=cells.text(account_name, 200),
@@ -224,13 +224,20 @@ class FocusLayout(Layout):
             service=service_text,
             service_category=cells.text(service_category, 60),
             service_tier=(_named(details, _TIER_KEYS) or "standard").lower()[:40],
-            labels=self.keep_labels(labels),
+            labels=labels,
             category=category,
             is_correction=cells.text(class_cell, 40) == CORRECTION,
             currency=cells.currency(currency_cell, "BillingCurrency"),
         )
         said = _named(details, ("tokentype", "x_tokentype", "token_type"))
         return key, _direction(said) or _direction(f"{cells.text(meter, 200)}") or _direction(cells.text(sku, 200))
+
+    def _tags_of(self, cell: Any) -> tuple[Labels, str]:
+        """The labels that tags are kept as, and the model that they name. Many rows have tags of their own."""
+        if cell is None:
+            return (), ""
+        pairs = _pairs(_frozen(cell), "Tags")
+        return self.keep_labels(pairs), _named(pairs, _MODEL_KEYS)
 
     def _counts(
         self,
@@ -337,13 +344,18 @@ def _pairs(value: Any, column: str) -> Mapping[str, str]:
     for name, one in found.items():
         if one is None or isinstance(one, dict | list):
             continue
-        named[re.split(r"[:/]", str(name))[-1]] = str(one)
+        named[str(name).replace("/", ":").rpartition(":")[2]] = str(one)
     return named
 
 
 def _named(pairs: Mapping[str, str], wanted: tuple[str, ...]) -> str:
+    if not pairs:
+        return ""
     lower = {name.lower(): value for name, value in pairs.items()}
-    return next((cells.text(lower[name], 200) for name in wanted if lower.get(name)), "")
+    for name in wanted:
+        if lower.get(name):
+            return cells.text(lower[name], 200)
+    return ""
 
 
 # How vendors call themselves, by OpenTelemetry's gen_ai.provider.name where there is one.
