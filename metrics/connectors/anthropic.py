@@ -29,6 +29,8 @@ from metrics.windows import DAY, HOUR, Window, hour_of
 
 BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
+# What the vendor's own client (anthropic 2.14) sends: a bearer token, and this version.
+ANALYTICS_VERSION = "2026-10-21"
 ANALYTICS_BETA = "analytics-usage-cost-2026-08-24"
 CLASSIC, ANALYTICS = "classic", "analytics"
 WORKSPACES, API_KEYS = "workspaces", "api_keys"
@@ -275,9 +277,14 @@ class Anthropic(StatementConnector):
 
     def _page(self, http: HttpClient, path: str, params: Pairs) -> Mapping[str, Any]:
         base = (self.values.get("address") or BASE).rstrip("/")
-        headers = {"x-api-key": self.values["admin_key"], "anthropic-version": VERSION}
+        key = self.values["admin_key"]
+        headers = {"x-api-key": key, "anthropic-version": VERSION}
         if path.startswith("analytics/"):
-            headers["anthropic-beta"] = ANALYTICS_BETA
+            headers = {
+                "Authorization": f"Bearer {key}",
+                "anthropic-version": ANALYTICS_VERSION,
+                "anthropic-beta": ANALYTICS_BETA,
+            }
         answer = http.get(f"{base}/v1/organizations/{path}", params=params, headers=headers, hints=HINTS)
         document = READ.mapping(answer.json(), "it")
         READ.sequence(document.get("data"), "its list of data")

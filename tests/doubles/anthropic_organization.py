@@ -17,7 +17,8 @@ from typing import Any
 
 from tests.doubles.source_server import Asked, Reply, SourceServer
 
-VERSION = "2023-06-01"
+# The classic reports are documented with the first; the vendor's client sends the second.
+VERSIONS = ("2023-06-01", "2026-10-21")
 BETA = "analytics-usage-cost-2026-08-24"
 WIDTHS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedelta(days=1)}
 MOST_BUCKETS = {"1m": 1440, "1h": 168, "1d": 31}
@@ -70,9 +71,9 @@ class AnthropicOrganization(SourceServer):
 
     def answer(self, asked: Asked) -> Reply:
         sent = {name.lower(): value for name, value in asked.headers.items()}
-        if sent.get("x-api-key") != self.key:
+        if self.key not in (sent.get("x-api-key"), sent.get("authorization", "").removeprefix("Bearer ")):
             return _error(401, "authentication_error", "invalid x-api-key")
-        if sent.get("anthropic-version") != VERSION:
+        if sent.get("anthropic-version") not in VERSIONS:
             return _error(400, "invalid_request_error", "anthropic-version: header is required")
         path = asked.path.partition("/v1/organizations/")[2]
         if path.startswith("analytics/") and BETA not in sent.get("anthropic-beta", ""):

@@ -85,7 +85,8 @@ class OpenAIOrganization(SourceServer):
         return row
 
     def answer(self, asked: Asked) -> Reply:
-        if asked.headers.get("Authorization") != f"Bearer {self.key}":
+        sent = {name.lower(): value for name, value in asked.headers.items()}
+        if sent.get("authorization") != f"Bearer {self.key}":
             return _error(401, "Incorrect API key provided.")
         path = asked.path.partition("/organization/")[2]
         if path == "projects":

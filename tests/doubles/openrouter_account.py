@@ -40,7 +40,8 @@ class OpenRouterAccount(SourceServer):
         self.play = self.answer
 
     def answer(self, asked: Asked) -> Reply:
-        if asked.headers.get("Authorization") != f"Bearer {self.key}":
+        sent = {name.lower(): value for name, value in asked.headers.items()}
+        if sent.get("authorization") != f"Bearer {self.key}":
             return _error(401, "Invalid management key.")
         if asked.path != "/api/v1/activity":
             return _error(404, "Not found.")

@@ -142,7 +142,11 @@ class TestAnalyticsSuite(Suite):
             "/v1/organizations/analytics/usage",
             "/v1/organizations/analytics/cost",
         }
-        assert {{k.lower(): v for k, v in asked.headers.items()}["anthropic-beta"] for asked in source.asked} == {BETA}
+        for asked in source.asked:
+            sent = {name.lower(): value for name, value in asked.headers.items()}
+            assert (sent["anthropic-beta"], sent["anthropic-version"]) == (BETA, "2026-10-21")
+            assert sent["authorization"] == f"Bearer {SECRET}"
+            assert "x-api-key" not in sent
 
     def test_the_sum_of_the_types_of_cost_is_not_added_to_them(self, source, connect):
         def play(asked: Asked) -> Reply:
