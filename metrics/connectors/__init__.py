@@ -12,6 +12,7 @@ from metrics.connectors.metrics_endpoint import MetricsEndpoint
 from metrics.connectors.openai import OpenAI
 from metrics.connectors.openrouter import OpenRouter
 from metrics.connectors.prometheus_server import PrometheusServer
+from metrics.connectors.vertex import VertexAI
 from metrics.errors import RuleViolation
 
 REGISTRY: tuple[type[Connector], ...] = (
@@ -21,6 +22,7 @@ REGISTRY: tuple[type[Connector], ...] = (
     Anthropic,
     Bedrock,
     AzureOpenAI,
+    VertexAI,
     LiteLLM,
     OpenRouter,
     Langfuse,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from tests.doubles.azure_tenant import (
     PROMPT,
     REQUESTS,
     RESOURCE,
+    SUBSCRIPTION,
     TENANT,
     TOKEN,
     AzureTenant,
@@ -50,14 +52,53 @@ def tenant_of(*, factor: int = 1) -> AzureTenant:
     tenant = AzureTenant(SECRET)
     for hour in range(-2, 5):
         tenant.usage(START + hour * HOUR, **GPT, requests=10 * factor, tokens_in=1000, tokens_out=200)
-    for day in (START.date(), START.date() + DAY):
-        tenant.charge(day, "gpt 4o 0806 Inp glbl Tokens", "1.25")
-        tenant.charge(day, "gpt 4o 0806 Outp glbl Tokens", "3.5")
+    # The first of these days has settled when the suite pulls.
+    for day in (START.date() + DAY * n for n in (-2, 0, 1)):
+        tenant.charge(day, "gpt 4o 0806 Inp glbl Tokens", "1.25", currency="USD")
+        tenant.charge(day, "gpt 4o 0806 Outp glbl Tokens", "3.5", currency="USD")
     return tenant
 
 
 class TestSuite(StatementConnectorSuite):
     kind = "azure_openai"
+    count, amount, currency = "total", "Cost", "Currency"
+    more = cursor = "nextLink"
+    not_applicable = {"more but not where": "A page of Cost Management without a link is the last one."}
+
+    @pytest.fixture(autouse=True)
+    def _costs_at_each_pull(self, monkeypatch):
+        """So that a second pull asks for them as well; that it does not is tested in test_azure_openai_pull.py."""
+        monkeypatch.setattr(AzureOpenAI, "asks_costs_once_a_day", False)
+
+    def altered(self, field, value):
+        if field == self.count:
+            return super().altered(field, value)
+
+        def change(row):
+            names = [column["name"] for column in row.get("columns", [])]
+            for cells in row["rows"] if field in names else []:
+                cells[names.index(field)] = value
+
+        return self._with(change)
+
+    def repeated(self):
+        return self._with(lambda row: self._put(row, lambda rows: rows * 2))
+
+    def emptied(self):
+        return self._with(lambda row: self._put(row, lambda rows: []))
+
+    def endless(self, cursor):
+        def change(row):
+            if "nextLink" in row:
+                row["nextLink"] = f"{self._url}/next?{cursor()}"
+
+        return self._with(change)
+
+    @staticmethod
+    def _put(row, make):
+        for name in ("timeseries", "rows"):
+            if isinstance(row.get(name), list):
+                row[name] = make(row[name])
 
     def parameters(self, url):
         return parameters(url)
@@ -73,10 +114,11 @@ class TestSuite(StatementConnectorSuite):
         tenant.page_size = 1
         return lambda asked: self._playing(tenant, asked)
 
-    @staticmethod
-    def _playing(tenant: AzureTenant, asked: Asked) -> Reply:
-        host = asked.headers["Host"]
-        tenant.server = type("Here", (), {"url": f"http://{host}"})()
+    def _playing(self, tenant: AzureTenant, asked: Asked) -> Reply:
+        self._url = f"http://{asked.headers['Host']}"
+        tenant.server = type("Here", (), {"url": self._url})()
+        if asked.path == "/next":
+            asked = replace(asked, path=f"{SUBSCRIPTION}/providers/Microsoft.CostManagement/query", values=[])
         return tenant.play(asked)
 
     def test_no_secret_comes_back_when_the_source_repeats_it(self, source, connect):

@@ -44,7 +44,8 @@ def account_of(*, factor: int = 1) -> BedrockAccount:
     account = BedrockAccount()
     for hour in range(-2, 5):
         account.invocations(START + hour * HOUR, model=SONNET, requests=10 * factor, tokens_in=1000, tokens_out=200)
-    for day in (START.date(), START.date() + DAY):
+    # The first of these days has settled when the suite pulls.
+    for day in (START.date() + DAY * n for n in (-2, 0, 1)):
         account.charge(day, "EUC1-Claude3.5Sonnet-input-tokens", "1.25")
         account.charge(day, "EUC1-Claude3.5Sonnet-output-tokens", "3.5")
         account.charge(day, "Tax", "0.9", record_type="Tax")
@@ -53,6 +54,47 @@ def account_of(*, factor: int = 1) -> BedrockAccount:
 
 class TestSuite(StatementConnectorSuite):
     kind = "bedrock"
+    count, amount, currency = "Values", "Amount", "Unit"
+    amount_is_text = True
+    not_applicable = {"more but not where": "A page of AWS without a cursor is the last one."}
+
+    @pytest.fixture(autouse=True)
+    def _costs_at_each_pull(self, monkeypatch):
+        """So that a second pull asks for them as well; that it does not is tested in test_bedrock_pull.py."""
+        monkeypatch.setattr(Bedrock, "asks_costs_once_a_day", False)
+
+    def altered(self, field, value):
+        if field != self.count:
+            return super().altered(field, value)
+
+        def change(row):
+            if row.get("Values"):
+                row["Values"] = [value] * len(row["Values"])
+
+        return self._with(change)
+
+    def repeated(self):
+        def change(row):
+            for name in ("Metrics", "MetricDataResults", "ResultsByTime"):
+                if isinstance(row.get(name), list):
+                    row[name] = row[name] * 2
+
+        return self._with(change)
+
+    def emptied(self):
+        def change(row):
+            for name in ("Metrics", "MetricDataResults", "ResultsByTime"):
+                if isinstance(row.get(name), list):
+                    row[name] = []
+
+        return self._with(change)
+
+    def endless(self, cursor):
+        def change(row):
+            if "MetricDataResults" in row:
+                row["NextToken"] = cursor()
+
+        return self._with(change)
 
     def parameters(self, url):
         return parameters(url)

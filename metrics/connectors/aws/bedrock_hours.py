@@ -83,7 +83,7 @@ def _chosen(metrics: Sequence[Metric], namespace: str) -> list[Metric]:
     """
     model = "ModelId" if namespace == RUNTIME else "Model"
     groups: dict[tuple[str, str], list[Metric]] = {}
-    for metric in metrics:
+    for metric in dict.fromkeys(metrics):
         values = dict(metric.dimensions)
         if metric.name in _names(namespace) and values.get(model):
             groups.setdefault((metric.name, values[model]), []).append(metric)

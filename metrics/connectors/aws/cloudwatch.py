@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,6 @@ HOUR = timedelta(hours=1)
 READ = Reader("CloudWatch")
 # Limits of one GetMetricData call.
 MOST_QUERIES, MOST_POINTS = 500, 100_800
-MOST_PAGES = 500
 # What CloudWatch keeps by the hour.
 KEPT = timedelta(days=455)
 Dimensions = tuple[tuple[str, str], ...]
@@ -111,20 +110,12 @@ class CloudWatch:
         _check_states(states, by_id)
         return found
 
-    def _pages(self, action: str, question: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        cursor: str | None = None
-        seen: set[str] = set()
-        for _ in range(MOST_PAGES):
+    def _pages(self, action: str, question: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+        def ask(cursor: str | None) -> Mapping[str, Any]:
             more = {"NextToken": cursor} if cursor else {}
-            page = self._service.ask(self.http, self.key, action, {**question, **more})
-            yield page
-            cursor = page.get("NextToken")
-            if not cursor:
-                return
-            if not isinstance(cursor, str) or cursor in seen:
-                raise READ.malformed("it sends the same page again")
-            seen.add(cursor)
-        raise READ.malformed(f"it has more than {MOST_PAGES} pages")
+            return self._service.ask(self.http, self.key, action, {**question, **more})
+
+        return READ.pages(ask, more="NextToken", cursor="NextToken")
 
 
 def _asked(name: str, query: Query) -> dict[str, Any]:
@@ -152,7 +143,7 @@ def _dimensions(rows: Any) -> Dimensions:
     return tuple(sorted(found))
 
 
-def _points(result: dict[str, Any] | Any) -> Iterator[tuple[datetime, Decimal]]:
+def _points(result: Mapping[str, Any]) -> Iterator[tuple[datetime, Decimal]]:
     times = READ.sequence(result.get("Timestamps", []), "the times of a result")
     values = READ.sequence(result.get("Values", []), "the values of a result")
     if len(times) != len(values):

@@ -22,7 +22,6 @@ from metrics.windows import Window
 DAY = timedelta(days=1)
 READ = Reader("Cost Explorer")
 FIRST_PARTY = "Amazon Bedrock"
-MOST_PAGES = 100
 # Record types that stand for use; what else there is, by FOCUS's charge category.
 USAGE_RECORDS = ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage")
 CATEGORIES = {
@@ -124,20 +123,19 @@ class CostExplorer:
             "Filter": chosen,
             "GroupBy": [{"Type": "DIMENSION", "Key": key} for key in by],
         }
-        cursor: str | None = None
-        seen: set[str] = set()
-        for _ in range(MOST_PAGES):
+
+        def ask(cursor: str | None) -> Mapping[str, Any]:
             more = {"NextPageToken": cursor} if cursor else {}
-            page = self._service.ask(self.http, self.key, "GetCostAndUsage", {**question, **more})
+            return self._service.ask(self.http, self.key, "GetCostAndUsage", {**question, **more})
+
+        seen: set[tuple[date, tuple[str, str]]] = set()
+        for page in READ.pages(ask, more="NextPageToken", cursor="NextPageToken"):
             for result in READ.sequence(page.get("ResultsByTime"), "the list of days"):
-                yield from self._of_day(READ.mapping(result, "a day"), start_on, end_on)
-            cursor = page.get("NextPageToken")
-            if not cursor:
-                return
-            if not isinstance(cursor, str) or cursor in seen:
-                raise READ.malformed("it sends the same page again")
-            seen.add(cursor)
-        raise READ.malformed(f"it has more than {MOST_PAGES} pages")
+                for day, keys, row in self._of_day(READ.mapping(result, "a day"), start_on, end_on):
+                    if (day, keys) in seen:
+                        raise READ.malformed("it gives one group of a day twice")
+                    seen.add((day, keys))
+                    yield day, keys, row
 
     def _of_day(
         self, result: Mapping[str, Any], start_on: date, end_on: date

@@ -16,7 +16,6 @@ DAY = timedelta(days=1)
 VERSION = "2025-03-01"
 # A longer range by the day is cut off without a word.
 LONGEST_DAYS = 31
-MOST_PAGES = 200
 CATEGORIES = {"usage": "Usage", "purchase": "Purchase", "tax": "Tax", "credit": "Credit"}
 # Words after a model's name that make it another model.
 VARIANTS = frozenset({"mini", "nano", "pro", "audio", "realtime", "transcribe", "tts", "image", "codex", "turbo"})
@@ -79,19 +78,18 @@ def _rows(
         },
     }
     place, params = f"{subscription}/providers/Microsoft.CostManagement/query", [("api-version", VERSION)]
-    seen: set[str] = set()
-    for _ in range(MOST_PAGES):
-        page = azure.query(place, question, params)
-        properties = READ.mapping(page.get("properties"), "the answer's properties")
-        yield from _of_page(properties)
-        link = properties.get("nextLink")
-        if not link:
-            return
-        if not isinstance(link, str) or link in seen:
-            raise READ.malformed("it sends the same page again")
-        seen.add(link)
-        place, params = link, []
-    raise READ.malformed(f"it has more than {MOST_PAGES} pages")
+
+    def ask(link: str | None) -> Mapping[str, Any]:
+        page = azure.query(link, question) if link else azure.query(place, question, params)
+        return READ.mapping(page.get("properties"), "the answer's properties")
+
+    seen: set[tuple[date, str, str, str]] = set()
+    for page in READ.pages(ask, more="nextLink", cursor="nextLink"):
+        for day, amount, currency, meter, charge in _of_page(page):
+            if (day, currency, meter, charge) in seen:
+                raise READ.malformed("it gives one row of a day twice")
+            seen.add((day, currency, meter, charge))
+            yield day, amount, currency, meter, charge
 
 
 def _of_page(properties: Mapping[str, Any]) -> Iterator[tuple[date, Decimal, str, str, str]]:

@@ -156,6 +156,7 @@ def _points(
 
 
 def _read(document: Mapping[str, Any], names: list[str], window: Window) -> Iterator[Point]:
+    seen: set[tuple[str, tuple[tuple[str, str], ...], datetime]] = set()
     for row in READ.sequence(document.get("value"), "the list of metrics"):
         metric = READ.mapping(row, "a metric")
         name = str(READ.mapping(metric.get("name"), "a metric's name").get("value"))
@@ -184,6 +185,10 @@ def _read(document: Mapping[str, Any], names: list[str], window: Window) -> Iter
                     kind: _value(data[kind]) for kind in ("total", "average", "count") if data.get(kind) is not None
                 }
                 if values and window.start <= hour < window.end:
+                    place = (name, tuple(sorted(dimensions.items())), hour)
+                    if place in seen:
+                        raise READ.malformed("it gives two values for one hour")
+                    seen.add(place)
                     yield Point(name, dimensions, hour, values)
 
 
