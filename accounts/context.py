@@ -48,6 +48,7 @@ def _is_current(path: str, url: str, below: tuple[str, ...]) -> bool:
 def _user_menu(user: User) -> list[dict[str, str]]:
     entries = [("Tokens", "/tokens/"), ("API docs", "/api/v1/docs/"), ("Password", "/accounts/password/change/")]
     if can_see_rules(Asker(user)):
+        entries.append(("Prices", "/prices/"))
         entries.append(("Allocation rules", "/rules/"))
     if user.is_admin:
         entries.append(("People", "/settings/people/"))

@@ -22,12 +22,12 @@ from metrics.connectors import REGISTRY, connector_for
 from metrics.errors import RuleViolation
 from metrics.figures import CrossCheck, Ratio, Scope, Sums
 from metrics.freshness import Freshness, freshness_of, is_late
-from metrics.models import Allocation, Backend, LedgerEntry, LookAlike, OwnPrice, Pull, RateCard, Series
+from metrics.models import Allocation, Backend, LookAlike, OwnPrice, Pull, RateCard, Series
 from metrics.reading_back import Reading, history_words, reading_of
-from metrics.usage import FeedKind, SeriesKind
+from metrics.restatements import RestatementRow, restatements_of
+from metrics.usage import SeriesKind
 
 PULLS_SHOWN = 12
-RESTATEMENTS_SHOWN = 10
 WINDOW_DAYS = 28
 MONTHS_SHOWN = 6
 
@@ -121,17 +121,6 @@ class MonthRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Restatement:
-    """What a later statement changed of hours already known."""
-
-    at: datetime
-    hours: int
-    first_hour: datetime
-    tokens: int | None
-    billed: Mapping[str, Decimal]
-
-
-@dataclass(frozen=True, slots=True)
 class MachineFacts:
     """What was measured of the GPUs in the window: use as a ratio with its coverage, energy in kWh."""
 
@@ -153,7 +142,7 @@ class BackendPage:
     months: list[MonthRow]
     rate_cards: list[RateCard]
     own_prices: list[OwnPrice]
-    restatements: list[Restatement]
+    restatements: list[RestatementRow]
     cross_checks: list[CrossCheck]
     look_alikes: list[LookAlike]
     freshness: Freshness
@@ -267,7 +256,7 @@ def backend_page(asker: Asker, backend: Backend) -> BackendPage:
         months=_months(backend, workload_ids, today),
         rate_cards=list(backend.rate_cards.order_by("-valid_from_on")),
         own_prices=list(OwnPrice.objects.filter(Q(backend=backend) | Q(backend=None, provider=backend.provider))),
-        restatements=_restatements(backend) if reads_all else [],
+        restatements=restatements_of(backend, adds_only=not can_be_read_back(backend.connector)) if reads_all else [],
         cross_checks=_cross_checks(backend, window, workload_ids),
         look_alikes=list(open_look_alikes(asker).filter(Q(first__backend=backend) | Q(second__backend=backend))),
         freshness=freshness_of(backend, now),
@@ -354,42 +343,6 @@ def _cross_checks(
 ) -> list[CrossCheck]:
     scope = Scope(start_on=window[0], end_on=window[1], workload_ids=workload_ids, backend_id=backend.pk)
     return list(read_door.cross_checks(scope))
-
-
-def _restatements(backend: Backend) -> list[Restatement]:
-    """Receipts that changed hours which an earlier receipt of the same feed had stated. Counters only add."""
-    if not can_be_read_back(backend.connector):
-        return []
-    earlier = LedgerEntry.objects.filter(
-        feed=OuterRef("feed"), series=OuterRef("series"), hour=OuterRef("hour"), receipt__lt=OuterRef("receipt")
-    )
-    receipts = backend.receipts.filter(kind=FeedKind.USAGE).order_by("-pk").values_list("pk", flat=True)[:100]
-    entries = (
-        LedgerEntry.objects.filter(receipt__in=list(receipts), feed__kind__in=(FeedKind.USAGE, FeedKind.STATEMENT))
-        .filter(Exists(earlier))
-        .select_related("receipt")
-        .order_by("-receipt_id", "hour")
-    )
-    by_receipt: dict[int, list[LedgerEntry]] = defaultdict(list)
-    for entry in entries:
-        by_receipt[entry.receipt_id].append(entry)
-    found = []
-    for rows in list(by_receipt.values())[:RESTATEMENTS_SHOWN]:
-        tokens = [value for row in rows for value in (row.input_tokens, row.output_tokens) if value is not None]
-        billed: dict[str, Decimal] = defaultdict(Decimal)
-        for row in rows:
-            if row.billed_cost:
-                billed[row.currency] += row.billed_cost
-        found.append(
-            Restatement(
-                at=rows[0].receipt.created_at,
-                hours=len({row.hour for row in rows}),
-                first_hour=min(row.hour for row in rows),
-                tokens=sum(tokens) if tokens else None,
-                billed=dict(billed),
-            )
-        )
-    return found
 
 
 def _not_offered(backend: Backend) -> Mapping[str, str]:

@@ -110,23 +110,33 @@ def _post_window(backend: Backend, window: Window, now: datetime) -> Receipt | N
         measured_wh = energy(backend, window)
         cells = _Cells(backend, series, window)
         for hour in window.hours():
-            card = _card_on(cards, counting.local_day(hour))
+            in_force = _cards_on(cards, counting.local_day(hour))
+            for card in in_force:
+                if card.model:
+                    # Reserved at an API for one model; the others are served by what follows.
+                    own, others = (_of_card(card, in_force, rows) for rows in served.get(hour, ([], [])))
+                    if own or others or not card.while_up:
+                        cost = hour_cost(card, hour, measured_wh=None, zone=settings.REPORTING_ZONE)
+                        held = (card.units * SECONDS_OF_AN_HOUR).quantize(SECONDS_STEP)
+                        parts = split_hour(cost, held, own or others, input_weight=cells.input_weight)
+                        cells.add(hour, card.currency, parts, others)
+            card_of_all = next((card for card in in_force if not card.model), None)
+            own, others = (_of_card(card_of_all, in_force, rows) for rows in served.get(hour, ([], [])))
             machine = measured.get(hour)
-            if card is not None and card.while_up and hour not in served and machine is None:
-                card = None
-            own, others = served.get(hour, ([], []))
-            if card is not None:
+            if card_of_all is not None and card_of_all.while_up and not own and not others and machine is None:
+                card_of_all = None
+            if card_of_all is not None:
                 watt_hours = machine.whole.energy_wh if machine else None
                 watt_hours = measured_wh.get(hour) if watt_hours is None else watt_hours
-                cost = hour_cost(card, hour, measured_wh=watt_hours, zone=settings.REPORTING_ZONE)
-                held = (card.units * SECONDS_OF_AN_HOUR).quantize(SECONDS_STEP)
+                cost = hour_cost(card_of_all, hour, measured_wh=watt_hours, zone=settings.REPORTING_ZONE)
+                held = (card_of_all.units * SECONDS_OF_AN_HOUR).quantize(SECONDS_STEP)
             else:
                 # Without a card what was seen is what is held.
                 cost, held = Decimal(0), (machine.whole.seen_seconds if machine else None) or Decimal(0)
             if held:
                 busy = machine.whole.busy_of(held) if machine else None
                 parts = split_hour(cost, held, own or others, input_weight=cells.input_weight, machine_busy=busy)
-                cells.add(hour, card.currency if card is not None else "", parts, others)
+                cells.add(hour, card_of_all.currency if card_of_all is not None else "", parts, others)
             if machine is not None:
                 cells.add_machine(hour, machine, own or others, others)
         receipt = Receipt(
@@ -347,8 +357,18 @@ def _token_estimates(
     return found
 
 
-def _card_on(cards: Sequence[RateCard], on: date) -> RateCard | None:
+def _cards_on(cards: Sequence[RateCard], on: date) -> list[RateCard]:
+    """The cards in force, one for each model that has its own and one for the others."""
+    found: dict[str, RateCard] = {}
     for card in reversed(cards):
         if card.valid_from_on <= on and (card.valid_until_on is None or on < card.valid_until_on):
-            return card
-    return None
+            found.setdefault(counting.model_name(card.model), card)
+    return [found[name] for name in sorted(found)]
+
+
+def _of_card(card: RateCard | None, in_force: Sequence[RateCard], rows: Sequence[Served]) -> list[Served]:
+    """What a card's capacity served: its model, or (also for None) what no card names."""
+    named = {counting.model_name(one.model) for one in in_force if one.model}
+    if card is not None and card.model:
+        return [row for row in rows if counting.model_name(row.model) == counting.model_name(card.model)]
+    return [row for row in rows if counting.model_name(row.model) not in named] if named else list(rows)

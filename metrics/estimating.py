@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -20,10 +21,34 @@ PRICED_BY = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", 
 HourKey = tuple[int, datetime]
 
 
-def estimates_of(backend: Backend, cells: Iterable[PostedCell], series: Mapping[int, Series]) -> list[PostedCell]:
+@dataclass(slots=True)
+class Told:
+    """The prices that estimates used, and the models whose price depends on each request: sums took its first step."""
+
+    refs: set[str] = field(default_factory=set)
+    first_steps: set[str] = field(default_factory=set)
+
+    @property
+    def note(self) -> str:
+        """For the receipt."""
+        return f"Priced by {'; '.join(sorted(self.refs))}"[:300] if self.refs else ""
+
+    @property
+    def lines(self) -> list[str]:
+        """For the pull log."""
+        if not self.first_steps:
+            return []
+        models = ", ".join(sorted(self.first_steps))
+        return [f"The price depends on the size of a request; sums took its first step: {models}."]
+
+
+def estimates_of(
+    backend: Backend, cells: Iterable[PostedCell], series: Mapping[int, Series], told: Told
+) -> list[PostedCell]:
     """Return the estimated cost of the cells' tokens, as cells of the ESTIMATE feed.
 
     Nothing where the source states a cost itself, where a rate card pays for the hour, or where there is no price.
+    Fills `told`.
     """
     sums: dict[HourKey, dict[str, int | Decimal]] = defaultdict(dict)
     has_cost: set[HourKey] = set()
@@ -39,7 +64,7 @@ def estimates_of(backend: Backend, cells: Iterable[PostedCell], series: Mapping[
         one = series[series_id]
         if (series_id, hour) in has_cost or one.kind != SeriesKind.USAGE or not any(tokens.values()):
             continue
-        if pricing.has_reserved_capacity(backend.pk, hour.astimezone(settings.REPORTING_ZONE).date()):
+        if pricing.has_reserved_capacity(backend.pk, hour.astimezone(settings.REPORTING_ZONE).date(), one.model):
             continue
         estimate = pricing.estimate(
             one.provider,
@@ -51,6 +76,9 @@ def estimates_of(backend: Backend, cells: Iterable[PostedCell], series: Mapping[
             operation=one.operation,
         )
         if estimate is not None:
+            told.refs.add(estimate.price_ref)
+            if estimate.is_first_step:
+                told.first_steps.add(one.model)
             found.append(PostedCell(series_id, hour, {"estimated_cost": estimate.amount}, currency=estimate.currency))
     return found
 
@@ -63,6 +91,7 @@ def restated_estimates(
     usage_feed: Feed,
     estimate_feed: Feed,
     series: Mapping[int, Series],
+    told: Told,
 ) -> list[PostedCell]:
     """Return the whole window's estimates: what was estimated before stays where the tokens are the same."""
     before = {
@@ -79,7 +108,7 @@ def restated_estimates(
         if (series_id, hour) in unchanged and amount
     ]
     done = {(cell.series_id, cell.hour) for cell in kept}
-    fresh = estimates_of(backend, [cell for cell in cells if (cell.series_id, cell.hour) not in done], series)
+    fresh = estimates_of(backend, [cell for cell in cells if (cell.series_id, cell.hour) not in done], series, told)
     return kept + fresh
 
 

@@ -302,6 +302,8 @@ class RateCardForm(ModelForm):
             "kind",
             "units",
             "unit_name",
+            "model",
+            "minimum_term_months",
             "currency",
             "rate_per_unit_hour",
             "purchase_amount",
@@ -317,6 +319,8 @@ class RateCardForm(ModelForm):
         labels = {  # noqa: RUF012 - Django's own way
             "units": "How many",
             "unit_name": "Of what",
+            "model": "Serves the model",
+            "minimum_term_months": "Months of minimum term",
             "rate_per_unit_hour": "Rate for one and hour",
             "purchase_amount": "Purchase, all together",
             "amortisation_months": "Months of amortisation",
@@ -328,7 +332,11 @@ class RateCardForm(ModelForm):
             "valid_until_on": "Until",
         }
         help_texts = {  # noqa: RUF012
-            "rate_per_unit_hour": "Rented: without tax. A price by the month is divided by 730.",
+            "unit_name": "GPU, PTU, model unit, ...",
+            "model": "Reserved: empty for every model of this backend.",
+            "minimum_term_months": "Reserved: it costs until then.",
+            "rate_per_unit_hour": "Rented and reserved: in currency for one unit and one hour, without tax. "
+            "A price by the month is divided by 730.",
             "purchase_amount": "Owned: what all of them cost.",
             "valid_until_on": "The day after its last. Empty: until another card begins.",
         }

@@ -27,6 +27,7 @@ from metrics.windows import Window
 # An hour that is stated again within these days is settling, not corrected.
 RESTATED_AFTER = timedelta(days=3)
 REVERSIBLE_FOR = timedelta(days=35)
+REVERSIBLE = (FeedKind.PUSH, FeedKind.IMPORT, "reprice")
 # No answer of a source is under way for longer than this.
 STATED_KEPT_FOR = timedelta(days=7)
 # First key of the two-key advisory locks on feeds; the second is the feed's id.
@@ -121,8 +122,8 @@ def reverse(receipt: Receipt, *, by: Asker | None = None, note: str = "") -> Rec
     """
     with transaction.atomic():
         taken = Receipt.objects.select_for_update(of=("self",)).get(pk=receipt.pk)
-        if taken.kind not in (FeedKind.PUSH, FeedKind.IMPORT):
-            raise RuleViolation("not_reversible", "Only a push or an import can be taken back.")
+        if taken.kind not in REVERSIBLE:
+            raise RuleViolation("not_reversible", "Only a push, an import or a repricing can be taken back.")
         if taken.is_void:
             raise RuleViolation("already_reversed", "This receipt was taken back already.")
         if timezone.now() - taken.created_at > REVERSIBLE_FOR:

@@ -20,6 +20,7 @@ from genai_prices import __version__ as list_version
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
+from metrics.counted import model_name
 from metrics.models import OwnPrice, RateCard
 
 MILLION = Decimal(1_000_000)
@@ -160,11 +161,16 @@ def price_for(provider: str, model: str, tier: str, on: date, *, backend_id: int
     return _list_price(provider, model, tier, on)
 
 
-def has_reserved_capacity(backend_id: int, on: date) -> bool:
-    """Whether a rate card pays for this backend on that day, so that its tokens are not priced again (measures.md)."""
+def list_price(provider: str, model: str, tier: str, on: date) -> Price | None:
+    """The public list's price on that UTC day, whatever own prices say; None: the list has none."""
+    return _list_price(provider, model, tier, on)
+
+
+def has_reserved_capacity(backend_id: int, on: date, model: str) -> bool:
+    """Whether a rate card pays for this model there on that day, so that its tokens are not priced again."""
     return any(
-        start <= on and (end is None or on < end)
-        for start, end in _remembered("rate_cards", _read_rate_cards).get(backend_id, ())
+        start <= on and (end is None or on < end) and (not of_model or of_model == model_name(model))
+        for start, end, of_model in _remembered("rate_cards", _read_rate_cards).get(backend_id, ())
     )
 
 
@@ -218,10 +224,11 @@ def _or(value: Decimal | None, other: Decimal) -> Decimal:
     return other if value is None else value
 
 
-def _read_rate_cards() -> dict[int, list[tuple[date, date | None]]]:
-    cards: dict[int, list[tuple[date, date | None]]] = {}
-    for backend_id, start, end in RateCard.objects.values_list("backend_id", "valid_from_on", "valid_until_on"):
-        cards.setdefault(backend_id, []).append((start, end))
+def _read_rate_cards() -> dict[int, list[tuple[date, date | None, str]]]:
+    cards: dict[int, list[tuple[date, date | None, str]]] = {}
+    rows = RateCard.objects.values_list("backend_id", "valid_from_on", "valid_until_on", "model")
+    for backend_id, start, end, model in rows:
+        cards.setdefault(backend_id, []).append((start, end, model_name(model)))
     return cards
 
 

@@ -26,7 +26,7 @@ from metrics.connector import (
 from metrics.counter_state import keep_points, last_points
 from metrics.counters import counter_differences, usage_cells
 from metrics.errors import ConnectorError
-from metrics.estimating import estimates_of, restated_estimates
+from metrics.estimating import Told, estimates_of, restated_estimates
 from metrics.identity import SeriesIdentity, series_ids, unknown
 from metrics.ledger import PostedCell
 from metrics.models import Backend, Pull, Receipt, Series, UsageHour
@@ -172,9 +172,18 @@ def fetch_and_post(
     with transaction.atomic():
         posted, is_new = _posted(backend, cells)
         usage_feed, estimate_feed = ledger.feed(FeedKind.USAGE, backend), ledger.feed(FeedKind.ESTIMATE, backend)
+        told = Told()
         estimates = restated_estimates(
-            backend, posted, window, usage_feed=usage_feed, estimate_feed=estimate_feed, series=_series_of(posted)
+            backend,
+            posted,
+            window,
+            usage_feed=usage_feed,
+            estimate_feed=estimate_feed,
+            series=_series_of(posted),
+            told=told,
         )
+        receipt.note = told.note
+        found.lines += told.lines
         said: dict[str, Any] = {"receipt": receipt, "window": window, "as_of": as_of, "not_stated": not_stated}
         changed = ledger.post_statement(feed=usage_feed, cells=posted, **said)
         changed = ledger.post_statement(feed=estimate_feed, cells=estimates, **said) or changed
@@ -228,8 +237,11 @@ def _read_counters(backend: Backend, connector: CounterConnector) -> Found:
             posted = _without_known_zeros(posted)
             found.cells = receipt.accepted = len(posted)
             if posted:
+                told = Told()
+                estimates = estimates_of(backend, posted, _series_of(posted), told)
+                receipt.note = told.note
+                found.lines += told.lines
                 found.receipt = ledger.post(receipt, feed, posted)
-                estimates = estimates_of(backend, posted, _series_of(posted))
                 if estimates:
                     ledger.post(found.receipt, ledger.feed(FeedKind.ESTIMATE, backend), estimates)
             if is_new:

@@ -47,9 +47,9 @@ def estimated(identity: SeriesIdentity, hour: datetime, records: list[Record], b
 
     Decided record by record, so that it does not depend on which others a batch brings.
     """
-    if has_reserved_capacity(identity.backend_id, hour.astimezone(settings.REPORTING_ZONE).date()):
-        return Costs([("", None, records)])
     key = identity.key
+    if has_reserved_capacity(identity.backend_id, hour.astimezone(settings.REPORTING_ZONE).date(), key.model):
+        return Costs([("", None, records)])
     price = price_for(key.provider, key.model, key.service_tier, hour.date(), backend_id=identity.backend_id)
     priced = [] if price is None else _priceable(records, key.operation, price)
     others: list[Record] = []

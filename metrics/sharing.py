@@ -70,7 +70,7 @@ class HourSplit:
 
 def hour_cost(card: RateCard, hour: datetime, *, measured_wh: Decimal | None, zone: tzinfo) -> Decimal:
     """The cost of one held hour, at 10 decimals, in the card's currency."""
-    if card.kind == "rented":
+    if card.kind != "owned":
         return ((card.rate_per_unit_hour or Decimal(0)) * card.units).quantize(STEP)
     return _amortised(card, hour, zone) + _energy_cost(card, measured_wh)
 

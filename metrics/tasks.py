@@ -41,6 +41,13 @@ def post_capacity_since(backend_id: int, *days: date | None) -> None:
     enqueue_on_commit(post_capacity, backend_id)
 
 
+def follow_repricing(backend_ids: list[int], from_on: date) -> None:
+    """Compare capacity again that pays tokens which were priced otherwise, also behind these gateways."""
+    for backend in Backend.objects.filter(rate_cards__isnull=False).distinct():
+        if {backend.pk, *counting.gateways_of(backend)} & set(backend_ids):
+            post_capacity_since(backend.pk, from_on)
+
+
 @shared_task(name="metrics.pull_due_backends")
 def pull_due_backends() -> None:
     """Hand out every backend that is due, and the backfills whose turn it is."""

@@ -39,10 +39,14 @@ def price_unpriced_usage(now: datetime) -> int:
 
 @transaction.atomic
 def _price(backend: Backend, waiting: QuerySet[UsageHour]) -> int:
-    feed = ledger.feed(FeedKind.ESTIMATE, backend, FEED_NAME)
-    ledger.lock_feed(feed)
-    rows = waiting.filter(series__backend=backend)
-    return _post(feed, backend, {(row.series_id, row.hour): row for row in rows}, held={})
+    posted = 0
+    # What is pulled is estimated on the feed of the pull's own estimates, which compares it when it reads again.
+    for name, is_pushed in (("", False), (FEED_NAME, True)):
+        feed = ledger.feed(FeedKind.ESTIMATE, backend, name)
+        ledger.lock_feed(feed)
+        rows = waiting.filter(series__backend=backend, series__is_pushed=is_pushed)
+        posted += _post(feed, backend, {(row.series_id, row.hour): row for row in rows}, held={})
+    return posted
 
 
 def settle(pairs: Iterable[HourKey]) -> None:
@@ -112,7 +116,7 @@ def _post(
 
 
 def _estimate(backend: Backend, row: UsageHour) -> pricing.Estimate | None:
-    if pricing.has_reserved_capacity(backend.pk, row.hour.astimezone(settings.REPORTING_ZONE).date()):
+    if pricing.has_reserved_capacity(backend.pk, row.hour.astimezone(settings.REPORTING_ZONE).date(), row.series.model):
         return None
     tokens: dict[str, int | Decimal] = {name: getattr(row, name) for name in _TOKENS if getattr(row, name) is not None}
     if not any(tokens.values()):

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from metrics.api.prometheus import metrics
-from metrics.views import backends, imports, prices, rules, series
+from metrics.views import backends, imports, price_list, prices, rules, series
 from metrics.views.pushed import backend_new_pushed
 from metrics.views.send import make_push_token, received, revoke_push_token, send_data, take_back
 
@@ -29,6 +29,12 @@ urlpatterns: list[URLPattern] = [
     path("series/<int:pk>/by-rules/", series.series_by_rules, name="series_by_rules"),
     path("series/<int:pk>/through/", series.series_through, name="series_through"),
     path("look-alikes/<int:pk>/", series.look_alike_decide, name="look_alike_decide"),
+    # Prices
+    path("prices/", price_list.prices, name="prices"),
+    path("prices/add/", price_list.price_add, name="price_add"),
+    path("prices/again/", price_list.price_again, name="price_again"),
+    path("prices/again/<uuid:uuid>/take-back/", price_list.price_take_back, name="price_take_back"),
+    path("prices/<int:pk>/remove/", price_list.price_remove, name="price_remove"),
     # Allocation rules
     path("rules/", rules.rules, name="rules"),
     path("rules/new/", rules.rule_new, name="rule_new"),

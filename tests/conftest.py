@@ -7,11 +7,17 @@ alice manages the workload `claims`, bob contributes to it, vera views it; oscar
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from rest_framework.test import APIClient
 
 from accounts.access import Asker
 from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
 from accounts.tokens import make_token
+
+# A machine that is busy with something else is slow; that is no defect of what is tested.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

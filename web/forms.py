@@ -32,6 +32,8 @@ class LookMixin:
     """Put before forms.Form or forms.ModelForm: sets what the look needs on each widget."""
 
     fields: dict[str, forms.Field]
+    # Set where an action refused what is hardly meant and would take it once confirmed.
+    asks_to_confirm = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,6 +55,7 @@ class LookMixin:
     def add_violation(self, violation: Violation) -> None:
         """Shows an action's refusal at its field, or above the form."""
         name = violation.field if violation.field in self.fields else None
+        self.asks_to_confirm = self.asks_to_confirm or bool(getattr(violation, "can_be_confirmed", False))
         error = forms.ValidationError(violation.message, code=violation.code)
         self.add_error(name, error)  # type: ignore[attr-defined]
 

@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts.access import Asker
 from accounts.audit import record
 from metrics import pricing
 from metrics.actions.permission import require_backend_admin
 from metrics.errors import RuleViolation
-from metrics.models import Backend, OwnPrice, RateCard
+from metrics.models import Backend, ExchangeRate, OwnPrice, RateCard
 from metrics.money import parse_currency
 
-# (field, least, most, unit, what is often meant instead). A month's price entered by the hour is 730 times too much.
-CARD_BOUNDS: tuple[tuple[str, Decimal, Decimal, str, str], ...] = (
-    ("units", Decimal("0.01"), Decimal(100_000), "units", ""),
-    (
-        "rate_per_unit_hour",
-        Decimal("0.01"),
-        Decimal(200),
-        "per unit and hour",
+# (field, least, most, what it is of, what is often meant instead); in euros or units that are worth as much.
+USUAL_RATES: dict[str, tuple[Decimal, Decimal, str]] = {
+    RateCard.Kind.RENTED: (
+        Decimal("0.05"),
+        Decimal(25),
         "A price by the month is divided by 730, one for the whole machine by its units.",
     ),
-    ("purchase_amount", Decimal(100), Decimal(1_000_000_000), "for all units", ""),
+    RateCard.Kind.RESERVED: (
+        Decimal("0.02"),
+        Decimal(150),
+        "A price by the month is divided by 730, one for the whole reservation by its units.",
+    ),
+}
+USUAL: tuple[tuple[str, Decimal, Decimal, str, str], ...] = (
     ("amortisation_months", Decimal(6), Decimal(120), "months", "Enter months, not years."),
     ("rated_watts", Decimal(10), Decimal(20_000), "watts for one unit", "Enter watts, not kilowatts."),
-    ("pue", Decimal(1), Decimal(3), "", "It is the data centre's whole energy over that of its computers."),
-    ("price_per_kwh", Decimal("0.001"), Decimal(2), "per kWh", "Enter it per kWh in the main unit, not in cents."),
+)
+USUAL_PURCHASE = (Decimal(100), Decimal(150_000))
+USUAL_KWH = (Decimal("0.005"), Decimal(2))
+HOURS_A_MONTH = 730
+# Never, confirmed or not: (field, least, most).
+POSSIBLE: tuple[tuple[str, Decimal, Decimal], ...] = (
+    ("units", Decimal("0.01"), Decimal(100_000)),
+    ("rate_per_unit_hour", Decimal("0.0000000001"), Decimal(10) ** 9),
+    ("purchase_amount", Decimal("0.01"), Decimal(10) ** 12),
+    ("amortisation_months", Decimal(1), Decimal(600)),
+    ("rated_watts", Decimal("0.01"), Decimal(10) ** 6),
+    ("pue", Decimal(1), Decimal(3)),
+    ("price_per_kwh", Decimal("0.000001"), Decimal(10) ** 6),
+    ("minimum_term_months", Decimal(1), Decimal(120)),
 )
 RENTED_FIELDS = ("rate_per_unit_hour",)
 OWNED_FIELDS = ("purchase_amount", "purchased_on", "amortisation_months")
-PRICE_BOUND = Decimal(10_000)
+PRICE_BOUND = Decimal(100_000)
+# A million tokens, in euros or units that are worth as much; and how far from the list's price is odd.
+USUAL_PRICE = (Decimal("0.005"), Decimal(600))
+ODD_FACTOR = 20
+CONFIRM = "If it is meant, confirm it."
+
+
+class OddValue(RuleViolation):
+    """A value that is hardly meant; the same with `is_confirmed` is taken."""
+
+    can_be_confirmed = True
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__("not_plausible", f"{message} {CONFIRM}", field)
 
 
 @transaction.atomic
-def set_rate_card(asker: Asker, backend: Backend, *, card: RateCard | None = None, **fields: Any) -> RateCard:
-    """Add a rate card, or change `card`. A card ends the one before it. Raises RuleViolation, PermissionDenied."""
+def set_rate_card(
+    asker: Asker, backend: Backend, *, card: RateCard | None = None, is_confirmed: bool = False, **fields: Any
+) -> RateCard:
+    """Add a rate card, or change `card`. A card ends the one before it, of the same model.
+
+    Raises OddValue for what is hardly meant unless `is_confirmed`, RuleViolation, PermissionDenied.
+    """
     require_backend_admin(asker)
     Backend.objects.select_for_update().get(pk=backend.pk)
     is_new = card is None
@@ -49,9 +83,13 @@ def set_rate_card(asker: Asker, backend: Backend, *, card: RateCard | None = Non
     for name, value in fields.items():
         setattr(card, name, value)
     _check_card(card)
-    others = RateCard.objects.filter(backend=backend).exclude(pk=card.pk)
+    if not is_confirmed:
+        _refuse_odd_card(card)
+    others = RateCard.objects.filter(backend=backend, model=card.model).exclude(pk=card.pk)
     if others.filter(valid_from_on=card.valid_from_on).exists():
         raise RuleViolation("repeated", "Another rate card begins on that day.", "valid_from_on")
+    if not is_confirmed:
+        _refuse_within_term(card, others)
     others.filter(valid_from_on__lt=card.valid_from_on).filter(
         Q(valid_until_on__isnull=True) | Q(valid_until_on__gt=card.valid_from_on)
     ).update(valid_until_on=card.valid_from_on)
@@ -80,10 +118,12 @@ def remove_rate_card(asker: Asker, card: RateCard) -> None:
 
 
 @transaction.atomic
-def set_own_price(asker: Asker, *, price: OwnPrice | None = None, **fields: Any) -> OwnPrice:
+def set_own_price(
+    asker: Asker, *, price: OwnPrice | None = None, is_confirmed: bool = False, **fields: Any
+) -> OwnPrice:
     """Add an own price per million tokens, or change one. It holds for usage priced from now on.
 
-    Raises RuleViolation, PermissionDenied.
+    Raises OddValue for what is hardly meant unless `is_confirmed`, RuleViolation, PermissionDenied.
     """
     require_backend_admin(asker)
     is_new = price is None
@@ -92,6 +132,8 @@ def set_own_price(asker: Asker, *, price: OwnPrice | None = None, **fields: Any)
     for name, value in fields.items():
         setattr(price, name, value)
     _check_price(price)
+    if not is_confirmed:
+        _refuse_odd_price(price)
     price.save()
     transaction.on_commit(pricing.forget_prices)
     record(
@@ -115,27 +157,107 @@ def remove_own_price(asker: Asker, price: OwnPrice) -> None:
 
 def _check_card(card: RateCard) -> None:
     if card.kind not in RateCard.Kind.values:
-        raise RuleViolation("unknown_choice", "Say whether it is rented or owned.", "kind")
+        raise RuleViolation("unknown_choice", "Say whether it is rented, owned or reserved.", "kind")
     _check_currency(card.currency)
-    is_rented = card.kind == RateCard.Kind.RENTED
-    for name in RENTED_FIELDS if is_rented else OWNED_FIELDS:
+    is_owned = card.kind == RateCard.Kind.OWNED
+    for name in OWNED_FIELDS if is_owned else RENTED_FIELDS:
         if getattr(card, name) is None:
-            raise RuleViolation("required", f"{name.replace('_', ' ').capitalize()} is needed.", name)
-    for name in OWNED_FIELDS if is_rented else RENTED_FIELDS:
+            raise RuleViolation("required", f"{_words(name)} is needed.", name)
+    for name in RENTED_FIELDS if is_owned else OWNED_FIELDS:
         setattr(card, name, None)
+    card.model = card.model.strip()
+    if card.kind != RateCard.Kind.RESERVED:
+        # GPUs serve whatever is loaded; only an API reserves by model and term.
+        card.model, card.minimum_term_months = "", None
     if (card.rated_watts is None) != (card.price_per_kwh is None):
         name = "price_per_kwh" if card.price_per_kwh is None else "rated_watts"
         raise RuleViolation("required", "Energy needs both the rated watts and the price per kWh.", name)
-    for name, least, most, unit, hint in CARD_BOUNDS:
+    for name, least, most in POSSIBLE:
         value = getattr(card, name)
         if value is not None and not least <= Decimal(value) <= most:
-            raise RuleViolation(
-                "not_plausible",
-                f"{name.replace('_', ' ').capitalize()} lies from {least:f} to {most:,f} {unit}. {hint}".strip(),
-                name,
-            )
+            raise RuleViolation("not_plausible", f"{_words(name)} lies from {_plain(least)} to {_plain(most)}.", name)
     if card.valid_until_on is not None and card.valid_until_on <= card.valid_from_on:
         raise RuleViolation("ends_before_it_begins", "It ends after the day it begins.", "valid_until_on")
+    end_on = term_end(card)
+    if end_on is not None and card.valid_until_on is not None and card.valid_until_on < end_on:
+        raise RuleViolation(
+            "within_term",
+            f"Its minimum term costs until {end_on:%-d %b %Y}; it ends then at the earliest.",
+            "valid_until_on",
+        )
+
+
+def term_end(card: RateCard) -> date | None:
+    """The day after the minimum term, None where there is none."""
+    if not card.minimum_term_months:
+        return None
+    months = card.valid_from_on.year * 12 + card.valid_from_on.month - 1 + card.minimum_term_months
+    year, month = divmod(months, 12)
+    return date(year, month + 1, min(card.valid_from_on.day, monthrange(year, month + 1)[1]))
+
+
+def _refuse_within_term(card: RateCard, others: QuerySet[RateCard]) -> None:
+    for one in others.filter(valid_from_on__lt=card.valid_from_on):
+        end_on = term_end(one)
+        if end_on is not None and card.valid_from_on < end_on and (one.valid_until_on or end_on) >= card.valid_from_on:
+            raise OddValue(
+                f"The card from {one.valid_from_on:%-d %b %Y} has a minimum term until {end_on:%-d %b %Y}, and would "
+                "end where this one begins: enter all units that are reserved from then on.",
+                "valid_from_on",
+            )
+
+
+def _refuse_odd_card(card: RateCard) -> None:
+    """Refuse what is hardly meant, in words that show what it comes to."""
+    unit = card.unit_name or "unit"
+    if card.rate_per_unit_hour is not None:
+        least, most, hint = USUAL_RATES[card.kind]
+        if not least <= _in_euros(card.rate_per_unit_hour, card) <= most:
+            month = card.rate_per_unit_hour * HOURS_A_MONTH
+            raise OddValue(
+                f"{_plain(card.rate_per_unit_hour)} {card.currency} for one {unit} and hour comes to {month:,.2f} "
+                f"{card.currency} a month for one, {month * card.units:,.2f} for all {_plain(card.units)}; "
+                f"usual is about {_plain(least)} to {_plain(most)} EUR for one {unit} and hour. {hint}",
+                "rate_per_unit_hour",
+            )
+    if card.purchase_amount is not None:
+        least, most = USUAL_PURCHASE
+        each = card.purchase_amount / card.units
+        if not least <= _in_euros(each, card) <= most:
+            raise OddValue(
+                f"{_plain(card.purchase_amount)} {card.currency} for all {_plain(card.units)} is {each:,.2f} for one "
+                f"{unit}; usual is about {_plain(least)} to {most:,f} EUR.",
+                "purchase_amount",
+            )
+    for name, low, high, words, hint in USUAL:
+        value = getattr(card, name)
+        if value is not None and not low <= Decimal(value) <= high:
+            raise OddValue(f"{_words(name)} lies from {low:f} to {high:,f} {words}. {hint}", name)
+    if card.price_per_kwh is not None and not USUAL_KWH[0] <= _in_euros(card.price_per_kwh, card) <= USUAL_KWH[1]:
+        raise OddValue(
+            f"{_plain(card.price_per_kwh)} {card.currency} per kWh: enter it in the main unit, not in cents.",
+            "price_per_kwh",
+        )
+
+
+def _in_euros(amount: Decimal, card: RateCard | OwnPrice) -> Decimal:
+    """About; as it stands where no rate is loaded."""
+    rate = (
+        ExchangeRate.objects.filter(currency=card.currency, on__lte=card.valid_from_on)
+        .order_by("-on")
+        .values_list("per_euro", flat=True)
+        .first()
+    )
+    return amount / rate if rate else amount
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _plain(value: Decimal) -> str:
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _check_price(price: OwnPrice) -> None:
@@ -152,6 +274,24 @@ def _check_price(price: OwnPrice) -> None:
             raise RuleViolation("not_plausible", f"A price per million tokens lies from 0 to {PRICE_BOUND:,f}.", field)
 
 
+def _refuse_odd_price(price: OwnPrice) -> None:
+    """A price of one token or of a thousand is a thousand times too low, one in cents a hundred times too high."""
+    listed = pricing.list_price(price.provider, price.model, price.service_tier, price.valid_from_on)
+    for name in ("input", "cached_input", "cache_write_input", "output"):
+        field = f"{name}_per_million"
+        value = getattr(price, field)
+        if not value:
+            continue
+        amount = _in_euros(value, price)
+        least, most = USUAL_PRICE
+        told = f"{_plain(value)} {price.currency} for a million tokens"
+        if not least <= amount <= most:
+            raise OddValue(f"{told}: usual is about {_plain(least)} to {_plain(most)} EUR. Is it per million?", field)
+        known = getattr(listed, name, None) if listed is not None else None
+        if known is not None and known.base and not 1 / ODD_FACTOR <= amount / known.base <= ODD_FACTOR:
+            raise OddValue(f"{told}: the price list says {_plain(known.base)} {listed.currency}.", field)  # type: ignore[union-attr]
+
+
 def _check_currency(text: str) -> None:
     try:
         parse_currency(text)
@@ -160,7 +300,7 @@ def _check_currency(text: str) -> None:
 
 
 def _card_shown(card: RateCard) -> dict[str, Any]:
-    names = ("kind", "units", "unit_name", "currency", *RENTED_FIELDS, *OWNED_FIELDS)
+    names = ("kind", "units", "unit_name", "model", "minimum_term_months", "currency", *RENTED_FIELDS, *OWNED_FIELDS)
     more = ("rated_watts", "pue", "price_per_kwh", "while_up", "valid_from_on", "valid_until_on")
     return {name: getattr(card, name) for name in (*names, *more)}
 

@@ -13,10 +13,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from accounts.access import Asker, can, visible_workloads
+from accounts.access import Asker, can, can_change_backends, visible_workloads
 from accounts.audit import record
 from accounts.models import Role, Token
-from metrics import counting, identity, importing, ledger, sources, unpriced
+from metrics import counting, identity, importing, ledger, repricing, sources, unpriced
 from metrics.actions import imports
 from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
@@ -189,6 +189,7 @@ def _receipt(asker: Asker, token: Token, batch: Batch, folded: Folded, places: P
         accepted=len(batch.records),
         duplicates=repeats,
         not_priced=folded.not_priced,
+        stated_costs=sum(one.cost is not None for one in batch.records) if "cost" in batch.fields else 0,
         rejected=[{"index": one.index, "code": one.code, "detail": one.detail} for one in rejections[:MAX_LISTED]],
         rejected_count=len(rejections),
         warnings=[
@@ -245,8 +246,8 @@ def _oldest(now: datetime) -> datetime:
 
 
 def visible_receipts(asker: Asker) -> Any:
-    """The pushes and imports that the asker may read: of workloads they see, and what their own tokens sent."""
-    receipts = Receipt.objects.filter(kind__in=[FeedKind.PUSH, FeedKind.IMPORT, "reversal"])
+    """The pushes, imports and repricings that the asker may read: of workloads they see, and what they sent."""
+    receipts = Receipt.objects.filter(kind__in=[FeedKind.PUSH, FeedKind.IMPORT, repricing.KIND, "reversal"])
     if asker.token is not None and asker.token.workload_id is not None:
         return receipts.filter(workload__in=visible_workloads(asker))
     if asker.user.reads_all:
@@ -255,7 +256,9 @@ def visible_receipts(asker: Asker) -> Any:
 
 
 def can_reverse(asker: Asker, receipt: Receipt) -> bool:
-    """Contributors of its workload; where it has none, who sent it and admins."""
+    """Contributors of its workload; where it has none, who sent it and admins. Of a repricing only admins."""
+    if receipt.kind == repricing.KIND:
+        return can_change_backends(asker)
     if asker.user.is_admin and asker.token is None:
         return True
     if receipt.workload is not None:
@@ -275,9 +278,14 @@ def reverse_receipt(asker: Asker, receipt: Receipt) -> Receipt:
 
 @transaction.atomic
 def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
+    if receipt.kind == repricing.KIND and not receipt.is_void:
+        _refuse_restated(receipt)
     reversal = ledger.reverse(receipt, by=asker)
     release(receipt)
-    unpriced.settle(receipt.entries.values_list("series_id", "hour"))
+    if receipt.kind != repricing.KIND:
+        pairs = list(receipt.entries.values_list("series_id", "hour"))
+        unpriced.settle(pairs)
+        repricing.settle_pushes(pairs)
     if receipt.kind == FeedKind.IMPORT:
         taken = importing.taken_back(receipt, now=sources.now())
         if taken is not None:
@@ -290,3 +298,11 @@ def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
         after={"reversal": reversal.uuid, "accepted": receipt.accepted},
     )
     return reversal
+
+
+def _refuse_restated(receipt: Receipt) -> None:
+    hours = repricing.restated_since(receipt)
+    if hours:
+        raise RuleViolation(
+            "restated_since", f"{hours:,} of its hours have been estimated otherwise since. Price them again instead."
+        )

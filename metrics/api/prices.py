@@ -12,12 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from metrics.actions.prices import remove_own_price, remove_rate_card, set_own_price, set_rate_card
+from metrics.actions.repricing import reprice
 from metrics.api.backends import REFUSED
 from metrics.api.rows import BackendsView, Input
 from metrics.backends import visible_backends
 from metrics.errors import RuleViolation
 from metrics.models import Backend, OwnPrice, RateCard
-from metrics.tasks import post_capacity_since
+from metrics.tasks import follow_repricing, post_capacity_since
 
 MONEY: dict[str, Any] = {"max_digits": 20, "decimal_places": 10, "required": False, "allow_null": True}
 DATE: dict[str, Any] = {"required": False, "allow_null": True}
@@ -34,11 +35,17 @@ class RateCardOut(serializers.ModelSerializer[RateCard]):
 
 
 class RateCardIn(Input):
-    """A rate card. Rented: `rate_per_unit_hour`. Owned: purchase, day, months of amortisation."""
+    """A rate card. Rented, reserved: `rate_per_unit_hour`. Owned: purchase, day, months of amortisation.
+
+    What is hardly meant is refused as `not_plausible` unless `is_confirmed`.
+    """
 
     kind = serializers.ChoiceField(RateCard.Kind.choices)
     units = serializers.DecimalField(max_digits=10, decimal_places=2)
     unit_name = serializers.CharField(max_length=60, required=False)
+    model = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    minimum_term_months = serializers.IntegerField(**DATE)
+    is_confirmed = serializers.BooleanField(required=False)
     currency = serializers.CharField(max_length=3)
     rate_per_unit_hour = serializers.DecimalField(**MONEY)
     purchase_amount = serializers.DecimalField(**{**MONEY, "decimal_places": 2})
@@ -75,6 +82,7 @@ class OwnPriceIn(Input):
     cache_write_input_per_million = serializers.DecimalField(**MONEY)
     output_per_million = serializers.DecimalField(max_digits=20, decimal_places=10)
     valid_from_on = serializers.DateField()
+    is_confirmed = serializers.BooleanField(required=False)
 
 
 class RateCardsOf(BackendsView):
@@ -168,3 +176,41 @@ class OwnPriceView(OwnPricesOf):
     @extend_schema(operation_id="read_own_price", tags=["prices"], responses={200: OwnPriceOut, **REFUSED})
     def get(self, request: Request, pk: int) -> Response:
         return Response(OwnPriceOut(get_object_or_404(self.prices(), pk=pk)).data)
+
+
+class RepriceIn(Input):
+    """Which usage is priced again: local days, both included, of one backend and model or of all."""
+
+    from_on = serializers.DateField()
+    until_on = serializers.DateField()
+    backend = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    model = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    note = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    is_trial = serializers.BooleanField(required=False, help_text="Only say what would change.")
+
+
+class RepricedOut(serializers.Serializer[Any]):
+    """What it changed of one backend. `amounts`: difference by currency. `left`: hours left as they are, by reason."""
+
+    backend = serializers.CharField(source="backend.slug")
+    hours = serializers.IntegerField()
+    amounts = serializers.DictField(child=serializers.DecimalField(max_digits=30, decimal_places=10))
+    left = serializers.DictField(child=serializers.IntegerField())
+    receipt = serializers.UUIDField(source="receipt.uuid", default=None)
+
+
+class RepriceView(BackendsView):
+    """Price usage again at the prices now in force, as receipts of differences; each can be taken back for 35 days."""
+
+    @extend_schema(
+        operation_id="reprice", tags=["prices"], request=RepriceIn, responses={200: RepricedOut(many=True), **REFUSED}
+    )
+    def post(self, request: Request) -> Response:
+        data = self.read(RepriceIn)
+        slug = data.pop("backend", None)
+        backend = visible_backends(self.asker).filter(slug=slug).first() if slug else None
+        if slug and backend is None:
+            raise RuleViolation("unknown_backend", f"There is no backend '{slug}'.", "backend")
+        results = reprice(self.asker, backend=backend, **data)
+        follow_repricing([one.backend.pk for one in results if one.receipt is not None], data["from_on"])
+        return Response(RepricedOut(results, many=True).data)

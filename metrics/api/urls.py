@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern] = [
     path("backends/<slug:slug>/backfill", backends.BackendBackfillView.as_view(), name="api_backend_backfill"),
     path("backends/<slug:slug>/rate-cards/", prices.RateCardListView.as_view(), name="api_rate_cards"),
     path("backends/<slug:slug>/rate-cards/<int:pk>/", prices.RateCardView.as_view(), name="api_rate_card"),
+    path("prices/reprice", prices.RepriceView.as_view(), name="api_reprice"),
     path("prices/", prices.OwnPriceListView.as_view(), name="api_own_prices"),
     path("prices/<int:pk>/", prices.OwnPriceView.as_view(), name="api_own_price"),
     path("rules/", rules.RuleListView.as_view(), name="api_rules"),

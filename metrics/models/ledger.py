@@ -1,6 +1,7 @@
 """The append-only ledger. Only `metrics.ledger` writes here."""
 
 import uuid
+from decimal import Decimal
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -35,7 +36,10 @@ class Receipt(models.Model):
     """One accepted push, pull window, import or posting: who, when, how much."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in FeedKind] + [("reversal", "reversal")])
+    kind = models.CharField(
+        max_length=16,
+        choices=[(k.value, k.value) for k in FeedKind] + [("reversal", "reversal"), ("reprice", "reprice")],
+    )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True, blank=True, related_name="receipts")
     user = models.ForeignKey(
@@ -50,6 +54,8 @@ class Receipt(models.Model):
     accepted = models.BigIntegerField(default=0)
     duplicates = models.BigIntegerField(default=0)
     not_priced = models.BigIntegerField(default=0)
+    # Records whose sender stated their cost, so that it is nobody's estimate here.
+    stated_costs = models.BigIntegerField(default=0)
     # [{"index", "code", "detail"}], at most 100; `rejected_count` counts all.
     rejected = models.JSONField(default=list, blank=True)
     rejected_count = models.BigIntegerField(default=0)
@@ -67,6 +73,15 @@ class Receipt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.uuid}"
+
+    @property
+    def differences(self) -> list[tuple[str, Decimal]]:
+        """(currency, amount) of what it corrected."""
+        found: dict[str, Decimal] = {}
+        for row in self.restatements.all():
+            if row.amount is not None:
+                found[row.currency] = found.get(row.currency, Decimal(0)) + row.amount
+        return sorted(found.items())
 
 
 class LedgerEntry(AdditiveMeasures):

@@ -10,7 +10,8 @@ class RateCard(models.Model):
 
     `rented`: `rate_per_unit_hour` x units for every held hour. `owned`: `purchase_amount` of all units spread evenly
     over the hours from `purchased_on` over `amortisation_months`, plus energy (measured, else `rated_watts` x units x
-    held hours) times `pue` times `price_per_kwh`.
+    held hours) times `pue` times `price_per_kwh`. `reserved`: as rented, for throughput of an API, of one model or all;
+    it costs until the end of its minimum term. Tokens that it serves are not priced again.
     """
 
     class Kind(models.TextChoices):
@@ -18,11 +19,15 @@ class RateCard(models.Model):
 
         RENTED = "rented", "Rented by the hour"
         OWNED = "owned", "Owned"
+        RESERVED = "reserved", "Reserved at an API (provisioned throughput)"
 
     backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="rate_cards")
     kind = models.CharField(max_length=16, choices=Kind.choices)
     units = models.DecimalField(max_digits=10, decimal_places=2)
     unit_name = models.CharField(max_length=60, default="GPU")
+    # Of reserved capacity: the model that it serves; empty: every one of the backend.
+    model = models.CharField(max_length=200, blank=True, default="")
+    minimum_term_months = models.PositiveIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3)
     rate_per_unit_hour = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
     purchase_amount = models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True)
@@ -38,7 +43,9 @@ class RateCard(models.Model):
 
     class Meta:
         ordering = ["backend_id", "valid_from_on"]
-        constraints = [models.UniqueConstraint(fields=["backend", "valid_from_on"], name="one_rate_card_per_day")]
+        constraints = [
+            models.UniqueConstraint(fields=["backend", "model", "valid_from_on"], name="one_rate_card_per_day")
+        ]
 
     def __str__(self) -> str:
         return f"{self.backend}: {self.units:f} {self.unit_name} from {self.valid_from_on}"

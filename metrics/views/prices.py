@@ -69,7 +69,7 @@ def own_price_add(request: HttpRequest, slug: str) -> HttpResponse:
     form = OwnPriceForm(request.POST)
     if form.is_valid():
         try:
-            set_own_price(asker_of(request), backend=backend, **form.cleaned_data)
+            set_own_price(asker_of(request), backend=backend, is_confirmed=is_confirmed(request), **form.cleaned_data)
         except RuleViolation as error:
             form.add_violation(error)
         else:
@@ -91,13 +91,22 @@ def _saved(request: HttpRequest, form: RateCardForm, backend: Backend, card: Rat
     since = None if card is None else RateCard.objects.get(pk=card.pk).valid_from_on
     try:
         saved = set_rate_card(
-            asker_of(request), backend, card=None if card is None else RateCard.objects.get(pk=card.pk), **fields
+            asker_of(request),
+            backend,
+            card=None if card is None else RateCard.objects.get(pk=card.pk),
+            is_confirmed=is_confirmed(request),
+            **fields,
         )
     except RuleViolation as error:
         form.add_violation(error)
         return False
     post_capacity_since(backend.pk, saved.valid_from_on, since)
     return True
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    """Whether an odd value was said to be meant."""
+    return bool(request.POST.get("is_confirmed"))
 
 
 def _backend(request: HttpRequest, slug: str) -> Backend:

@@ -173,10 +173,10 @@ def _cards(cards: Sequence[RateCardFact]) -> TabTable:
         [
             Entry(card.backend_name, reverse("backend", args=[card.backend_slug])),
             *texts(
-                "Rented" if card.kind == "rented" else "Owned",
+                {"rented": "Rented", "owned": "Owned", "reserved": "Reserved"}.get(card.kind, card.kind),
                 f"{card.units.normalize():f} x {card.unit_name}",
                 f"{wording.money_exact(card.rate_per_unit_hour, card.currency)} per unit and hour"
-                if card.kind == "rented"
+                if card.kind != "owned"
                 else f"{wording.money_exact(card.purchase_amount, card.currency)} over "
                 f"{card.amortisation_months} months",
                 wording.day(card.valid_from_on),

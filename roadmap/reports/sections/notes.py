@@ -26,7 +26,7 @@ class DataNotes:
             for currency, on in sorted(facts.stale_rates.items())
         )
         usage = facts.figures.usage
-        if usage.requests_without_cost:
+        if usage.requests_without_cost or usage.tokens_without_cost:
             items.append(
                 f"Not priced, in no amount: {usage.requests_without_cost:,.0f} requests, "
                 f"{usage.tokens_without_cost:,.0f} tokens."

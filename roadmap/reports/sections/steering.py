@@ -26,8 +26,14 @@ class Decisions:
                 f"Change the budget of {phase.name} or its course: "
                 f"it is passed on {phase.forecast.passes_on:%-d %b %Y}."
             )
-        if facts.figures.usage.requests_without_cost:
-            items.append(f"Set a price: {facts.figures.usage.requests_without_cost:,.0f} requests are not priced.")
+        usage = facts.figures.usage
+        if usage.requests_without_cost or usage.tokens_without_cost:
+            what = (
+                f"{usage.requests_without_cost:,.0f} requests"
+                if usage.requests_without_cost
+                else f"{usage.tokens_without_cost:,.0f} tokens"
+            )
+            items.append(f"Set a price: {what} are not priced.")
         return {"items": items}
 
 
