@@ -64,13 +64,15 @@ def latency(
     measures: Sequence[str] = ("duration",),
     by: tuple[Dimension, ...] = ("measured_at",),
     grain: Grain | None = None,
+    slices: Sequence[Slice] = (),
 ) -> list[LatencyRow]:
     """Histograms and means of every source, those that do not count included.
 
     Sources that see the same request must not be merged: where they were measured is always told apart, as
     'measured_at' in the key; 'inner_gateway' and 'pushed_server' are those that another one stands for.
+    `slices` as for `usage`.
     """
-    return _latency.latency(scope, measures, by, grain)
+    return _latency.latency(scope, measures, by, grain, slices=slices)
 
 
 def stated_percentiles(

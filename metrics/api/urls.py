@@ -4,7 +4,6 @@ from django.urls import URLPattern, path
 
 from metrics.api import backends, imports, prices, rules, series
 from metrics.api.receipts import ReceiptListView, ReceiptReverseView, ReceiptView
-from metrics.api.usage import UsageView
 
 urlpatterns: list[URLPattern] = [
     path("backends/", backends.BackendListView.as_view(), name="api_backends"),
@@ -36,7 +35,6 @@ urlpatterns: list[URLPattern] = [
     path("imports/<uuid:uuid>/confirm", imports.ImportConfirmView.as_view(), name="api_import_confirm"),
     path("look-alikes/", series.LookAlikeListView.as_view(), name="api_look_alikes"),
     path("look-alikes/<int:pk>/", series.LookAlikeView.as_view(), name="api_look_alike"),
-    path("usage", UsageView.as_view(), name="api_usage"),
     path("receipts/", ReceiptListView.as_view(), name="api_receipts"),
     path("receipts/<uuid:uuid>", ReceiptView.as_view(), name="api_receipt"),
     path("receipts/<uuid:uuid>/reverse", ReceiptReverseView.as_view(), name="api_receipt_reverse"),

@@ -10,10 +10,10 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import MONTHS, WEEKS, HistogramSpan, histogram_hours_as_days, zone_name
-from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope
+from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope, Slice
 from metrics.models import HistogramBounds
 from metrics.reads.door import PERIODS, STALE, Sql, allocated, joined, key_columns, narrowed, ordered, read
-from metrics.reads.usage import day_rows, join_windows, spanned
+from metrics.reads.usage import day_rows, join_slices, join_windows, spanned
 from metrics.rows import HISTOGRAM_NAME, HISTOGRAM_NUMBER
 from metrics.windows import month_of, next_month
 
@@ -38,6 +38,7 @@ def latency(
     grain: Grain | None,
     *,
     windows: Windows | None = None,
+    slices: Sequence[Slice] = (),
 ) -> list[LatencyRow]:
     """See metrics.series.latency. `windows`: of each workload only the days of its own window."""
     by = (*(dimension for dimension in by if dimension != "measured_at"), "seen_at")
@@ -47,8 +48,8 @@ def latency(
 
     def figures(*, with_hours: bool) -> Sql:
         """Counts and means in one query: rows of counts have no sums, the row of sums of a group has no measure."""
-        counts = _histograms(scope, numbers, by, grain, with_hours=with_hours, windows=windows)
-        sums = _means(scope, measures, by, grain, with_hours=with_hours, windows=windows)
+        counts = _histograms(scope, numbers, by, grain, with_hours=with_hours, windows=windows, slices=slices)
+        sums = _means(scope, measures, by, grain, with_hours=with_hours, windows=windows, slices=slices)
         return Sql(f"({counts.text}) UNION ALL ({sums.text})", [*counts.params, *sums.params])
 
     found = read(scope.start_on, scope.end_on, figures)
@@ -81,6 +82,7 @@ def _histograms(
     *,
     with_hours: bool,
     windows: Windows | None,
+    slices: Sequence[Slice],
 ) -> Sql:
     """Columns: period, keys, measure, bounds, share, window, no sums, TRUE."""
     _, keys = key_columns(by)
@@ -90,11 +92,14 @@ def _histograms(
     by_windows = windows is not None and not with_hours
     held = _counts_of_windows(scope, numbers) if by_windows else None
     if held is None:
-        cut = "day" if windows is not None else grain
+        # A slice may begin within a week or a month.
+        cut = "day" if windows is not None or "slice" in by else grain
         held = _counts(scope, numbers, cut, is_shared=is_shared, with_hours=with_hours)
     sql.add(held.text, *held.params)
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
+    if "slice" in by:
+        join_slices(sql, slices)
     sql.add(" WHERE TRUE")
     if by_windows:
         sql.add(_IN_WINDOW)
@@ -206,6 +211,7 @@ def _means(
     *,
     with_hours: bool,
     windows: Windows | None,
+    slices: Sequence[Slice],
 ) -> Sql:
     """Columns as _histograms has them; the sums are milliseconds, count and requests of each measure, then requests."""
     _, keys = key_columns(by)
@@ -225,6 +231,8 @@ def _means(
     sql.add(days.text, *days.params)
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
+    if "slice" in by:
+        join_slices(sql, slices)
     sql.add(" WHERE s.kind = 'usage'")
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))

@@ -105,7 +105,7 @@ def join_windows(sql: Sql, windows: Mapping[int, tuple[date, date]] | None) -> N
     )
 
 
-def _join_slices(sql: Sql, slices: Sequence[Slice]) -> None:
+def join_slices(sql: Sql, slices: Sequence[Slice]) -> None:
     """Name the slice that holds the day; days in none have no name."""
     sql.add(
         " LEFT JOIN unnest(%s::bigint[], %s::date[], %s::date[], %s::text[]) AS w (workload_id, start_on, end_on, name)"
@@ -159,7 +159,7 @@ def _figures(
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
     if "slice" in by:
-        _join_slices(sql, slices)
+        join_slices(sql, slices)
     sql.add(f" WHERE ({_COUNTS} OR (s.kind = 'usage' AND ({_SENT})))" if is_aside else f" WHERE {_COUNTS}")
     if scope.workload_ids is not None:
         sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))

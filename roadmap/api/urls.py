@@ -2,12 +2,14 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import dashboard, reports, spend
+from roadmap.api import dashboard, reports, spend, usage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
+    # GET reads by roadmaps and phases; POST is the push of metrics.api.usage.
+    path("usage", usage.UsageView.as_view(), name="api_usage"),
     path("spend", spend.SpendReadView.as_view(), name="api_spend"),
     path("phases/<int:pk>/dashboard", dashboard.PhaseDashboardView.as_view(), name="api_phase_dashboard"),
     path("portfolio", dashboard.PortfolioView.as_view(), name="api_portfolio"),

@@ -41,6 +41,9 @@ FILTERS = {
 }
 # Filters on what the plan says of a workload; the others are about usage.
 PLAN_FILTERS = ("roadmap", "business_unit", "programme")
+# What usage is told apart by: category and basis are about money.
+USAGE_DIMENSIONS = {name: title for name, title in DIMENSIONS.items() if name not in ("category", "basis")}
+USAGE_FILTERS = {name: title for name, title in FILTERS.items() if name not in ("category", "basis")}
 DEFAULT_BY = ("month", "roadmap")
 DEFAULT_MONTHS = 12
 
@@ -112,6 +115,8 @@ def parse_spend_filters(
     most: int | None = 2,
     default_by: tuple[str, ...] = DEFAULT_BY,
     known: Sequence[str] | None = None,
+    dimensions: Mapping[str, str] = DIMENSIONS,
+    filters: Mapping[str, str] = FILTERS,
 ) -> SpendFilters:
     """The filters of an address. Never raises: a mistake is a problem, and what it was about falls back.
 
@@ -119,15 +124,15 @@ def parse_spend_filters(
     """
     problems: list[Problem] = []
     if known is not None:
-        expected = [*FILTERS, "from", "to", "by", *known]
+        expected = [*filters, "from", "to", "by", *known]
         problems += [
             Problem(name[:60], f"There is no parameter '{name[:60]}'. {_nearest(name, {one: one for one in expected})}")
             for name in parameters
             if name not in expected
         ]
     start_on, end_on, is_default = _window(parameters, today, problems)
-    values = {name: _name(parameters, name, problems) for name in FILTERS}
-    by = _by(parameters, most, default_by, problems)
+    values = {name: _name(parameters, name, problems) for name in filters}
+    by = _by(parameters, most, default_by, dimensions, problems)
     return SpendFilters(start_on, end_on, by, values, tuple(problems), is_default)
 
 
@@ -178,12 +183,16 @@ def _name(parameters: Mapping[str, Any], name: str, problems: list[Problem]) -> 
 
 
 def _by(
-    parameters: Mapping[str, Any], most: int | None, default_by: tuple[str, ...], problems: list[Problem]
+    parameters: Mapping[str, Any],
+    most: int | None,
+    default_by: tuple[str, ...],
+    dimensions: Mapping[str, str],
+    problems: list[Problem],
 ) -> tuple[str, ...]:
     told = parameters.getlist("by") if hasattr(parameters, "getlist") else [parameters.get("by") or ""]
     asked = [part.strip().lower().replace("-", "_") for text in told for part in str(text).split(",") if part.strip()]
     wanted = list(dict.fromkeys(asked))
-    known = {name: name for name in DIMENSIONS}
+    known = {name: name for name in dimensions}
     for name in [name for name in wanted if name not in known]:
         problems.append(Problem("by", f"There is no dimension '{name[:40]}'. {_nearest(name, known)}"))
         wanted.remove(name)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from metrics import series
-from metrics.figures import Dimension, Grain, Part, Scope, SeriesNames, UsageRow
+from metrics.figures import Dimension, Grain, LatencyRow, Part, Scope, SeriesNames, UsageRow
 from metrics.usage import KNOWN_BIT, SeriesKind
 from metrics.windows import month_of, next_month
 from roadmap.models import Phase, Roadmap
@@ -107,24 +107,30 @@ class SpendReader:
         tells_unallocated: bool = True,
     ) -> list[UsageRow]:
         """The rows of `metrics.series.usage` that these dimensions and the filters need."""
-        needed = {*by, *(name for name, value in self.filters.values.items() if value)}
         scope = self.scope(start_on, end_on)
-        dimensions: list[Dimension] = ["kind", "charge_category"]
+        wanted = self.dimensions(by, scope, extra, tells_unallocated=tells_unallocated)
+        slices = self.plan.slices if "slice" in wanted else ()
+        return series.usage(scope, by=wanted, grain=grain, slices=slices, measures=measures)
+
+    def dimensions(
+        self, by: Sequence[str], scope: Scope, extra: Sequence[Dimension] = (), *, tells_unallocated: bool = True
+    ) -> tuple[Dimension, ...]:
+        """What has to be told apart for these dimensions and the filters."""
+        needed = {*by, *(name for name, value in self.filters.values.items() if value)}
+        found: list[Dimension] = ["kind", "charge_category"]
         if (tells_unallocated and scope.workload_ids is None) or needed & {
             "roadmap",
             "phase",
             "business_unit",
             "programme",
         }:
-            dimensions.append("workload")
+            found.append("workload")
         if "phase" in needed:
-            dimensions.append("slice")
+            found.append("slice")
         for name in ("provider", "backend", "model", "team"):
             if name in needed:
-                dimensions.append(name)  # type: ignore[arg-type]
-        wanted = tuple(dict.fromkeys([*dimensions, *extra]))
-        slices = self.plan.slices if "slice" in wanted else ()
-        return series.usage(scope, by=wanted, grain=grain, slices=slices, measures=measures)
+                found.append(name)  # type: ignore[arg-type]
+        return tuple(dict.fromkeys([*found, *extra]))
 
     def usage_parts(
         self,
@@ -147,7 +153,7 @@ class SpendReader:
             for part in row.sums.parts:
                 yield key, part
 
-    def members_of(self, row: UsageRow) -> dict[str, Member]:
+    def members_of(self, row: UsageRow | LatencyRow) -> dict[str, Member]:
         """The members of a row, of every dimension that it was asked by."""
         key = row.key
         kind = key["kind"]
