@@ -156,7 +156,9 @@ def _window(parameters: Mapping[str, Any], today: date, problems: list[Problem])
         )
         return first, after, True
     # What lies ahead is planned, not spent.
-    return start_on, min(to_on or today, today) + DAY, False
+    end_on = min(to_on or today, today) + DAY
+    # The page's own fields say the default window too.
+    return start_on, end_on, (start_on, end_on) == (first, after)
 
 
 def _day(parameters: Mapping[str, Any], name: str, problems: list[Problem]) -> date | None:
