@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.access import Asker
 from metrics.models import Backend
 from roadmap.actions.cost_entries import add_cost_entry
 from roadmap.actions.roadmaps import make_roadmap
@@ -350,3 +351,16 @@ def test_a_mistake_on_the_page_is_said_and_the_rest_is_shown(mixed, sign_in, eri
     assert "Choose at most 2 dimensions" in text
     assert "lies before" in text
     assert "208.62" in text
+
+
+def test_our_export_read_back_by_our_import_gives_the_same_total(mixed, sign_in, erin, adam, plan):
+    from metrics.actions.imports import Choices
+    from metrics.models import BillingImport
+    from tests.metrics.billing_files import bring
+
+    data = b"".join(sign_in(erin).get("/spend/focus.csv").streaming_content)
+    services = sorted({row["ServiceName"] for row in csv.DictReader(io.StringIO(data.decode()))})
+    one = bring(adam, data, choices=Choices(services=services))
+    assert (one.state, one.rows_rejected, one.left_out) == (BillingImport.State.DONE, 0, [])
+    brought = spend_page(Asker(erin), {"backend": one.source.backend.slug}).reading.parts.total.amount
+    assert brought == mixed
