@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -26,18 +26,29 @@ def allocate_as_busy(backend: Backend, idle_id: int, since: date, today: date, *
     """Give the idle series, month by month from `since` to today, the shares of the month's busy part.
 
     The month before counts as open for some days. `paid`: series whose tokens the capacity pays, so that their
-    estimates were taken off what it posted.
+    estimates were taken off what it posted. In a month without a rate card busy seconds take the place of cost.
     """
     first = min(since, today - DAYS_OPEN).replace(day=1)
-    costs = _busy_costs(backend, first, _next_month(today), list(paid))
-    allocations = _allocations({series_id for series_id, _ in costs})
-    by_month: dict[date, DayCosts] = defaultdict(dict)
-    for (series_id, day), amount in costs.items():
-        by_month[day.replace(day=1)][series_id, day] = amount
-    month = first
-    while month <= today:
-        _allocate_month(idle_id, month, _busy_shares(by_month[month], allocations))
-        month = _next_month(month)
+    end = _next_month(today)
+    costs = _by_month(_busy_costs(backend, first, end, list(paid)))
+    seconds = _by_month(_busy_seconds(backend, first, end))
+    months = [costs.get(month) or seconds.get(month) or {} for month in _months(first, today)]
+    allocations = _allocations({series_id for month in months for series_id, _ in month})
+    for month, busy in zip(_months(first, today), months, strict=True):
+        _allocate_month(idle_id, month, _busy_shares(busy, allocations))
+
+
+def _months(first: date, today: date) -> Iterator[date]:
+    while first <= today:
+        yield first
+        first = _next_month(first)
+
+
+def _by_month(amounts: DayCosts) -> dict[date, DayCosts]:
+    found: dict[date, DayCosts] = defaultdict(dict)
+    for (series_id, day), amount in amounts.items():
+        found[day.replace(day=1)][series_id, day] = amount
+    return found
 
 
 def _allocate_month(idle_id: int, month: date, shares: Mapping[int, Decimal]) -> None:
@@ -91,6 +102,26 @@ def _busy_costs(backend: Backend, start_on: date, end_on: date, paid: list[int])
         .annotate(on=TruncDate("hour", tzinfo=zone))
         .values_list("series_id", "on")
         .annotate(total=Sum("estimated_cost"))
+    )
+    return {(series_id, on): total for series_id, on, total in rows if total > 0}
+
+
+def _busy_seconds(backend: Backend, start_on: date, end_on: date) -> DayCosts:
+    """(series, local day) -> the share of the machine's busy seconds that fell to it."""
+    zone = settings.REPORTING_ZONE
+    start, end = (datetime.combine(day, time(), tzinfo=zone) for day in (start_on, end_on))
+    rows = (
+        LedgerEntry.objects.filter(
+            feed__kind=FeedKind.CAPACITY,
+            feed__backend=backend,
+            hour__gte=start,
+            hour__lt=end,
+            series__kind=SeriesKind.USAGE,
+            gpu_busy_seconds__isnull=False,
+        )
+        .annotate(on=TruncDate("hour", tzinfo=zone))
+        .values_list("series_id", "on")
+        .annotate(total=Sum("gpu_busy_seconds"))
     )
     return {(series_id, on): total for series_id, on, total in rows if total > 0}
 

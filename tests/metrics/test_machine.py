@@ -15,7 +15,7 @@ from metrics.counting import recount
 from metrics.figures import Scope
 from metrics.identity import SeriesIdentity, series_ids
 from metrics.ledger import PostedCell
-from metrics.models import Backend, LedgerEntry, RateCard, Receipt, Series, UsageHour
+from metrics.models import Allocation, Backend, LedgerEntry, RateCard, Receipt, Series, UsageHour
 from metrics.reads.usage import usage
 from metrics.sharing import Machine, Served, split_hour
 from metrics.usage import FeedKind, SeriesKey, SeriesKind
@@ -159,6 +159,22 @@ def test_without_a_card_what_was_seen_is_held_and_no_cost_is_known(backend, make
     post_capacity(NOW)
     assert _hour(one) == {"gpu_busy_seconds": 1800, "gpu_held_seconds": 1800, "energy_wh": 500}
     assert _hour(_idle(backend).pk) == {"gpu_busy_seconds": 0, "gpu_held_seconds": 1800}
+
+
+def test_without_a_card_idle_time_follows_busy_seconds(backend, make_series, claims, other):
+    """Tokens 3 to 1 of one roadmap and the other: so are the idle seconds, and each uses half of what it holds."""
+    for model, tokens, workload in (("llama", 300, claims), ("qwen", 100, other)):
+        series = make_series(model)
+        Allocation.objects.create(series_id=series, workload=workload, share_ratio=1, valid_from_on=date(2000, 1, 1))
+        _post(series, output_tokens=tokens)
+    _measured(backend, 1800, seen=3600)
+    post_capacity(NOW)
+    shares = {one.workload: one.share_ratio for one in _idle(backend).allocations.all()}
+    assert shares == {claims: Decimal("0.75"), other: Decimal("0.25")}
+    for workload in (claims, other):
+        (found,) = usage(Scope(date(2026, 11, 22), date(2026, 11, 23), (workload.pk,)), (), None)
+        use = found.sums.ratio("gpu_busy_seconds", "gpu_held_seconds", weight="gpu_held_seconds")
+        assert use.value == Decimal("0.5")
 
 
 def test_a_gap_leaves_the_hour_unmeasured_and_traffic_busy(backend, make_series):
