@@ -202,6 +202,8 @@ def state_of(backend: Backend, now: datetime) -> State:
         return State("green", "Pushed to")
     if backend.connector == sources.BILLING_FILE:
         return State("green" if backend.data_until else "none", "From files" if backend.data_until else "No file yet")
+    if not backend.is_enabled and backend.is_example:
+        return State("off", "No longer pulled", "The example server went with the demo. What it has counted stays.")
     if not backend.is_enabled:
         return State("off", "No longer pulled", "What it has counted stays.")
     if backend.problem and backend.is_problem_permanent:

@@ -271,4 +271,17 @@ def remove() -> None:
     Feed.objects.filter(backend__in=ids).delete()
     backends.update(behind=None)
     backends.delete()
+    _retire_examples()
     forget()
+
+
+def _retire_examples() -> None:
+    """The example server goes with the demo: what was made of it is pulled no more, or gone if it counted nothing."""
+    for backend in Backend.objects.filter(is_example=True):
+        if Series.objects.filter(backend=backend).exists():
+            backend.is_enabled, backend.next_pull_at = False, None
+            backend.problem, backend.is_problem_permanent, backend.failures_in_a_row = "", False, 0
+            backend.save()
+        else:
+            Feed.objects.filter(backend=backend).delete()
+            backend.delete()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Workload
 from metrics.actions.backends import PULL_INTERVALS, READING_BOUNDS, pull_interval_of
 from metrics.actions.backfills import can_be_read_back, earliest_day, history_of
-from metrics.connector import Connector, Parameter, ParameterKind, StatementConnector
+from metrics.connector import Connector, CounterConnector, Parameter, ParameterKind, StatementConnector
 from metrics.errors import RuleViolation
 from metrics.models import Backend, OwnPrice, RateCard
 from metrics.usage import MeasuredAt
@@ -24,6 +24,7 @@ from web.forms import Form, ModelForm
 BACKFILL_DAYS = 30
 INTERVAL_NAMES = {1: "minute", 5: "5 minutes", 15: "15 minutes", 60: "hour", 360: "6 hours", 1440: "day"}
 STORED = "Stored. Leave empty to keep it."
+COUNTS_ANEW = "A changed address starts its counters anew: what was counted stays, the first reading is a baseline."
 READING_WORDS = {
     "trailing_hours": ("Read again at each pull, hours", "Providers change what they said of the last days."),
     "daily_trailing_hours": ("Read again once a day, hours", "Where bills move for longer than usage does. 0: never."),
@@ -117,6 +118,9 @@ class BackendForm(Form):
             if name in self.fields:
                 self.fields[name].initial = getattr(backend, name)
         for parameter in self.parameters:
+            is_address = parameter.kind in (ParameterKind.URL, ParameterKind.URLS)
+            if is_address and self.connector is not None and issubclass(self.connector, CounterConnector):
+                self.fields[parameter.name].help_text = f"{parameter.help} {COUNTS_ANEW}".strip()
             value = backend.parameters.get(parameter.name)
             if not parameter.is_secret and value is not None:
                 self.fields[parameter.name].initial = "\n".join(value) if isinstance(value, list) else value

@@ -12,6 +12,7 @@ from metrics.connector import (
     Candidate,
     CostStatement,
     Group,
+    NotStated,
     Parameter,
     ParameterKind,
     StatementConnector,
@@ -46,6 +47,7 @@ from metrics.connectors.presets.hours import (
     Track,
     TrackKey,
     malformed,
+    not_stated,
 )
 from metrics.connectors.presets.query import PrometheusApi, headers_of, selector_of
 from metrics.errors import ConnectorError, RuleViolation
@@ -195,19 +197,25 @@ class PrometheusServer(StatementConnector):
         parse_selector(values.get("gpu_selector") or "", "gpu_selector")
         headers_of(values)
 
-    def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement]:
+    def fetch(self, window: Window) -> Iterator[UsageCell | CostStatement | NotStated]:
         hours = list(window.hours())
         if not hours:
             return
+        sampled: set[datetime] = set()
+        has_before = False
         for part in self.parts:
             walk = CounterHours(part.preset, model=self.values.get("model") or "unknown")
             self._begin(walk, part, hours[0])
+            has_before = has_before or walk.has_begun
             for hour in hours:
                 tracks: dict[TrackKey, Track] = {}
                 for names in part.name_groups():
                     rows = self.api.samples(lambda p=part, n=names: p.expressions(n), hour, hour + HOUR)  # type: ignore[misc]
                     walk.file(tracks, [part.row(row, after=hour, until=hour + HOUR) for row in rows])
+                if tracks:
+                    sampled.add(hour)
                 yield from walk.hour(hour, tracks)
+        yield from not_stated(hours, sampled, has_before=has_before)
 
     def test(self) -> TestResult:
         result = TestResult()

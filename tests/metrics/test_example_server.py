@@ -6,7 +6,11 @@ import re
 import threading
 import urllib.request
 
+import pytest
+
+from metrics import demo
 from metrics.example_server import EPOCH, MODEL, make_server, metrics_text, requests_until
+from metrics.models import Backend
 
 NOW = EPOCH + 20 * 86_400 + 12_345
 
@@ -51,3 +55,18 @@ def test_it_listens_on_loopback_and_answers():
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.django_db
+def test_what_was_made_of_it_is_pulled_no_more_once_the_demo_is_gone(make_series, adam, sign_in):
+
+    used = Backend.objects.create(
+        slug="example", name="Example", connector="metrics_endpoint", is_example=True, problem="It does not answer."
+    )
+    Backend.objects.create(slug="unused", name="Unused", connector="metrics_endpoint", is_example=True)
+    make_series("llama", on=used)
+    demo.remove()
+    assert [one.slug for one in Backend.objects.filter(is_example=True)] == ["example"]
+    page = sign_in(adam).get("/backends/example/").text
+    assert "The example server went with the demo. What it has counted stays." in page
+    assert "does not answer" not in page

@@ -11,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics import pull
 from metrics.connectors import connector_for
 from metrics.connectors.presets import parse_selector
 from metrics.connectors.presets.catalogue import PRESETS
 from metrics.connectors.presets.hours import CounterHours, Track
 from metrics.errors import RuleViolation
+from metrics.models import UsageHour
 from metrics.windows import Window
 from tests.contracts.connector_suite import SECRET, START, StatementConnectorSuite
 from tests.contracts.pull_suite import PullSuite, running
-from tests.doubles.source_server import Asked, Reply, SourceServer
+from tests.doubles.source_server import Asked, Reply, SourceServer, source_server
+from tests.metrics.pulling import backend_of
 
 FIRST = START.timestamp()
 PROCESS = ("process_start_time_seconds", {"job": "vllm", "instance": "a:8000"})
@@ -389,3 +392,32 @@ def test_hours_tile_and_add_up_to_what_was_served_over_restarts(steps, begin_at)
         for cell in walk.hour(START + timedelta(hours=number), track(inside)):
             counted[number] = cell.sums["output_tokens"]
     assert counted == {hour: amount for hour, amount in served_by_hour.items() if hour >= first}
+
+
+# --- Samples that it has dropped since
+
+
+def _since(samples, second):
+    """The same without what was sampled before this second after 22:00."""
+    samples.series = [(labels, [(at, v) for at, v in rows if at >= second]) for labels, rows in samples.series]
+    return samples
+
+
+@pytest.mark.django_db
+def test_hours_that_it_has_dropped_keep_what_was_read_of_them(settings):
+    """Read once, dropped up to 23:30 by its retention, read again: nothing is taken back, the rest is compared."""
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
+
+    def read(samples):
+        source.play = samples
+        pull.pull(backend.pk, clock=lambda: START + timedelta(hours=3, minutes=30))
+        rows = UsageHour.objects.filter(currency="").order_by("hour")
+        return [row.output_tokens for row in rows]
+
+    with source_server() as source:
+        backend = backend_of("prometheus", provider="vllm", parameters={"address": source.url, "preset": "vllm"})
+        assert read(busy()) == [40, 240, 240, 240]
+        assert read(_since(busy(), 5400)) == [40, 240, 240, 240]
+        assert "keeps nothing of" in backend.pulls.first().message
+        # What it still has whole is restated as ever.
+        assert read(_since(busy(by=2), 5400)) == [40, 240, 240, 480]

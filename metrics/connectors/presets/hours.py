@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+from metrics.connector import NotStated
 from metrics.connectors.presets import COUNT_AND_SUM, SEEN, Preset, Reading, spelling
 from metrics.connectors.presets.gauges import weighted
 from metrics.connectors.presets.keys import models_by_join, once, series_key
@@ -20,6 +21,7 @@ from metrics.connectors.presets.page import MONEY_STEP, gauge_value
 from metrics.errors import ConnectorError
 from metrics.usage import COUNT_MEASURES, ForeignHistogram, SeriesKey, UsageCell
 
+HOUR = timedelta(hours=1)
 Labels = tuple[tuple[str, str], ...]
 TrackKey = tuple[str, Labels]
 # A scrape: values by bucket bound, or under VALUE, SUM and PROCESS_START.
@@ -103,6 +105,11 @@ class CounterHours:
 
     def _target(self, key: TrackKey) -> Labels:
         return key[1] if key[0] in self._of_machine else target_of(key[1])
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any counter has a scrape from before the hour that comes next."""
+        return bool(self._last)
 
     def begin(self, tracks: Mapping[TrackKey, Track]) -> None:
         """Take the last scrape before the first hour of each track that has one."""
@@ -229,6 +236,18 @@ class CounterHours:
         _add_sum(stack[0], count_measure, Decimal(sum(counts)), name)
         if SUM in found.total:
             _add_sum(stack[0], sum_measure, found.total[SUM] * reading.scale, name)
+
+
+def not_stated(hours: Sequence[datetime], sampled: set[datetime], *, has_before: bool) -> Iterator[NotStated]:
+    """Yield the hours of which no counter has a sample: Prometheus has dropped them, or never had them.
+
+    A server without traffic is scraped all the same. The hour in which samples begin lacks what was counted up to the
+    first of them, so it only fills what is not known.
+    """
+    begins = None if has_before else min(sampled, default=None)
+    for hour in hours:
+        if hour not in sampled or hour == begins:
+            yield NotStated(hour, hour + HOUR)
 
 
 def malformed(name: str, what: str) -> ConnectorError:
