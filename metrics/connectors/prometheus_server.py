@@ -52,6 +52,7 @@ from metrics.connectors.presets.hours import (
 from metrics.connectors.presets.query import PrometheusApi, headers_of, selector_of
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient
+from metrics.meter import History
 from metrics.usage import UsageCell
 from metrics.windows import Window
 
@@ -168,6 +169,10 @@ class PrometheusServer(StatementConnector):
     trailing_hours = 6
     settling_hours = 1
     can_discover = True
+
+    @classmethod
+    def history(cls, values: Mapping[str, Any]) -> History:
+        return History(says="It goes back as far as this Prometheus keeps its samples, 15 days unless it was told.")
 
     def __init__(self, parameters: Mapping[str, Any], http: HttpClient, clock: Any) -> None:
         super().__init__(parameters, http.with_limits(max_bytes=MAX_BYTES), clock)

@@ -61,7 +61,12 @@ def test_it_listens_on_loopback_and_answers():
 def test_what_was_made_of_it_is_pulled_no_more_once_the_demo_is_gone(make_series, adam, sign_in):
 
     used = Backend.objects.create(
-        slug="example", name="Example", connector="metrics_endpoint", is_example=True, problem="It does not answer."
+        slug="example",
+        name="Example",
+        connector="metrics_endpoint",
+        parameters={"preset": "vllm"},
+        is_example=True,
+        problem="It does not answer.",
     )
     Backend.objects.create(slug="unused", name="Unused", connector="metrics_endpoint", is_example=True)
     make_series("llama", on=used)
