@@ -87,6 +87,16 @@ class SeriesRow:
         return urlencode({name: value for name, value in named.items() if value})
 
     @property
+    def labels(self) -> list[tuple[str, str]]:
+        """(label, value), the value by the source's name for it where it told one: 'Claims (proj_a1)'."""
+        named = self.series.backend.label_names
+        found = []
+        for label, value in self.series.labels.items():
+            name = named.get(label, {}).get(value)
+            found.append((label, f"{name} ({value})" if name else value))
+        return found
+
+    @property
     def tokens(self) -> Any:
         return self.sums.total("tokens") if self.sums else None
 

@@ -35,7 +35,8 @@ A connector
 - SHOULD say in `not_offered`, for each measure that it does not report, what to do instead.
 - SHOULD tell permanent errors (wrong key, wrong address) from transient ones (time-out, 429, 5xx), with a hint.
 - SHOULD make `test()` answer within 20 seconds in words for someone who has never seen the source.
-- MAY implement `discover()`, which finds servers, models or replicas that each become a backend.
+- MAY implement `discover()`, which finds servers, models or replicas that each become a backend, and `label_names()`,
+  what the source calls projects and workspaces whose ids are labels.
 - MAY narrow `reports`, `not_offered`, `measured_at`, `provider` and `pace` in an instance, where they depend on its
   parameters; `history` in a class method, since the form asks before anything is connected.
 """
@@ -394,6 +395,14 @@ class Connector(ABC):
     @abstractmethod
     def test(self) -> TestResult:
         """Say in words what works and what does not; never raises for what the source does."""
+
+    def label_names(self) -> Mapping[str, Mapping[str, str]]:
+        """Return what the source calls the values of its labels: {'project': {'proj_a1': 'Claims'}}.
+
+        Names are shown beside the ids and tell no series apart, since they change. Raises ConnectorError, which is no
+        failure of a pull: the key may read usage and not this.
+        """
+        return {}
 
     def discover(self) -> Sequence[Candidate]:
         """Return what else can be added from here. Raises ConnectorError."""

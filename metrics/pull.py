@@ -41,6 +41,8 @@ SECOND_READING_SECONDS = 20
 LONGEST_WINDOW = timedelta(days=32)
 # A permanent failure waits for a person, and is looked at once a day in case the other side has changed.
 PERMANENT_RETRY = timedelta(days=1)
+# Of what a source calls its projects, so many are kept, and so much of each name.
+MOST_NAMES, LONGEST_NAME = 2_000, 100
 # A clock that differs by less is not worth a word.
 CLOCKS_AGREE = timedelta(minutes=2)
 
@@ -57,6 +59,7 @@ class Found:
     problems: list[str] = field(default_factory=list)
     again_in_seconds: int | None = None
     is_wide: bool = False
+    label_names: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def pull(backend_id: int, *, clock: Callable[[], datetime] = sources.now) -> Found | None:
@@ -126,6 +129,9 @@ def _read(backend: Backend, clock: Callable[[], datetime]) -> Found:
         window, is_wide = next_window(backend, connector, clock())
         found = fetch_and_post(backend, connector, window, clock)
         found.is_wide = is_wide
+        # Names change seldom: the day's first pull asks for them.
+        if not backend.label_names or (backend.data_until or window.end).date() < window.end.date():
+            found.label_names = _label_names(connector)
         if window.end < clock().replace(minute=0, second=0, microsecond=0):
             found.again_in_seconds = 0
         return found
@@ -300,6 +306,18 @@ def settling_hours(backend: Backend, connector: StatementConnector) -> int:
     return connector.settling_hours if backend.settling_hours is None else backend.settling_hours
 
 
+def _label_names(connector: Connector) -> dict[str, dict[str, str]]:
+    """What the source calls the values of labels. A key that may not read that, or a tired source, is no failure."""
+    try:
+        told = connector.label_names()
+    except ConnectorError:
+        return {}
+    return {
+        label: {value: name[:LONGEST_NAME] for value, name in list(names.items())[:MOST_NAMES]}
+        for label, names in told.items()
+    }
+
+
 def _clocks(connector: Connector) -> list[str]:
     """A word about clocks that differ: hours are split by this machine's."""
     ahead = connector.http.meter.ahead_seconds
@@ -327,6 +345,8 @@ def _succeeded(backend: Backend, log: Pull, found: Found, now: datetime) -> None
         changes["data_until"] = found.data_until
     if found.is_wide:
         changes["wide_pull_at"] = now
+    if found.label_names and found.label_names != backend.label_names:
+        changes["label_names"] = found.label_names
     note(log, found, now)
     Backend.objects.filter(pk=backend.pk).update(**changes)
 

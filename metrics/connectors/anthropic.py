@@ -140,6 +140,21 @@ class Anthropic(StatementConnector):
         yield from self._classic_usage(window)
         yield from statements(self._classic_charges(_whole_days(window)))
 
+    def label_names(self) -> Mapping[str, Mapping[str, str]]:
+        """Names of workspaces; a key for analytics alone may not list them."""
+        names = {DEFAULT_WORKSPACE: "Default workspace"}
+
+        def ask(after: str | None) -> Mapping[str, Any]:
+            params = [("limit", "100"), ("include_archived", "true"), *([("after_id", after)] if after else [])]
+            return self._page(self.http, "workspaces", params)
+
+        for document in READ.pages(ask, cursor="last_id"):
+            for one in document["data"]:
+                workspace = READ.mapping(one, "a workspace")
+                if workspace.get("id") and workspace.get("name"):
+                    names[str(workspace["id"])] = str(workspace["name"])
+        return {"workspace": names}
+
     def test(self) -> TestResult:
         result = TestResult()
         today = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)

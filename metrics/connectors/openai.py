@@ -150,6 +150,21 @@ class OpenAI(StatementConnector):
         first_day = start.replace(hour=0)
         yield from self._costs(first_day, first_day + DAY * -((first_day - end) // DAY))
 
+    def label_names(self) -> Mapping[str, Mapping[str, str]]:
+        """Names of projects; a key that reads usage need not be allowed to list them."""
+        names: dict[str, str] = {}
+
+        def ask(after: str | None) -> Mapping[str, Any]:
+            params = [("limit", "100"), ("include_archived", "true"), *([("after", after)] if after else [])]
+            return self._page(self.http, "projects", params)
+
+        for document in READ.pages(ask, cursor="last_id"):
+            for one in document["data"]:
+                project = READ.mapping(one, "a project")
+                if project.get("id") and project.get("name"):
+                    names[str(project["id"])] = str(project["name"])
+        return {"project": names}
+
     def test(self) -> TestResult:
         result = TestResult()
         today = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -163,6 +178,10 @@ class OpenAI(StatementConnector):
                 continue
             is_busy = any(bucket.get("results") for bucket in data if isinstance(bucket, dict))
             result.good(f"{what.capitalize()} can be read" + ("." if is_busy else "; the last two days are empty."))
+        try:
+            self._page(quick, "projects", [("limit", "1")])
+        except ConnectorError:
+            result.info("Names of projects cannot be read with this key, so their ids are shown.")
         if result.ok:
             result.info("Latency and errors are not available here: push them from the application.")
             result.info("Costs come by the day and may be restated; the last three days are read again at each pull.")

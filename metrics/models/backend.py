@@ -66,6 +66,8 @@ class Backend(models.Model):
     is_backfill_stopped = models.BooleanField(default=False)
     # Everything since then was read, once a backfill has ended.
     history_from = models.DateTimeField(null=True, blank=True)
+    # What the source calls the values of labels, for people to read: {"project": {"proj_a1": "Claims"}}.
+    label_names = models.JSONField(default=dict, blank=True)
     is_demo = models.BooleanField(default=False)
     is_example = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)

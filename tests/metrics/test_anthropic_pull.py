@@ -125,6 +125,10 @@ class TestClassicPull(PullSuite):
             row.counts.pop("web_search_requests", None)
         source.charged = [row for row in source.charged if row.dimensions["cost_type"] != "web_search"]
 
+    def test_workspaces_are_called_by_their_names(self, backend):
+        self.pull(backend)
+        assert backend.label_names == {"workspace": {"wrkspc_01X": "Claims", "default": "Default workspace"}}
+
 
 class TestPullByKey(PullSuite):
     """Costs know no keys: those of a workspace share them by their tokens."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from metrics.models import LedgerEntry
 from tests.contracts.pull_suite import OTHER_CHARGES, SECRET, PullSuite, running
 from tests.doubles.openai_organization import OpenAIOrganization
+from tests.doubles.source_server import Reply
 
 NINE = datetime(2026, 11, 19, 9, tzinfo=UTC)
 TEN = datetime(2026, 11, 19, 10, tzinfo=UTC)
@@ -153,3 +155,22 @@ class TestPull(PullSuite):
             for row in source.rows
             if row.dimensions.get("model") != "draw-x" and row.dimensions.get("line_item") != "draw-x, images"
         ]
+
+    def test_projects_are_called_by_their_names(self, source, backend, client, adam):
+        self.pull(backend)
+        assert backend.label_names == {"project": {"proj_a1": "Claims", "proj_b2": "Other"}}
+        client.force_login(adam)
+        assert "project Claims (proj_a1)" in client.get("/backends/source/").text
+        # A name tells no series apart: the figures stay where they are.
+        source.projects["proj_a1"] = "Claims and more"
+        entries = LedgerEntry.objects.filter(feed__kind="usage").count()
+        self.pull(backend, after=timedelta(days=1))
+        assert backend.label_names["project"]["proj_a1"] == "Claims and more"
+        assert LedgerEntry.objects.filter(feed__kind="usage").count() == entries
+
+    def test_a_key_that_may_not_list_projects_reads_usage_all_the_same(self, source, backend):
+        answer = source.play
+        source.play = lambda asked: Reply(status=403) if asked.path.endswith("/projects") else answer(asked)
+        self.pull(backend)
+        assert self.sums(backend) == self.expected
+        assert (backend.label_names, backend.problem) == ({}, "")
