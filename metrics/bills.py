@@ -14,13 +14,13 @@ from django.db.models.functions import TruncMonth
 
 from accounts.access import Asker, can_change_backends
 from metrics import billed_elsewhere, importing, sources
+from metrics.bill_questions import BillQuestion, counted_providers, root_of, undecided
 from metrics.errors import RuleViolation
 from metrics.focus import AI_CATEGORY
 from metrics.importer import Charge, Layout, RowRejected
 from metrics.imports.focus_layout import FocusLayout
 from metrics.imports.mapped_layout import ColumnMapping, MappedLayout
-from metrics.models import Backend, BillingImport, BillingSource, ImportedCharge, Series
-from metrics.usage import SeriesKind
+from metrics.models import Backend, BillingImport, BillingSource, ImportedCharge
 
 State = BillingImport.State
 SERVICES_SHOWN = 100
@@ -270,33 +270,10 @@ def candidates(source: BillingSource, *, charges: QuerySet[ImportedCharge] | Non
     """The backends that this bill may pay for, those of the same provider first."""
     if charges is None:
         charges = ImportedCharge.objects.filter(period__billing_import__source=source)
-    providers = {_root(name) for name in charges.values_list("provider", flat=True).distinct().order_by()}
+    providers = {root_of(name) for name in charges.values_list("provider", flat=True).distinct().order_by()}
     chosen = set(source.pays_for.values_list("pk", flat=True))
-    found = [Candidate(one, bool(theirs & providers), one.pk in chosen) for one, theirs in _counted_providers()]
+    found = [Candidate(one, bool(theirs & providers), one.pk in chosen) for one, theirs in counted_providers()]
     return sorted(found, key=lambda one: not one.is_likely)
-
-
-def _counted_providers() -> list[tuple[Backend, set[str]]]:
-    """Every backend that is no bill, with the providers of its traffic. Two queries."""
-    others = Backend.objects.filter(is_demo=False).exclude(connector=sources.BILLING_FILE).order_by("name", "pk")
-    seen: dict[int, set[str]] = defaultdict(set)
-    traffic = Series.objects.filter(backend__in=others, kind=SeriesKind.USAGE)
-    for backend_id, provider in traffic.values_list("backend_id", "provider").distinct().order_by():
-        seen[backend_id].add(_root(provider))
-    return [(one, {_root(one.provider)} | seen[one.pk]) for one in others]
-
-
-def _root(provider: str) -> str:
-    """'aws' of 'aws.bedrock': a cloud's bill names the cloud."""
-    return provider.split(".")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class BillQuestion:
-    """A bill that may pay for what is counted here already."""
-
-    source: BillingSource
-    names: str
 
 
 def open_questions(asker: Asker) -> list[BillQuestion]:
@@ -304,25 +281,6 @@ def open_questions(asker: Asker) -> list[BillQuestion]:
     if not can_see_imports(asker):
         return []
     return undecided()
-
-
-def undecided() -> list[BillQuestion]:
-    """As `open_questions`, whoever asks. One query where every bill is decided."""
-    waiting = BillingSource.objects.filter(is_decided=False, imports__state=State.DONE).select_related("backend")
-    by_id = {one.pk: one for one in waiting.distinct().order_by("pk")}
-    if not by_id:
-        return []
-    billed: dict[int, set[str]] = defaultdict(set)
-    charges = ImportedCharge.objects.filter(period__billing_import__source__in=by_id)
-    for source_id, provider in charges.values_list("period__billing_import__source", "provider").distinct().order_by():
-        billed[source_id].add(_root(provider))
-    counted = _counted_providers()
-    found = []
-    for pk, source in by_id.items():
-        names = [one.name for one, providers in counted if providers & billed[pk]]
-        if names:
-            found.append(BillQuestion(source, " or ".join(names[:3])))
-    return found
 
 
 def checks_of(source: BillingSource) -> list[BillCheck]:

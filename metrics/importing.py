@@ -38,6 +38,8 @@ Clock = Callable[[], datetime]
 STEP_ROWS = 200_000
 STEP_SECONDS = 45.0
 MAX_LISTED = 100
+# Said before the file is read: every service counts.
+ALL = ["*"]
 # Spreadsheets count the header as row 1.
 FIRST_ROW = 2
 # An upload that nobody confirms is dropped after this.
@@ -184,7 +186,7 @@ def _end_reading(one: BillingImport) -> None:
 def default_services(one: BillingImport) -> list[str] | None:
     """The services that count unless somebody says otherwise: as last time, new ones where they are AI; None: all."""
     if one.services is not None:
-        return one.services
+        return None if one.services == ALL else one.services
     seen = set(
         ImportedCharge.objects.filter(period__billing_import=one)
         .values_list("service", "service_category")

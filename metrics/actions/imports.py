@@ -132,6 +132,8 @@ def confirm(asker: Asker, one: BillingImport, choices: Choices) -> BillingImport
     require_backend_admin(asker)
     one = _held(one, State.READY)
     _apply(asker, one, choices)
+    if one.services == importing.ALL:
+        one.services = None
     seen = set(importing.charges_of(one).values_list("service", flat=True).distinct().order_by())
     chosen = seen if one.services is None else seen & set(one.services)
     if not chosen:
@@ -341,7 +343,7 @@ def _apply(asker: Asker, one: BillingImport, choices: Choices) -> None:
         one.source.save(update_fields=["mapping"])
         one.state = State.READING
     if choices.services is not None:
-        one.services = None if "*" in choices.services else sorted(set(choices.services))
+        one.services = importing.ALL if "*" in choices.services else sorted(set(choices.services))
     if choices.mode is not None:
         if choices.mode not in BillingImport.Mode.values:
             raise RuleViolation("unknown_choice", "mode: 'replace' or 'add'.", "mode")

@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from metrics import rows
+from metrics.bill_questions import undecided as undecided_bills
 from metrics.connectors import connector_for
 from metrics.counted import model_name
 from metrics.errors import RuleViolation
@@ -318,7 +319,21 @@ def attention(workload_ids: Sequence[int] | None) -> list[Attention]:
     found = [*_stopped(workload_ids), *_late(workload_ids), *_not_priced(workload_ids)]
     if workload_ids is None:
         found += _unallocated()
+        found += _bills()
     return [*found, *_look_alikes(workload_ids)]
+
+
+def _bills() -> list[Attention]:
+    """Bills of which nobody has said whether they pay for what is counted here already."""
+    return [
+        Attention(
+            "bill",
+            question.source.backend.name,
+            f"It may pay for {question.names}, which counts already. Until somebody says so, both count.",
+            "imports",
+        )
+        for question in undecided_bills()
+    ]
 
 
 def _today() -> date:

@@ -123,6 +123,11 @@ def _usage_decision(item: Attention, *, can_act: bool) -> Decision:
             f"Usage of {item.subject} has no roadmap",
             "Allocate it" if can_act else "See the backend",
         ),
+        "bill": (
+            "soon",
+            f"Does the bill {item.subject} pay for what counts already?",
+            "Say what it pays for" if can_act else "See the bill",
+        ),
         "look_alike": (
             "soon",
             f"{item.subject} look like the same traffic",

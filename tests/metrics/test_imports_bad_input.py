@@ -140,9 +140,8 @@ def test_a_bomb_is_put_down_before_it_unfolds(adam, settings):
     many = bring(adam, gzip.compress(GOOD + GOOD.splitlines(keepends=True)[1] * 10_000))
     assert many.state == "failed"
     assert "larger than 2 MiB" in many.problem
-    settings.IMPORT_MAX_ROWS = 1
-    one = bring(adam, GOOD)
-    assert "more than 1 rows" in one.problem
+    settings.IMPORT_MAX_UNPACKED_BYTES, settings.IMPORT_MAX_ROWS = 2**30, 100
+    assert "more than 100 rows" in bring(adam, LARGE).problem
 
 
 def test_a_dropped_upload_is_asked_for_again(adam):

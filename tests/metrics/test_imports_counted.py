@@ -208,6 +208,15 @@ def test_of_a_whole_clouds_bill_the_ai_services_count(adam):
     assert Decimal(one.left_out[0]["amount"]) == 50
 
 
+def test_all_services_count_where_that_was_said(adam):
+    from metrics.actions.imports import Choices
+
+    rows = [focus_row(BilledCost="1"), focus_row(BilledCost="50", ServiceName="Seats", ServiceCategory="Other")]
+    one = bring(adam, csv_of(rows), choices=Choices(services=["*"]))
+    assert one.services is None
+    assert billed() == Decimal("51")
+
+
 def test_projects_and_kept_tags_become_labels_and_people_do_not(adam):
     tags = '{"user:Team": "search", "user_email": "a@example.org", "CostCenter": "7", "environment": "prod"}'
     bring(adam, csv_of([focus_row(Tags=tags, SubAccountId="proj_1", SubAccountName="Claims")]))
