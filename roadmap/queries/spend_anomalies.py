@@ -17,7 +17,7 @@ from metrics.figures import Part
 from metrics.usage import SeriesKind
 from metrics.windows import local_day
 from roadmap.queries.spend import SpendView, query_of, spend_view
-from roadmap.queries.spend_lines import MEASURES, part_lines
+from roadmap.queries.spend_lines import part_lines
 from roadmap.queries.spend_tab import Column, Entry, SpendTab, TabTable, cents, number
 from roadmap.rules.anomalies import (
     BAND_DAYS,
@@ -95,7 +95,7 @@ def anomalies_of(view: SpendView) -> list[Anomaly]:
     rows = view.reader.usage_rows(
         ("backend", "model"),
         grain="day",
-        measures=MEASURES,
+        measures=("requests",),
         start_on=since - 7 * DAY * WEEKS,
         end_on=until,
         tells_unallocated=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ from metrics import series
 from metrics.figures import Invoice, Part, UsageRow
 from metrics.usage import KNOWN_BIT, SeriesKind
 from roadmap.queries.spend import SpendView, spend_view
+from roadmap.queries.spend_lines import month_member
 from roadmap.queries.spend_tab import (
     Column,
     Entry,
@@ -123,6 +124,7 @@ def spend_reconcile(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
                 _bill_entry(bills.get((one.month, one.backend.id), []), is_whole=is_whole),
             ]
         )
+    lines += _bills_alone(view, bills, {(one.month, one.backend.id) for one in found})
     total_gap, total_beside = columns[3][1], columns[2][1]
     no_rate, stale = rates_of(rows)
     table = TabTable(
@@ -157,11 +159,34 @@ def spend_reconcile(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
         tables=[table],
         method=[
             "The gap is billed minus estimated over the hours that have both, other charges and credits aside. An "
-            "estimate counts until the statement of its period has settled.",
+            "estimate counts until the statement of its period has settled. Where a gateway counts for a provider, the "
+            "provider's statement stands at the gateway's series, so that its row is the gateway's.",
         ],
         no_rate=no_rate,
         stale_rates=stale,
     )
+
+
+def _bills_alone(
+    view: SpendView, bills: Mapping[tuple[str, str], Sequence[Invoice]], there: set[tuple[str, str]]
+) -> list[list[Entry]]:
+    """Bills of backends that have no money of their own in the month: what they billed is counted elsewhere."""
+    names = {name.backend_slug: name.backend_name for name in view.reader.names}
+    chosen = view.filters.value("backend")
+    return [
+        [
+            Entry(
+                names.get(slug, slug),
+                reverse("backend", args=[slug]),
+                month_member(date.fromisoformat(f"{month}-01")).name,
+            ),
+            Entry("at its gateway", note="or in other charges"),
+            *(Entry(wording.DASH) for _ in range(4)),
+            _bill_entry(found, is_whole=True),
+        ]
+        for (month, slug), found in sorted(bills.items(), reverse=True)
+        if (month, slug) not in there and chosen in ("", slug)
+    ]
 
 
 def _gap_sentence(gap: Decimal | None, beside: Decimal | None, currency: str) -> str:

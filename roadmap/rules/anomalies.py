@@ -73,6 +73,18 @@ def band_of(values: Sequence[Decimal], *, least: Decimal = Decimal(0), fewest: i
     return Band(middle, max(middle - half, Decimal(0)), middle + half, len(values))
 
 
+def _is_plainly_usual(values: Mapping[date, float], on: date, least: float) -> bool:
+    """Whether a day is so far inside its band that floats can tell: most days are, and decimals are slow to sort."""
+    before = sorted(values[day] for back in range(1, BAND_DAYS + 1) if (day := on - DAY * back) in values)
+    if len(before) < FEWEST_DAYS:
+        return False
+    half = len(before) // 2
+    middle = before[half] if len(before) % 2 else (before[half - 1] + before[half]) / 2
+    # At least so wide is every band; the deviation can only widen it.
+    width = max(float(NARROWEST) * abs(middle), least)
+    return abs(values[on] - middle) < width * 0.999
+
+
 def unusual_days(
     values: Mapping[date, Decimal], *, since: date, until: date, least: Decimal = Decimal(0)
 ) -> list[Unusual]:
@@ -83,7 +95,10 @@ def unusual_days(
     band. An unusual day stays in later bands, which a median bears; a change that lasts becomes usual after two weeks.
     """
     found = []
+    rough = {day: float(value) for day, value in values.items()}
     for on in sorted(day for day in values if since <= day < until):
+        if _is_plainly_usual(rough, on, float(least)):
+            continue
         before = [values[day] for back in range(1, BAND_DAYS + 1) if (day := on - DAY * back) in values]
         band = band_of(before, least=least)
         if band is None or band.holds(values[on]):

@@ -139,6 +139,35 @@ def _row(heads: Sequence[pieces.Head], row: Sequence[str]) -> str:
     return f'<tr><th scope="row">{escape(first[0])}</th>{"".join(cells)}</tr>'
 
 
+@register.simple_tag
+def linked_rows(lines: Iterable[Sequence[tuple[Any, Any]]]) -> SafeString:
+    """{% linked_rows table.lines %}: rows of (column, cell). A column has `label` and `is_number`; a cell `text`, and
+    perhaps `url`, `note` (a second line) and `tone`. Every text is escaped; put together here, as `data_table` does."""
+    return SafeString("".join(_linked_row(line) for line in lines))
+
+
+def _linked_row(line: Sequence[tuple[Any, Any]]) -> str:
+    (_, first), *others = line
+    cells = [
+        f'<td data-head="{escape(column.label)}"{NUMBER if column.is_number else ""}>{_linked(cell)}</td>'
+        for column, cell in others
+    ]
+    return f'<tr><th scope="row">{_linked(first)}</th>{"".join(cells)}</tr>'
+
+
+def _linked(cell: Any) -> str:
+    text = str(escape(cell.text))
+    if cell.tone:
+        text = status(cell.tone, cell.text)
+    elif cell.url:
+        text = f'<a href="{escape(cell.url)}">{text}</a>'
+    note = f'<span class="sub">{escape(cell.note)}</span>' if cell.note else ""
+    return f"<span>{text}{note}</span>"
+
+
+NUMBER = ' class="num"'
+
+
 @register.inclusion_tag("components/field.html")
 def field(bound: forms.BoundField, label: str = "") -> dict[str, Any]:
     """{% field form.name %}: label, control, help and errors, linked by aria-describedby."""

@@ -303,3 +303,27 @@ def test_a_dearer_request_is_found_though_spend_is_usual(plan, spend, erin, aske
     rows = texts(spend_anomalies(asker(erin), {}).tables[0])
     assert [row[2] for row in rows] == ["Per 1,000 requests up"]
     assert rows[0][3:5] == ["25.00", "10.00"]
+
+
+def test_an_imported_bill_stands_beside_what_was_billed(plan, spend, erin, adam, asker, today):
+    from datetime import UTC, datetime
+
+    from metrics.actions.imports import Choices
+    from tests.metrics.billing_files import bring, csv_of, focus_row
+
+    openai = Backend.objects.create(slug="oa", name="OpenAI", connector="push_only", provider="openai")
+    other = Backend.objects.create(slug="quiet", name="Quiet", connector="push_only", provider="openai")
+    day = today - DAY * 2
+    spend(plan, "10.00", 2, on=openai, model="gpt-4o")
+    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    data = csv_of([focus_row(day=at, BilledCost="12.50", EffectiveCost="12.50", BillingCurrency="EUR")])
+    bring(adam, data, choices=Choices(pays_for=[openai]))
+    other_data = csv_of(
+        [focus_row(day=at, BilledCost="3.00", BillingCurrency="EUR", BillingAccountId="org-2", SkuId="x")]
+    )
+    bring(adam, other_data, name="second.csv", source_name="Second", choices=Choices(pays_for=[other]))
+    rows = {row[0].text: row for row in spend_reconcile(asker(erin), {}).tables[0].rows}
+    assert [cell.text for cell in rows["OpenAI"][1:5]] == ["12.50", "–", "10.00", "+2.50"]
+    assert rows["OpenAI"][-1].text == "12.50\u00a0EUR"
+    assert "bill.csv" in rows["OpenAI"][-1].note
+    assert rows["quiet"][-1].text == "3.00\u00a0EUR"
