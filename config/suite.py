@@ -127,7 +127,7 @@ def options_of(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--no-browser", action="store_true", help="leave out what needs Chromium, and say so")
     parser.add_argument(
-        "--peers", action="store_true", help="also start real third-party programs (llama.cpp, Prometheus)"
+        "--peers", action="store_true", help="also start real third-party programs (llama.cpp, Prometheus, LiteLLM)"
     )
     parser.add_argument("--only-tests", action="store_true", help="no format, lint, type and import checks")
     return parser.parse_known_args(argv)
@@ -189,6 +189,7 @@ def run_tests(suite: Suite, options: argparse.Namespace, rest: list[str]) -> Non
         os.environ["CHROMIUM"] = browser
         suite.tests("Browser tests", ["-m", "browser", "-q", *rest], may_be_empty=bool(rest))
     if options.peers:
+        suite.check("A LiteLLM proxy, in an environment of its own", [str(PYTHON), "-m", "tests.peers.litellm_home"])
         suite.tests("Peers", ["-m", "peers", "-q", *rest], may_be_empty=bool(rest))
 
 

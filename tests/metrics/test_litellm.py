@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.contracts.connector_suite import SECRET, START, StatementConnectorSui
 from tests.doubles.litellm_proxy import LiteLLMProxy, Request, answer
 from tests.doubles.source_server import Asked, Reply
 
+DATA = Path(__file__).resolve().parent.parent / "data"
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
@@ -276,6 +278,29 @@ class TestSuite(StatementConnectorSuite):
 
     def test_the_address_may_be_that_of_the_api(self, source, connect):
         assert self.read(connect(f"{source.url}/v1/")) == self.read(connect())
+
+    def test_it_reads_what_a_real_proxy_said(self, source, connect):
+        """Recorded: tests/data/README.md."""
+        recorded = {
+            "/spend/logs/v2": (DATA / "litellm_spend_logs.json").read_text(),
+            "/user/daily/activity": '{"results": [], "metadata": {"page": 1, "total_pages": 1, "has_more": false}}',
+            "/v2/team/list": '{"teams": [], "total": 0, "page": 1, "page_size": 100, "total_pages": 1}',
+        }
+        source.play = lambda asked: Reply(recorded[asked.path])
+        one = datetime(2026, 11, 26, 1, tzinfo=UTC)
+        cells = list(connect(tags="proj-*").fetch(Window(one, one + HOUR)))
+        assert sum(cell.sums["requests"] for cell in cells) == 10
+        assert sum(cell.sums["errors"] for cell in cells) == 2
+        assert sum(cell.sums.get("estimated_cost", 0) for cell in cells) == Decimal("0.000516")
+        assert {dict(cell.key.labels)["tag"] for cell in cells} == {"proj-claims", "proj-support"}
+        streamed = [cell for cell in cells if "time_to_first_token" in cell.windows]
+        assert {cell.key.model for cell in streamed} == {"gpt-4o-mini"}
+        assert sum(cell.sums["time_to_first_token_count"] for cell in streamed) == 2
+        recorded["/user/daily/activity"] = (DATA / "litellm_daily_activity.json").read_text()
+        day = one.replace(hour=0)
+        totals = list(connect(read="days").fetch(Window(day, day + 24 * HOUR)))
+        assert sum(cell.sums["requests"] for cell in totals) == 23
+        assert sum(cell.sums["errors"] for cell in totals) == 4
 
 
 def test_it_is_offered():

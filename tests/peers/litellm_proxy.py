@@ -8,10 +8,10 @@ import secrets
 import signal
 import subprocess
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -160,9 +160,8 @@ class LiteLLMProxy:
         query = urlencode({"start_date": start, "end_date": end, "page_size": "1000", **more})
         return list(self.ask(f"/spend/logs/v2?{query}")["data"])
 
-    def wait_for_logs(self, ids: Iterable[str] | int, start: str, end: str) -> list[dict[str, Any]]:
+    def wait_for_logs(self, wanted: int, start: str, end: str) -> list[dict[str, Any]]:
         """The rows, once so many are there: LiteLLM writes them a moment later."""
-        wanted = ids if isinstance(ids, int) else len(list(ids))
         deadline = time.monotonic() + WRITTEN_WITHIN
         while time.monotonic() < deadline:
             rows = self.logs(start, end)
@@ -172,6 +171,22 @@ class LiteLLMProxy:
                 return rows
             time.sleep(0.5)
         raise RuntimeError(f"{wanted} requests were not written within {WRITTEN_WITHIN} seconds")
+
+    def wait_for_day(self, alias: str, requests: int) -> dict[str, Any]:
+        """Today's totals of the key of this alias, once so many of its requests are in them. UTC days."""
+        now = datetime.now(UTC)
+        span = urlencode({"start_date": (now - timedelta(hours=1)).date(), "end_date": now.date(), "page_size": "1000"})
+        deadline = time.monotonic() + WRITTEN_WITHIN
+        while time.monotonic() < deadline:
+            totals: Counter[str] = Counter()
+            for day in self.ask(f"/user/daily/activity?{span}")["results"]:
+                for key in day["breakdown"]["api_keys"].values():
+                    if key["metadata"]["key_alias"] == alias:
+                        totals.update(key["metrics"])
+            if totals["api_requests"] >= requests:
+                return dict(totals)
+            time.sleep(0.5)
+        raise RuntimeError(f"{requests} requests were not counted within {WRITTEN_WITHIN} seconds")
 
     # --- Its database
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from accounts.access import Asker
-from accounts.models import Workload
+from accounts.models import Membership, Role, Workload
 from metrics import counting, identity, series
 from metrics import pull as pulling
 from metrics.actions.allocations import allocate
@@ -49,6 +49,7 @@ def test_the_same_requests_seen_three_times_count_once(
     litellm_proxy, llama_server, client, adam, alice, claims, api, monkeypatch
 ):
     support = Workload.objects.create(slug="support", name="Support desk")
+    Membership.objects.create(user=alice, workload=support, role=Role.CONTRIBUTOR)
     client.force_login(adam)
     form = {"pull_every_minutes": "60", "default_workload": "", "measured_at": "server"}
     made = client.post(

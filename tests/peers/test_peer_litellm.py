@@ -14,6 +14,7 @@ import pytest
 from accounts.access import Asker
 from metrics import identity
 from metrics import pull as pulling
+from metrics.actions.allocations import allocate
 from metrics.connectors import connector_for
 from metrics.http import HttpClient, OutboundPolicy, parse_networks
 from metrics.models import Backend, Series, UsageHour
@@ -27,6 +28,8 @@ from tests.peers import litellm_home
 pytestmark = pytest.mark.django_db
 
 HOUR = timedelta(hours=1)
+TEAM = "measured"
+BUCKETS = f'sum by (le) (litellm_request_total_latency_metric_bucket{{team_alias="{TEAM}"}})'
 
 
 @pytest.fixture(autouse=True)
@@ -64,12 +67,11 @@ def _use(proxy, key: str) -> int:
 
 
 def _counters(prometheus_server) -> dict[str, Decimal]:
-    """What Prometheus makes of the proxy's counters."""
+    """What Prometheus has of this team's tokens and spend."""
     found = {}
     for name in ("input_tokens", "output_tokens", "spend"):
-        metric = f"litellm_{name}_metric_total"
-        answer = prometheus_server.ask(f"sum({metric})")
-        found[metric] = Decimal(str(answer[0]["value"][1])) if answer else Decimal(0)
+        answer = prometheus_server.ask(f'sum(litellm_{name}_metric_total{{team_alias="{TEAM}"}})')
+        found[name] = Decimal(str(answer[0]["value"][1])) if answer else Decimal(0)
     return found
 
 
@@ -79,10 +81,10 @@ def _roadmap(adam, alice, name: str):
     return plan, plan.phases.get(kind="poc")
 
 
-def _add(client, kind: str, workload, **values) -> Backend:
+def _add(client, kind: str, **values) -> Backend:
     answer = client.post(
         f"/backends/new/{kind}/",
-        {"measured_at": "gateway", "pull_every_minutes": "60", "default_workload": workload.pk, **values},
+        {"measured_at": "gateway", "pull_every_minutes": "60", "default_workload": "", **values},
     )
     assert answer.status_code == 303, answer.text
     return Backend.objects.get(name=values["name"])
@@ -110,13 +112,16 @@ def test_spend_tokens_and_percentiles_are_those_that_the_peers_compute(
     prometheus_server.start(targets={"litellm": [f"127.0.0.1:{litellm_proxy.port}"]})
     prometheus_server.wait_for('up{job="litellm"} == 1')
     prometheus_server.wait_for('process_start_time_seconds{job="litellm"}', seconds=30)
-    before = _counters(prometheus_server)
-    key = litellm_proxy.team("measured")
-    made = _use(litellm_proxy, key)
-    rows = litellm_proxy.wait_for_logs(made, _text(begun), _text(begun + HOUR))
+    made = _use(litellm_proxy, litellm_proxy.team(TEAM))
+    day = litellm_proxy.wait_for_day(f"{TEAM}-app", made)
+    rows = [
+        row
+        for row in litellm_proxy.logs(_text(begun), _text(begun + HOUR))
+        if row["metadata"]["user_api_key_team_alias"] == TEAM
+    ]
     assert len(rows) == made
-    seen = "sum(litellm_requests_metric_total) or sum(litellm_proxy_total_requests_metric_total)"
-    prometheus_server.wait_for(f"({seen}) >= {made - 1}")
+    done = f'sum(litellm_request_total_latency_metric_count{{team_alias="{TEAM}"}})'
+    prometheus_server.wait_for(f"{done} >= {made - 1}")
 
     client.force_login(adam)
     (one, phase_one), (two, phase_two) = (_roadmap(adam, alice, name) for name in ("By REST", "By Prometheus"))
@@ -124,11 +129,10 @@ def test_spend_tokens_and_percentiles_are_those_that_the_peers_compute(
     asked = {**form, "name": "Gateway", "measured_at": "gateway", "pull_every_minutes": "60", "do": "test"}
     said = client.post("/backends/new/litellm/", asked, headers={"HX-Request": "true"})
     assert "The key reads all teams" in said.text
-    rest = _add(client, "litellm", one.workload, name="Gateway", **form)
+    rest = _add(client, "litellm", name="Gateway", **form)
     scraped = _add(
         client,
         "prometheus",
-        two.workload,
         name="Scraped",
         address=prometheus_server.url,
         preset="litellm",
@@ -137,32 +141,32 @@ def test_spend_tokens_and_percentiles_are_those_that_the_peers_compute(
     for backend in (rest, scraped):
         _pull(backend, monkeypatch)
 
-    # Spend and tokens: LiteLLM's own totals of the day, and the sum of its rows.
-    day = litellm_proxy.ask(f"/user/daily/activity?start_date={begun.date()}&end_date={_next_hour().date()}")
-    spend = sum(Decimal(str(one["metrics"]["spend"])) for one in day["results"])
-    tokens_in = sum(one["metrics"]["prompt_tokens"] for one in day["results"])
-    tokens_out = sum(one["metrics"]["completion_tokens"] for one in day["results"])
-    assert spend == sum(Decimal(str(row["spend"])) for row in rows) > 0
-    sums = Counter()
-    money = {rest.pk: Decimal(0), scraped.pk: Decimal(0)}
-    for hour in UsageHour.objects.select_related("series"):
-        backend = hour.series.backend_id
-        sums[backend, "requests"] += hour.requests or 0
-        sums[backend, "errors"] += hour.errors or 0
-        sums[backend, "in"] += hour.input_tokens or 0
-        sums[backend, "out"] += hour.output_tokens or 0
+    # Other tests use the same proxy: of what was pulled, this team's series are given to the roadmaps.
+    for backend, plan in ((rest, one), (scraped, two)):
+        for mine in Series.objects.filter(backend=backend, labels__team=TEAM):
+            assert mine.labels["api_key_name"] == f"{TEAM}-app"
+            allocate(Asker(user=adam), mine, shares=[(plan.workload, Decimal(1))])
+
+    # Spend and tokens: LiteLLM's own totals of the day, the sum of its rows, and Prometheus' counters.
+    spend = sum(Decimal(str(row["spend"])) for row in rows)
+    assert spend > 0
+    assert float(spend) == pytest.approx(day["spend"])
+    sums: Counter[tuple[int, str]] = Counter()
+    for hour in UsageHour.objects.filter(series__labels__team=TEAM).select_related("series"):
+        for measure in ("requests", "errors", "input_tokens", "output_tokens"):
+            sums[hour.series.backend_id, measure] += getattr(hour, measure) or 0
         if hour.series.model != "house-model":
-            money[backend] += hour.estimated_cost or 0
-    assert sums[rest.pk, "requests"] == made
-    assert sums[rest.pk, "errors"] == 1
-    assert (sums[rest.pk, "in"], sums[rest.pk, "out"]) == (tokens_in, tokens_out)
-    assert money[rest.pk] == spend
-    # Prometheus' own counters: LiteLLM adds the tokens of a request that failed to its totals, and not to these.
-    grown = {name: value - before[name] for name, value in _counters(prometheus_server).items()}
-    assert sums[scraped.pk, "in"] == grown["litellm_input_tokens_metric_total"]
-    assert sums[scraped.pk, "out"] == grown["litellm_output_tokens_metric_total"] == tokens_out
-    assert abs(money[scraped.pk] - grown["litellm_spend_metric_total"]) < Decimal("0.000000001")
-    assert abs(grown["litellm_spend_metric_total"] - spend) < Decimal("0.000000001")
+            sums[hour.series.backend_id, "spend"] += hour.estimated_cost or 0
+    assert (sums[rest.pk, "requests"], sums[rest.pk, "errors"]) == (made, 1)
+    assert sums[rest.pk, "input_tokens"] == day["prompt_tokens"]
+    assert sums[rest.pk, "output_tokens"] == day["completion_tokens"]
+    assert sums[rest.pk, "spend"] == spend
+    # LiteLLM adds the tokens of a request that failed to its totals, and not to these counters.
+    counters = _counters(prometheus_server)
+    assert sums[scraped.pk, "input_tokens"] == counters["input_tokens"]
+    assert sums[scraped.pk, "output_tokens"] == counters["output_tokens"] == day["completion_tokens"]
+    for theirs in (counters["spend"], spend):
+        assert abs(sums[scraped.pk, "spend"] - theirs) < Decimal("0.000000001")
     # A model without a price is not priced, in no total as zero.
     assert not UsageHour.objects.filter(series__model="house-model", estimated_cost=0).exists()
 
@@ -170,8 +174,6 @@ def test_spend_tokens_and_percentiles_are_those_that_the_peers_compute(
     for phase in (phase_one, phase_two):
         shown = _figures(api, alice, phase)
         assert abs(Decimal(shown["money"]["spent"]) - spend) < Decimal("0.000000001")
-    series = Series.objects.filter(backend=rest, labels__team="measured")
-    assert {one.labels["api_key_name"] for one in series} == {"measured-app"}
 
     # Percentiles: within 2.5% of the nearest rank of LiteLLM's rows, and in the bucket of histogram_quantile.
     timed = sorted(
@@ -180,21 +182,17 @@ def test_spend_tokens_and_percentiles_are_those_that_the_peers_compute(
         if row["status"] != "failure"
     )
     by_rest, by_prometheus = _figures(api, alice, phase_one), _figures(api, alice, phase_two)
-    bounds = sorted(
-        float(one["metric"]["le"])
-        for one in prometheus_server.ask("sum by (le) (litellm_request_total_latency_metric_bucket)")
-    )
-    for percent in (50, 95):
-        exact = timed[math.ceil(len(timed) * percent / 100) - 1]
-        figure = by_rest[f"p{percent}"]
-        assert abs(float(figure["value"]) / max(exact, 0.1) - 1) < 0.025
-        quantile = f"histogram_quantile({percent / 100}, sum by (le) (litellm_request_total_latency_metric_bucket))"
-        theirs = float(prometheus_server.ask(quantile)[0]["value"][1])
-        high = next(bound for bound in bounds if bound >= theirs)
-        low = max((bound for bound in bounds if bound < high), default=0.0)
-        figure = by_prometheus[f"p{percent}"]
-        assert float(figure["high"]) == pytest.approx(high * 1000)
-        assert float(figure["low"] or 0) == pytest.approx(low * 1000)
+    bounds = sorted(float(one["metric"]["le"]) for one in prometheus_server.ask(BUCKETS))
+    exact = timed[math.ceil(len(timed) * 95 / 100) - 1]
+    assert abs(float(by_rest["duration_p95"]["value"]) * 1000 / exact - 1) < 0.025
+    theirs = float(prometheus_server.ask(f"histogram_quantile(0.95, {BUCKETS})")[0]["value"][1])
+    high = next(bound for bound in bounds if bound >= theirs)
+    low = max(bound for bound in bounds if bound < high)
+    shown = by_prometheus["duration_p95"]
+    assert (float(shown["low"]), float(shown["high"])) == (pytest.approx(low), pytest.approx(high))
+    # LiteLLM's rows lie in the bucket of its histogram too.
+    assert low <= float(by_rest["duration_p95"]["value"]) * 1.025
+    assert float(by_rest["duration_p95"]["value"]) <= high
 
 
 def test_the_key_of_the_documentation_reads_everything_and_calls_nothing(litellm_proxy):
