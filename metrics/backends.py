@@ -111,7 +111,12 @@ class SeriesRow:
     @property
     def is_not_priced(self) -> bool:
         """Traffic without any cost, which is not zero and not unknown usage."""
-        return self.spend is None and bool(self.requests or self.tokens)
+        return self.spend is None and not self.has_no_rate and bool(self.requests or self.tokens)
+
+    @property
+    def has_no_rate(self) -> bool:
+        """A cost in a currency that there is no exchange rate for."""
+        return self.spend is None and self.sums is not None and bool(self.sums.no_rate)
 
 
 @dataclass(frozen=True, slots=True)

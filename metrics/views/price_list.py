@@ -27,6 +27,8 @@ from web import wording
 from web.htmx import done, is_partial, render
 
 REPRICINGS_SHOWN = 20
+# Two forms of one page have fields of the same names.
+AGAIN_ID = "again_%s"
 
 
 @login_required
@@ -66,7 +68,7 @@ def price_remove(request: HttpRequest, pk: int) -> HttpResponse:
 def price_again(request: HttpRequest) -> HttpResponse:
     """Price usage again; with `do=preview` only say what would change."""
     _require_admin(request)
-    form = RepriceForm(request.POST)
+    form = RepriceForm(request.POST, auto_id=AGAIN_ID)
     is_trial = request.POST.get("do") != "reprice"
     results = None
     if form.is_valid():
@@ -111,7 +113,7 @@ def _draw(request: HttpRequest, *, status: int = 200, part: str = "", **context:
         "repricings": receipts.prefetch_related("restatements").order_by("-pk")[:REPRICINGS_SHOWN],
         "may_change": may_change,
         "price_form": PriceForm() if may_change else None,
-        "reprice_form": RepriceForm() if may_change else None,
+        "reprice_form": RepriceForm(auto_id=AGAIN_ID) if may_change else None,
         "is_part": is_partial(request),
     }
     return render(request, "metrics/prices.html", {**page, **context}, part=part, status=status)
