@@ -13,7 +13,7 @@ from roadmap.charts import frame
 from roadmap.charts.frame import Grain, Layer, plain, stamp
 from roadmap.charts.latency import MEASURES
 from web import wording
-from web.pieces import Chart, Head, Table
+from web.pieces import Chart, Head, Mark, Table
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 # As many lines as can be told apart; the table has them all.
@@ -73,8 +73,15 @@ def stated_chart(data: StatedData) -> Chart | None:
         spec=_spec(data, lines, divisor),
         table=_table(data),
         label=f"{percent} of the {MEASURES[lines[0].measure].lower()} as stated by {by_whom}, over time.",
+        # Names of models are too long to stand at a line's end on a phone.
+        marks=[Mark(_letter(number), name_of(one)) for number, one in enumerate(lines, start=1)],
         width="w12",
     )
+
+
+def _letter(number: int) -> str:
+    """A line's letter: 'A' for the first."""
+    return chr(ord("A") + number - 1)
 
 
 def _period_word(lines: Sequence[StatedLatency]) -> str:
@@ -122,9 +129,9 @@ def _spec(data: StatedData, lines: Sequence[StatedLatency], divisor: int) -> dic
             for period, value in one.values
         ]
         tooltip = [("series", "Series"), ("period", "Stated for"), ("text", percent_text(one.percent))]
-        points = {"size": 26} if len(values) < 40 else False
+        points = {"size": 26, "color": f"$c{number}"} if len(values) < 40 else False
         layers.append(frame.line_layer(values, tooltip=tooltip, mark={"color": f"$c{number}", "point": points}))
-        ends.append((int(str(values[-1]["t"])), float(str(values[-1]["v"])), name_of(one)))
+        ends.append((int(str(values[-1]["t"])), float(str(values[-1]["v"])), _letter(number)))
     top = max(place for _, place, _ in ends) or 1.0
     for place, (t, _, text) in zip(frame.apart([place for _, place, _ in ends], top * 0.08), ends, strict=True):
         layers += frame.label_layers(t, place, text)

@@ -217,6 +217,7 @@ def test_of_many_series_the_worst_are_drawn_and_all_are_in_the_table():
     many = [one((NOON, str(100 * n)), series_id=n, model=f"m{n}") for n in range(1, 10)]
     found = chart(*many)
     assert [line[-1] for line in drawn(found)] == [900, 800, 700, 600, 500, 400]
+    assert [(mark.letter, mark.text) for mark in found.marks][:2] == [("A", "m9"), ("B", "m8")]
     assert len(found.table.rows) == 9
 
 
