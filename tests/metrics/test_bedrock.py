@@ -16,6 +16,7 @@ from metrics.connectors.aws.costs import category_of, model_of
 from metrics.connectors.bedrock import Bedrock
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient, OutboundPolicy, parse_networks
+from metrics.models import Backend
 from metrics.usage import UsageCell
 from metrics.windows import Window
 from tests.contracts.connector_suite import QUICK, SECRET, START, StatementConnectorSuite
@@ -543,3 +544,22 @@ def test_without_its_package_nothing_is_tried_or_saved(connect, monkeypatch):
         read(ready)
     assert failed.value.permanent
     assert not ready.test().ok
+
+
+@pytest.mark.django_db
+def test_the_form_says_what_to_install_and_saves_nothing_without_it(adam, sign_in, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None if name == "botocore" else real(name))
+    client = sign_in(adam)
+    page = client.get("/backends/new/bedrock/")
+    assert page.status_code == 200
+    assert "Something has to be installed first." in page.text
+    assert "-r requirements-clouds.txt" in page.text
+    entered = {"name": "Bedrock", "p_access_key_id": KEY_ID, "p_secret_access_key": SECRET, "p_regions": "eu-central-1"}
+    for name in list(entered):
+        entered[name.removeprefix("p_")] = entered[name]
+    for do in ("", "test"):
+        refused = client.post("/backends/new/bedrock/", {**entered, "do": do})
+        assert "requirements-clouds.txt" in refused.text
+        assert SECRET not in refused.text
+    assert not Backend.objects.exists()
