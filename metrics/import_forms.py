@@ -132,7 +132,7 @@ class PaysForForm(Form):
 
     def backends(self) -> list[Any] | None:
         """The backends that were ticked, empty for none of them, None where nothing was said."""
-        said = self.cleaned_data["pays_for"]
+        said = self.cleaned_data.get("pays_for")
         if not said:
             return None
         return [one.backend for one in self.candidates if str(one.backend.pk) in said]
@@ -166,6 +166,8 @@ class ConfirmForm(PaysForForm):
         field.choices = [(row.service, row.service or "without a service") for row in services]
         field.initial = [row.service for row in services if row.is_chosen]
         self.fields["mode"].initial, self.fields["cost"].initial = one.mode, one.cost
+        if not self.candidates:
+            del self.fields["pays_for"]
         # One service is no choice.
         if len(services) < 2:
             del self.fields["services"]

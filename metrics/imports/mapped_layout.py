@@ -30,9 +30,13 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
         "Project",
         r"^(project([ _]?(name|id))?|workspace([ _]?name)?|account|team|cost[ _]?cent(er|re)|projekt)$",
     ),
-    ("input_tokens", "Input tokens, cached ones included", r"^(input|prompt)[ _]?tokens?([ _]total)?$"),
+    (
+        "input_tokens",
+        "Input tokens, cached ones included",
+        r"^((input|prompt)[ _]?tokens?([ _]total)?|tokens?[ _]in(put)?)$",
+    ),
     ("cached_input_tokens", "Of these, cached tokens", r"^(cached?|cache[ _]read)[ _](input[ _])?tokens?$"),
-    ("output_tokens", "Output tokens", r"^(output|completion|generated)[ _]?tokens?$"),
+    ("output_tokens", "Output tokens", r"^((output|completion|generated)[ _]?tokens?|tokens?[ _]out(put)?)$"),
     ("requests", "Requests", r"^(n[ _]?)?(requests?|calls?|request[ _]count|api[ _]calls)$"),
 )
 NEEDED = ("time", "amount")
