@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from billiard.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from metrics import sources
@@ -78,7 +78,7 @@ def guarded(backend: Backend, read: Callable[[], T]) -> tuple[T | None, Connecto
         return None, ConnectorError(violation.message, permanent=True, hint="Change the backend's settings.")
     except SoftTimeLimitExceeded:
         return None, TooSlow(TOO_SLOW, permanent=False, hint="It is tried again with less at a time.")
-    except DatabaseError as error:
+    except (OperationalError, InterfaceError) as error:
         _log(backend)
         # A connection that is gone is not used again; the next query opens a new one.
         connection.close()
