@@ -261,8 +261,8 @@ def main() -> None:
             "days_read_back_meanwhile",
             (back.backfill_until - back.backfill_cursor).days if back.backfill_cursor else 1096,
         )
+        report.finish()
         _imports(stack)
-    report.finish()
     missed = largest > TARGET_MEGABYTES or any(one.seconds > TARGET_SECONDS or one.failed for one in found[1:])
     if given.strict and missed:
         raise SystemExit(1)
