@@ -198,6 +198,9 @@ SPECTACULAR_SETTINGS = {
         "RateCardKindEnum": "metrics.models.prices.RateCard.Kind",
         "TokenMeasuredAtEnum": "accounts.models.token.Token.MeasuredAt",
         "BackendMeasuredAtEnum": "metrics.api.backends.PLACES",
+        "KpiSourceEnum": "roadmap.models.kpi.Kpi.Source",
+        "AllocationSourceEnum": "metrics.models.series.Allocation.Source",
+        "ImportStateEnum": "metrics.models.imports.BillingImport.State",
     },
 }
 
