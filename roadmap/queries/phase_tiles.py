@@ -32,6 +32,8 @@ NEEDS = {
     "cost_per_1000_units": ("units", "Units of work"),
     "tokens_per_second_per_dollar": ("output_tokens", "Output tokens"),
     "requests_per_second_per_dollar": ("requests", "Requests"),
+    "utilisation": ("gpu_busy_seconds", "GPU use"),
+    "energy_per_1000_tokens": ("energy_wh", "Energy"),
 }
 
 

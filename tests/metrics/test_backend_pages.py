@@ -141,6 +141,7 @@ def test_the_form_says_what_each_kind_of_server_gives_and_what_to_do_about_the_r
     for preset in PRESETS:
         assert f">{preset.title}<" in text
         assert all(escape(instead) in text for _, instead in preset.not_offered)
+    assert "mean only" in text
 
 
 def test_a_gateway_chosen_as_kind_is_a_gateway_unless_somebody_says_otherwise(server, adam, sign_in):

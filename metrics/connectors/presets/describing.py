@@ -22,17 +22,17 @@ COLUMNS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a kind of server gives: one bool for each of COLUMNS, and (measure, what to do instead) for the others."""
+    """What a kind of server gives: a word for each of COLUMNS, and (measure, what to do instead) for the others."""
 
     name: str
     title: str
     setup: str
-    gives: tuple[bool, ...]
+    gives: tuple[str, ...]
     instead: tuple[tuple[str, str], ...]
 
     @property
-    def columns(self) -> list[tuple[str, bool]]:
-        """(head, whether it is given) of COLUMNS."""
+    def columns(self) -> list[tuple[str, str]]:
+        """(head, 'yes', 'mean only' or 'not offered') of COLUMNS."""
         return [(head, given) for (_, head), given in zip(COLUMNS, self.gives, strict=True)]
 
 
@@ -46,9 +46,15 @@ def describe(preset: Preset) -> Described:
         name=preset.name,
         title=preset.title,
         setup=preset.setup,
-        gives=tuple(any(measure in reports for measure in measures) for measures, _ in COLUMNS),
+        gives=tuple(_given(measures, reports) for measures, _ in COLUMNS),
         instead=tuple((_capital(", ".join(measures)), text) for text, measures in by_text.items()),
     )
+
+
+def _given(measures: tuple[str, ...], reports: frozenset[str]) -> str:
+    if any(measure in reports for measure in measures):
+        return "yes"
+    return "mean only" if any(f"{measure}_sum_ms" in reports for measure in measures) else "not offered"
 
 
 def _capital(text: str) -> str:
