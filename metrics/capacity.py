@@ -10,7 +10,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Max, Sum
 
 from metrics import counting, ledger
 from metrics.deadlocks import done_again
@@ -19,12 +19,12 @@ from metrics.identity import SeriesIdentity, series_ids
 from metrics.idle import allocate_as_busy
 from metrics.ledger import PostedCell
 from metrics.machine import MachineHour, busy_by_series, energy, machine_hours
-from metrics.models import Backend, CapacityDue, LedgerEntry, RateCard, Receipt, Series, UsageHour
+from metrics.models import Backend, CapacityDue, LedgerEntry, RateCard, Receipt, Series, StatedWindow, UsageHour
 from metrics.money import split
 from metrics.settling import counting_series, other_charges
 from metrics.sharing import SECONDS_STEP, HourSplit, Served, hour_cost, split_hour, weights_of, with_traffic
 from metrics.usage import FeedKind, MeasuredAt, SeriesKey, SeriesKind
-from metrics.windows import HOUR, Window, hour_of, start_of_day
+from metrics.windows import Window, hour_of, start_of_day
 
 SECONDS_OF_AN_HOUR = Decimal(3600)
 # Hours read and posted in one transaction.
@@ -60,11 +60,11 @@ def post_capacity(now: datetime, *, backend_ids: Iterable[int] | None = None, si
 
 
 def _compared_from(backend: Backend, end: datetime) -> datetime:
-    """72 hours before the hour that was posted last: a worker that stood still for days has missed nothing."""
-    entries = LedgerEntry.objects.filter(feed__kind=FeedKind.CAPACITY, feed__backend=backend)
-    last = entries.order_by("-hour").values_list("hour", flat=True).first()
-    if last is not None:
-        return min(last + HOUR, end) - COMPARED_AGAIN
+    """72 hours before what was compared last: a worker that stood still for days has missed nothing."""
+    stated = StatedWindow.objects.filter(feed=ledger.feed(FeedKind.CAPACITY, backend))
+    until = stated.aggregate(until=Max("end"))["until"]
+    if until is not None:
+        return min(until, end) - COMPARED_AGAIN
     card = backend.rate_cards.order_by("valid_from_on").first()
     since = start_of_day(card.valid_from_on, settings.REPORTING_ZONE) if card is not None else end
     return min(since, end - COMPARED_AGAIN)
@@ -107,7 +107,8 @@ def _post_window(backend: Backend, window: Window, now: datetime) -> Receipt | N
         series = counting_series(backend)
         measured = machine_hours(backend, window)
         served = _served(backend, series, window, has_machine=bool(measured))
-        measured_wh = energy(backend, window)
+        # Pushes may be many entries: they are summed where a card asks for energy.
+        measured_wh = energy(backend, window) if any(card.price_per_kwh is not None for card in cards) else {}
         cells = _Cells(backend, series, window)
         for hour in window.hours():
             in_force = _cards_on(cards, counting.local_day(hour))

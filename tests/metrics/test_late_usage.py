@@ -138,6 +138,18 @@ def test_a_worker_that_stood_still_for_days_has_missed_nothing(backend, make_ser
     assert _money()["usage", "llama", LONG_AGO + timedelta(days=9)] == 5
 
 
+def test_a_card_that_ended_long_ago_is_not_gone_through_every_hour(backend, make_series):
+    card = _card(backend)
+    card.valid_until_on = (LONG_AGO + timedelta(days=2)).date()
+    card.save()
+    post_capacity(NOW)
+    asked = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("metrics.capacity._post_window", lambda backend, window, now: asked.append(window))
+        post_capacity(NOW)
+    assert [window.seconds for window in asked] == [72 * 3600]
+
+
 def test_a_broker_that_is_down_delays_a_changed_card_and_loses_nothing(backend, make_series, monkeypatch):
     monkeypatch.setattr("metrics.tasks.enqueue_on_commit", lambda task, *args: None)
     RateCard.objects.create(
