@@ -198,9 +198,6 @@ SPECTACULAR_SETTINGS = {
         "RateCardKindEnum": "metrics.models.prices.RateCard.Kind",
         "TokenMeasuredAtEnum": "accounts.models.token.Token.MeasuredAt",
         "BackendMeasuredAtEnum": "metrics.api.backends.PLACES",
-        "KpiSourceEnum": "roadmap.models.kpi.Kpi.Source",
-        "AllocationSourceEnum": "metrics.models.series.Allocation.Source",
-        "ImportStateEnum": "metrics.models.imports.BillingImport.State",
     },
 }
 
