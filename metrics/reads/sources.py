@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,9 @@ def _offer(kind: str, parameters: Any) -> tuple[frozenset[str] | None, Mapping[s
         connector = connector_for(kind)
     except RuleViolation:
         return frozenset(), {}
+    if isinstance(parameters, str):
+        # A plain cursor gives JSON as it is written.
+        parameters = json.loads(parameters)
     try:
         return connector.offer(parameters if isinstance(parameters, dict) else {})
     except (RuleViolation, LookupError, StopIteration):
