@@ -146,12 +146,12 @@ class TestSuite(StatementConnectorSuite):
     }
 
     def altered(self, field, value):
-        """The last sample of each series with this value, written as Prometheus writes values."""
+        """A sample of each series with this value, as Prometheus writes values; a sentinel is no sample."""
         text = {float("inf"): "+Inf"}.get(value, "NaN" if value != value else str(value))
 
         def change(row):
             if "values" in row:
-                row["values"][-1][1] = text
+                row["values"][len(row["values"]) // 2][1] = text
             elif "value" in row:
                 row["value"] = [row["value"][0], text]
 
