@@ -32,6 +32,9 @@ def note_late_usage(kind: str, cells: Iterable[tuple[int, datetime]]) -> None:
             by_series[series] = min(first, hour), max(last, hour)
     if not by_series:
         return
+    holders = list(Backend.objects.filter(holds_capacity(), is_demo=False).values_list("pk", flat=True))
+    if not holders:
+        return
     spans: dict[int, tuple[datetime, datetime]] = {}
     places = Series.objects.filter(pk__in=by_series, is_demo=False).values_list("pk", "backend_id", "through_id")
     for series, *backends in places:
@@ -42,7 +45,7 @@ def note_late_usage(kind: str, cells: Iterable[tuple[int, datetime]]) -> None:
                 spans[backend] = min(before[0], first), max(before[1], last)
     behind = dict(Backend.objects.values_list("pk", "behind_id"))
     noted = []
-    for pk in Backend.objects.filter(holds_capacity(), is_demo=False).values_list("pk", flat=True):
+    for pk in holders:
         found = [spans[one] for one in _and_gateways(pk, behind) if one in spans]
         if found:
             start, end = min(first for first, _ in found), max(last for _, last in found) + HOUR
