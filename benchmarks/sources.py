@@ -39,6 +39,9 @@ class Sources:
             return 200, self._metrics()
         if kind == "openai":
             values = {name: found[0] for name, found in parse_qs(query).items()}
+            if "start_time" not in values:
+                # Lists of projects and keys, by which labels get names.
+                return 200, _page(())
             start, end = int(values["start_time"]), int(values["end_time"])
             if path.endswith("/costs"):
                 return 200, _page(_cost_day(day) for day in range(start, end, DAY))
