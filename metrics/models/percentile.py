@@ -10,7 +10,7 @@ class StatedPercentile(models.Model):
     """What a source states last of one percentile of a series in the period [start, end).
 
     It is the source's own figure: nothing is added to it, and nothing is made of several of them. A source that states
-    it anew replaces it, so that there is one row for what is shown (docs/adr/0011-stated-percentiles.md).
+    it anew replaces it, so that there is one row for what is shown (docs/adr/0008-stated-percentiles.md).
     """
 
     feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="+", db_index=False)
