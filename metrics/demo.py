@@ -11,14 +11,16 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from accounts.models import Workload
-from metrics import capacity, counting, ledger, pricing, settling
+from metrics import allocating, capacity, counting, ledger, pricing, settling
 from metrics.connector import CostStatement
 from metrics.demo_streams import DemoHour, Stream, hours
 from metrics.histogram import bucket_of, window_of
+from metrics.hours import sum_again
 from metrics.identity import SeriesIdentity, forget, series_ids
 from metrics.ledger import PostedCell
 from metrics.models import (
     Allocation,
+    AllocationRule,
     Backend,
     Feed,
     LedgerEntry,
@@ -26,6 +28,7 @@ from metrics.models import (
     RateCard,
     Receipt,
     RecordId,
+    RuleShare,
     Series,
 )
 from metrics.usage import FeedKind, MeasuredAt, SeriesKey, SeriesKind
@@ -255,24 +258,60 @@ def _post_bills(backend: Backend, streams: Sequence[Stream], first: datetime, un
 
 @transaction.atomic
 def remove() -> None:
-    """Deletes the demo's backends with all that was posted for them or pushed to its roadmaps, and nothing else."""
+    """Deletes the demo's backends with all that was posted for them or pushed to its roadmaps, and nothing else.
+
+    What is real and was tied to them (a link, a rule, an allocation) stands without them from then on.
+    """
+    allocating.lock_rules()
     backends = Backend.objects.filter(is_demo=True)
     ids = list(backends.values_list("pk", flat=True))
     series = Series.objects.filter(Q(backend__in=ids) | Q(is_demo=True))
+    receipts = Receipt.objects.filter(Q(backend__in=ids) | Q(is_demo=True))
+    linked = _tied_to(ids)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL phaseline.allow_ledger_delete = 'on'")
-    LedgerHistogram.objects.filter(entry__series__in=series)._raw_delete(using="default")
-    LedgerEntry.objects.filter(series__in=series)._raw_delete(using="default")
-    receipts = Receipt.objects.filter(Q(backend__in=ids) | Q(is_demo=True))
+    # What capacity or a statement of the demo has put on a real gateway's series.
+    elsewhere = LedgerEntry.objects.filter(Q(feed__backend__in=ids) | Q(receipt__in=receipts)).exclude(
+        series__in=series
+    )
+    touched = list(elsewhere.values_list("series_id", "hour").distinct())
+    for entries in (LedgerEntry.objects.filter(series__in=series), elsewhere):
+        LedgerHistogram.objects.filter(entry__in=entries)._raw_delete(using="default")
+        entries._raw_delete(using="default")
+    sum_again(touched)
     RecordId.objects.filter(receipt__in=receipts).delete()
     receipts.filter(reverses__isnull=False).delete()
     receipts.delete()
     series.delete()
     Feed.objects.filter(backend__in=ids).delete()
-    backends.update(behind=None)
+    Backend.objects.filter(behind__in=ids).update(behind=None, behind_from_on=None)
     backends.delete()
+    counting.recount(linked)
+    _give_back()
     _retire_examples()
     forget()
+
+
+def _tied_to(ids: Sequence[int]) -> list[int]:
+    """The real backends that stand behind one of these, or in front of one, or whose pushes go through one."""
+    found = set(Backend.objects.filter(behind__in=ids).values_list("pk", flat=True))
+    found |= set(Backend.objects.filter(in_front_of__in=ids).values_list("pk", flat=True))
+    found |= set(Series.objects.filter(through__in=ids).values_list("backend_id", flat=True))
+    return sorted(found - set(ids))
+
+
+def _give_back() -> None:
+    """What was allocated to the demo's roadmaps and stays is placed by what is said without them."""
+    workloads = Workload.objects.filter(is_demo=True)
+    shares = RuleShare.objects.filter(workload__in=workloads)
+    rules = list(shares.values_list("rule_id", flat=True).distinct().order_by())
+    shares.delete()
+    # Without shares a rule says that what it matches is nobody's, which nobody has said.
+    AllocationRule.objects.filter(pk__in=rules, shares__isnull=True).delete()
+    Series.objects.filter(default_workload__in=workloads).update(default_workload=None)
+    gone, _ = Allocation.objects.filter(workload__in=workloads).delete()
+    if gone or rules:
+        allocating.place_all()
 
 
 def _retire_examples() -> None:
