@@ -36,21 +36,38 @@ def post_statements(
     if settled.end <= settled.start:
         return None, _lines(statements, [])
     due = [s for s in statements if s.start >= settled.start and s.end <= settled.end]
+    feed = ledger.feed(FeedKind.STATEMENT, backend)
+    # Before it is asked which days a bill pays for: one that is counted meanwhile withdraws what was posted here.
+    ledger.lock_feed(feed)
     due, paid = billed_elsewhere.apart(due, billed_elsewhere.windows_of(backend))
     billed_elsewhere.note(backend, paid)
     parts = spread(due, used_hours(backend, settled))
     changed = ledger.post_statement(
         receipt=receipt,
-        feed=ledger.feed(FeedKind.STATEMENT, backend),
+        feed=feed,
         window=settled,
         cells=_cells(backend, parts),
         as_of=as_of,
-        not_stated=not_stated,
+        not_stated=_days_not_stated(not_stated, statements),
     )
     lines = _lines(statements, [*due, *paid])
     if paid:
         lines.append(f"{len(paid)} cost statements are of days that a billing file pays for; they stand beside it.")
     return changed, lines
+
+
+def _days_not_stated(not_stated: Sequence[Window], statements: Sequence[CostStatement]) -> list[Window]:
+    """The days of which the source keeps no cost: money is stated by the day, and often kept longer than usage."""
+    days = {
+        _midnight(part.start) + number * DAY
+        for part in not_stated
+        for number in range(-((_midnight(part.start) - part.end) // DAY))
+    }
+    return [
+        Window(day, day + DAY)
+        for day in sorted(days)
+        if not any(one.start < day + DAY and one.end > day for one in statements)
+    ]
 
 
 def costs_are_due(backend: Backend, window: Window, *, as_of: datetime, settling_hours: int) -> bool:
