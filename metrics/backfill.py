@@ -175,7 +175,8 @@ def _read(backend: Backend, window: Window, clock: Callable[[], datetime]) -> pu
     with sources.connector_of(backend, is_backfill=True) as connector:
         if not isinstance(connector, StatementConnector):
             raise ConnectorError("Counters know only the present: there is nothing to read back.", permanent=True)
-        return pull.fetch_and_post(backend, connector, window, clock)
+        # A step comes once: what is read again, because a link or a bill has changed, may have been stated today.
+        return pull.fetch_and_post(backend, connector, window, clock, asks_costs=True)
 
 
 def _failed(backend: Backend, log: Pull, error: ConnectorError | None, now: datetime, days: int) -> None:

@@ -138,11 +138,19 @@ def _read(backend: Backend, clock: Callable[[], datetime]) -> Found:
 
 
 def fetch_and_post(
-    backend: Backend, connector: StatementConnector, window: Window, clock: Callable[[], datetime]
+    backend: Backend,
+    connector: StatementConnector,
+    window: Window,
+    clock: Callable[[], datetime],
+    *,
+    asks_costs: bool = False,
 ) -> Found:
-    """Read a window to its end, then post what differs, in one transaction. Raises ConnectorError."""
+    """Read a window to its end, then post what differs, in one transaction. Raises ConnectorError.
+
+    `asks_costs`: also where they were asked for today.
+    """
     as_of = clock()
-    if connector.asks_costs_once_a_day:
+    if connector.asks_costs_once_a_day and not asks_costs:
         connector.costs_are_due = costs_are_due(
             backend, window, as_of=as_of, settling_hours=settling_hours(backend, connector)
         )
