@@ -133,6 +133,11 @@ def withdraw(source: BillingSource, receipt: Receipt, *, as_of: datetime) -> boo
     return found
 
 
+def forget_unpaid(backend: Backend) -> None:
+    """Drop what stood beside bills of days that none of them covers any more."""
+    _forget_others(backend, windows_of(backend))
+
+
 def uncounted(backends: Iterable[Backend]) -> QuerySet[UncountedStatement]:
     """What these backends state themselves of days that a bill pays for."""
     return UncountedStatement.objects.filter(backend__in=list(backends)).order_by("day", "currency")

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from accounts.access import Asker
 from accounts.audit import record
 from accounts.models import Workload
-from metrics import importing, sources, uploads
+from metrics import billed_elsewhere, importing, sources, uploads
 from metrics.actions.backends import free_slug
 from metrics.actions.backfills import BACKFILL_FIELDS, read_again
 from metrics.actions.permission import require_backend_admin
@@ -188,6 +188,7 @@ def set_pays_for(asker: Asker, source: BillingSource, backends: Sequence[Backend
     for backend in before:
         if backend not in backends:
             # Its own statements count again: they have to be asked for.
+            billed_elsewhere.forget_unpaid(backend)
             _read_again(backend, start)
     record(
         asker,
@@ -356,7 +357,12 @@ def _apply(asker: Asker, one: BillingImport, choices: Choices) -> None:
         one.cost = one.source.cost = choices.cost
         one.source.save(update_fields=["cost"])
     if choices.pays_for is not None:
-        _link(one.source, choices.pays_for)
+        before = {backend.pk for backend in one.source.pays_for.all()}
+        if before != {backend.pk for backend in choices.pays_for} and one.source.imports.filter(state=State.DONE):
+            # It holds for the files before, too.
+            set_pays_for(asker, one.source, choices.pays_for)
+        else:
+            _link(one.source, choices.pays_for)
 
 
 def _link(source: BillingSource, backends: Sequence[Backend]) -> None:
