@@ -67,7 +67,7 @@ def uncounted_from(streams: Iterable[Stream], places: Mapping[int, Place]) -> di
     """Return of each stream the first local day on which another one counts for it, None where it counts itself."""
     streams = list(streams)
     fronts = {place.behind for place in places.values()} - {None}
-    chains = {place: _chain(place, places) for place in places}
+    chains = {place: chain(place, places) for place in places}
     voices = _voices(streams, fronts)
     named: dict[_VoiceKey, set[str]] = defaultdict(set)
     hides: dict[int, list[tuple[_VoiceKey, date | None, bool]]] = defaultdict(list)
@@ -147,7 +147,7 @@ def _first_hidden(
     return min(days, default=None)
 
 
-def _chain(place: int, places: Mapping[int, Place]) -> list[tuple[int, date | None]]:
+def chain(place: int, places: Mapping[int, Place]) -> list[tuple[int, date | None]]:
     """The place and the gateways in front of it, the nearest first, each with the day since which it is."""
     found: list[tuple[int, date | None]] = [(place, None)]
     since: date | None = None

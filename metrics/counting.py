@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Min, Q, Sum
 from django.db.models.functions import Coalesce
 
-from metrics.counted import RANK, Place, Stream, model_name, uncounted_from
+from metrics.counted import RANK, Place, Stream, chain, model_name, uncounted_from
 from metrics.models import Backend, LookAlike, Series, UsageHour
 from metrics.sources import PUSH_ONLY
 from metrics.usage import STEP_OPERATIONS, MeasuredAt, SeriesKind
@@ -58,6 +58,15 @@ def gateways_of(backend: Backend) -> list[int]:
         found.append(behind)
         behind = Backend.objects.filter(pk=behind).values_list("behind_id", flat=True).first()
     return found
+
+
+def chains() -> dict[int, dict[int, date | None]]:
+    """Of each backend that stands behind one the gateways in front of it, and since which local day. One query."""
+    places = {
+        pk: Place(behind, since)
+        for pk, behind, since in Backend.objects.values_list("pk", "behind_id", "behind_from_on").order_by("pk")
+    }
+    return {pk: dict(chain(pk, places)[1:]) for pk, place in places.items() if place.behind is not None}
 
 
 def counted_usage_of(backend: Backend) -> Q:

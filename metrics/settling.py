@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from metrics import billed_elsewhere, counting, ledger
 from metrics.connector import CostStatement
 from metrics.identity import SeriesIdentity, series_ids
 from metrics.ledger import PostedCell
-from metrics.models import Backend, Receipt, Series, StatedWindow, UsageHour
+from metrics.models import Backend, RateCard, Receipt, Series, StatedWindow, UsageHour
 from metrics.spreading import LEFT_OUT, Part, UsedHour, spread
 from metrics.usage import STEP_OPERATIONS, FeedKind, MeasuredAt, SeriesKey, SeriesKind
 from metrics.windows import DAY, Window
@@ -89,14 +90,17 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
     `models` narrows a gateway's series to what this backend serves; None: to the models that it was seen to serve.
     """
     series = counting_series(backend, models=models)
+    cards = _cards_of_others(backend, series)
     rows = UsageHour.objects.filter(series__in=series, hour__gte=window.start, hour__lt=window.end)
     measured = rows.order_by("series_id", "hour", "currency").values_list(
         "series_id", "hour", "estimated_cost", "input_tokens", "output_tokens", "requests", "units"
     )
     sums: dict[tuple[int, datetime], dict[str, Decimal | None]] = {}
     for series_id, hour, estimate, tokens_in, tokens_out, requests, units in measured:
-        one = series[series_id]
-        if one.uncounted_from_on is not None and counting.local_day(hour) >= one.uncounted_from_on:
+        one, day = series[series_id], counting.local_day(hour)
+        if one.uncounted_from_on is not None and day >= one.uncounted_from_on:
+            continue
+        if any(_is_in_force(card, max(card.valid_from_on, since or day), day) for since, card in cards[series_id]):
             continue
         there = sums.setdefault((series_id, hour), dict.fromkeys(("estimate", "tokens", "requests", "units")))
         for name, values in (
@@ -119,6 +123,34 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
         )
         for (series_id, hour), amounts in sums.items()
     ]
+
+
+def _cards_of_others(backend: Backend, series: Mapping[int, Series]) -> dict[int, list[tuple[date | None, RateCard]]]:
+    """Of a gateway's series the rate cards that pay for them, and since when they do.
+
+    What only GPUs behind it have served is in nobody's statement: one without a model would take the place of their
+    cost. A model that a backend without a card serves as well may be either's.
+    """
+    found: dict[int, list[tuple[date | None, RateCard]]] = defaultdict(list)
+    cards = list(RateCard.objects.filter(backend__behind__isnull=False).exclude(backend=backend).order_by("pk"))
+    if not cards:
+        return found
+    chains = counting.chains()
+    models: dict[int, set[str]] = defaultdict(set)
+    behind = Series.objects.filter(backend__in=chains, kind=SeriesKind.USAGE)
+    for pk, model in behind.values_list("backend_id", "model").distinct().order_by():
+        models[pk].add(counting.model_name(model))
+    for pk, one in series.items():
+        place, name = one.through_id or one.backend_id, counting.model_name(one.model)
+        servers = {server for server, fronts in chains.items() if place in fronts and name in models[server]}
+        paying = [card for card in cards if counting.model_name(card.model) in ("", name)]
+        if servers <= {card.backend_id for card in paying}:
+            found[pk] = [(chains[card.backend_id][place], card) for card in paying if card.backend_id in servers]
+    return found
+
+
+def _is_in_force(card: RateCard, since: date, day: date) -> bool:
+    return since <= day and (card.valid_until_on is None or day < card.valid_until_on)
 
 
 def _project_of(series: Series) -> str | None:
