@@ -30,6 +30,7 @@ from metrics.figures import (
 )
 from metrics.money import Rates
 from metrics.reads import changes as _changes
+from metrics.reads import cross_checks as _cross_checks
 from metrics.reads import latency as _latency
 from metrics.reads import money_facts as _money_facts
 from metrics.reads import names as _names
@@ -125,8 +126,8 @@ def freshness(workload_ids: Sequence[int] | None = None) -> list[SourceFreshness
 
 
 def cross_checks(scope: Scope) -> list[CrossCheck]:
-    """Linked sources side by side: the one that counts, the other one and the gap."""
-    return _sources.cross_checks(scope)
+    """Linked sources side by side: the one that counts, the other one and the gap. One query."""
+    return _cross_checks.cross_checks(scope)
 
 
 def attention(workload_ids: Sequence[int] | None = None) -> list[Attention]:

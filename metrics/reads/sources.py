@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from metrics import rows
 from metrics.bill_questions import undecided as undecided_bills
 from metrics.connectors import connector_for
-from metrics.counted import model_name
 from metrics.errors import RuleViolation
-from metrics.figures import Attention, CrossCheck, Scope, SourceFreshness
+from metrics.figures import Attention, Scope, SourceFreshness
 from metrics.freshness import is_late
-from metrics.models import Allocation, Backend, LookAlike, Series
-from metrics.reads.door import ALLOCATIONS, Sql, read
-from metrics.reads.usage import day_rows, usage
+from metrics.models import Backend, LookAlike, Series
+from metrics.reads.door import Sql
+from metrics.reads.usage import usage
 from metrics.sources import NOT_PULLED, PUSH_ONLY
-from metrics.usage import STEP_OPERATIONS, SeriesKind
 from metrics.windows import HOUR, hour_of, local_day
 from web import wording
 
@@ -122,197 +116,6 @@ def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] 
     if first is None:
         return None
     return local_day(first, settings.REPORTING_ZONE), local_day(last, settings.REPORTING_ZONE)
-
-
-# --- Cross-checks
-
-
-@dataclass(slots=True)
-class _Pair:
-    """A source that counts and one that does not, with their series and, for each, from which day they compare."""
-
-    counted_name: str
-    other_names: set[str] = field(default_factory=set)
-    counted: dict[int, date] = field(default_factory=dict)
-    other: dict[int, date] = field(default_factory=dict)
-
-
-# At a place that something is linked with: nothing else has another source to be compared with.
-_IS_LINKED = (
-    Q(through__isnull=False)
-    | Q(backend__behind__isnull=False)
-    | Q(Exists(Backend.objects.filter(behind=OuterRef("backend"))))
-    | Q(Exists(Series.objects.filter(through=OuterRef("backend"))))
-)
-
-
-def cross_checks(scope: Scope) -> list[CrossCheck]:
-    """See metrics.series.cross_checks."""
-    found = (
-        Series.objects.filter(_IS_LINKED, kind=SeriesKind.USAGE)
-        .exclude(operation__in=STEP_OPERATIONS)
-        .select_related("backend__behind", "through__behind")
-        .order_by("pk")
-    )
-    if scope.workload_ids is not None:
-        allocations = Allocation.objects.filter(series=OuterRef("pk"), workload__in=scope.workload_ids)
-        found = found.annotate(is_mine=Exists(allocations))
-    every = list(found)
-    others = [
-        one
-        for one in every
-        if getattr(one, "is_mine", True)
-        and one.uncounted_from_on is not None
-        and one.uncounted_from_on < scope.end_on
-        and (scope.include_demo or not one.is_demo)
-    ]
-    pairs = _pairs(scope, others, every)
-    if not pairs:
-        return []
-    tokens: dict[tuple[int, bool], int | Decimal] = defaultdict(int)
-    for number, is_counted, amount, _ in read(
-        scope.start_on, scope.end_on, lambda *, with_hours: _tokens(scope, pairs, with_hours=with_hours)
-    ):
-        tokens[number, is_counted] = amount or 0
-    checks = []
-    for number, pair in enumerate(pairs):
-        counted, other = tokens[number, True], tokens[number, False]
-        if not counted and not other:
-            continue
-        gap = Decimal(other) / Decimal(counted) - 1 if counted else None
-        checks.append(CrossCheck(pair.counted_name, ", ".join(sorted(pair.other_names)), counted, other, gap))
-    return checks
-
-
-def _pairs(scope: Scope, others: Iterable[Series], every: Iterable[Series]) -> list[_Pair]:
-    by_place: dict[_Place, list[Series]] = defaultdict(list)
-    for series in every:
-        if series.through_id is None:
-            by_place["own", series.backend_id].append(series)
-        else:
-            by_place["through", series.through_id].append(series)
-    gateways = _gateways(every)
-    pairs: dict[tuple[str, int, str], _Pair] = {}
-    for series in others:
-        server = series.through_id or series.backend_id
-        chain = _chain(server, gateways)
-        if scope.backend_id is not None and scope.backend_id not in {series.backend_id, *chain}:
-            continue
-        from_on = series.uncounted_from_on or scope.start_on
-        places = _places(series, chain, gateways)
-        found = _named_alike(series, places, by_place, from_on) or _named_otherwise(series, places, by_place, from_on)
-        if found:
-            place, counted = found
-            pair = pairs.setdefault((*place, series.measured_at), _Pair(counted[0].backend.name))
-            _compare(pair, series, counted, from_on)
-    return list(pairs.values())
-
-
-_Place = tuple[str, int]
-
-
-def _gateways(every: Iterable[Series]) -> dict[int, int]:
-    """Backend -> the gateway that it stands behind."""
-    found: dict[int, int] = {}
-    for series in every:
-        for one in (series.backend, series.through):
-            while one is not None and one.behind_id is not None and one.pk not in found:
-                found[one.pk] = one.behind_id
-                one = one.behind if "behind" in one._state.fields_cache else None  # noqa: PLW2901 - the next one
-    return found
-
-
-def _chain(place: int, gateways: Mapping[int, int]) -> list[int]:
-    """The place and the gateways in front of it."""
-    found = [place]
-    while (place := gateways.get(place, place)) not in found:
-        found.append(place)
-    return found
-
-
-def _places(series: Series, chain: Sequence[int], gateways: Mapping[int, int]) -> list[_Place]:
-    """Where the traffic of a series that does not count may be counted, the likeliest first."""
-    server = chain[0]
-    places: list[_Place] = [(kind, gateway) for gateway in reversed(chain[1:]) for kind in ("own", "through")]
-    if series.through_id is not None:
-        places.append(("own", server))
-    places.append(("through", server))
-    behind = [one for one in gateways if server in _chain(one, gateways)[1:]]
-    return [*places, *(("own", one) for one in behind)]
-
-
-def _named_alike(
-    series: Series, places: Iterable[_Place], by_place: Mapping[_Place, list[Series]], from_on: date
-) -> tuple[_Place, list[Series]] | None:
-    name = model_name(series.model)
-    for place in places:
-        counted = [
-            one
-            for one in by_place.get(place, [])
-            if one.pk != series.pk and model_name(one.model) == name and _counts_from(one, from_on)
-        ]
-        if counted:
-            return place, counted
-    return None
-
-
-def _named_otherwise(
-    series: Series, places: Iterable[_Place], by_place: Mapping[_Place, list[Series]], from_on: date
-) -> tuple[_Place, list[Series]] | None:
-    """What a better source reports under names that nobody at the series' place has (metrics.counted)."""
-    server = series.through_id or series.backend_id
-    known = {model_name(one.model) for kind in ("own", "through") for one in by_place.get((kind, server), [])}
-    for place in places:
-        if place[1] == server:
-            continue
-        counted = [
-            one for one in by_place.get(place, []) if model_name(one.model) not in known and _counts_from(one, from_on)
-        ]
-        if counted:
-            return place, counted
-    return None
-
-
-def _counts_from(series: Series, on: date) -> bool:
-    return series.uncounted_from_on is None or series.uncounted_from_on > on
-
-
-def _compare(pair: _Pair, series: Series, counted: Iterable[Series], from_on: date) -> None:
-    name = f"{series.backend.name} (pushed)" if series.is_pushed else series.backend.name
-    pair.other_names.add(name)
-    pair.other[series.pk] = from_on
-    for one in counted:
-        pair.counted[one.pk] = min(from_on, pair.counted.get(one.pk, from_on))
-
-
-def _tokens(scope: Scope, pairs: Sequence[_Pair], *, with_hours: bool) -> Sql:
-    compared = [
-        (number, is_counted, series, from_on)
-        for number, pair in enumerate(pairs)
-        for is_counted, side in ((True, pair.counted), (False, pair.other))
-        for series, from_on in side.items()
-    ]
-    share = " * a.share_ratio" if scope.workload_ids is not None else ""
-    sql = Sql(
-        "SELECT c.number, c.is_counted, "
-        f"SUM((COALESCE(d.input_tokens, 0) + COALESCE(d.output_tokens, 0)){share}), TRUE FROM ("
-    )
-    days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
-    sql.add(days.text, *days.params)
-    sql.add(
-        ") d JOIN unnest(%s::int[], %s::boolean[], %s::bigint[], %s::date[]) "
-        "AS c (number, is_counted, series_id, from_on) ON c.series_id = d.series_id AND d.day >= c.from_on "
-        "JOIN metrics_series s ON s.id = d.series_id",
-        *[rows.literal(column) for column in zip(*compared, strict=True)],
-    )
-    if scope.workload_ids is not None:
-        sql.add(ALLOCATIONS)
-    sql.add(" WHERE TRUE")
-    if scope.model is not None:
-        sql.add(" AND s.model = %s", scope.model)
-    if scope.workload_ids is not None:
-        sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
-    return sql.add(" GROUP BY 1, 2")
 
 
 # --- What needs a decision
