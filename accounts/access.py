@@ -72,7 +72,12 @@ def can_see_backends(asker: Asker) -> bool:
     """Admins, executives, and those whose spend comes from there: managers and contributors."""
     if asker.user.reads_all:
         return True
-    return asker.user.is_active and asker.user.memberships.filter(role__in=[Role.MANAGER, Role.CONTRIBUTOR]).exists()
+    return asker.user.is_active and spending_memberships(asker.user).exists()
+
+
+def spending_memberships(user: User) -> QuerySet[Membership]:
+    """The memberships by which somebody sees where spend comes from."""
+    return user.memberships.filter(role__in=[Role.MANAGER, Role.CONTRIBUTOR])
 
 
 def can_see_spend(asker: Asker) -> bool:

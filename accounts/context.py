@@ -3,11 +3,12 @@
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Exists
 from django.http import HttpRequest
 
-from accounts.access import Asker, can_see_backends, can_see_rules
-from accounts.demo import is_present
-from accounts.models import User
+from accounts.access import Asker, can_see_rules, spending_memberships
+from accounts.demo import is_present, remember
+from accounts.models import User, Workload
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -22,14 +23,29 @@ def page(request: HttpRequest) -> dict[str, Any]:
     }
     user = getattr(request, "user", None)
     if isinstance(user, User) and user.is_authenticated:
-        context |= {"menu": _menu(request, user), "user_menu": _user_menu(user), "demo_present": is_present(request)}
+        sees_backends = _sees_backends(request, user)
+        context |= {
+            "menu": _menu(request, sees_backends=sees_backends),
+            "user_menu": _user_menu(user),
+            "demo_present": is_present(request),
+        }
     return context
 
 
-def _menu(request: HttpRequest, user: User) -> list[dict[str, Any]]:
+def _sees_backends(request: HttpRequest, user: User) -> bool:
+    """As accounts.access.can_see_backends; whether there is a demo, which every page says too, in the same query."""
+    if user.reads_all:
+        return True
+    demo = Exists(Workload.objects.filter(is_demo=True))
+    sees, is_demo = User.objects.filter(pk=user.pk).values_list(Exists(spending_memberships(user)), demo).get()
+    remember(request, is_present=is_demo)
+    return bool(user.is_active and sees)
+
+
+def _menu(request: HttpRequest, *, sees_backends: bool) -> list[dict[str, Any]]:
     """Portfolio and Reports for all; Spend, Backends and Send data for those whose work they are."""
     entries: list[tuple[str, str, tuple[str, ...]]] = [("Portfolio", "/", ("/roadmaps/", "/gates/"))]
-    if can_see_backends(Asker(user)):
+    if sees_backends:
         entries += [
             ("Spend", "/spend/", ()),
             ("Backends", "/backends/", ("/imports/",)),

@@ -10,5 +10,10 @@ def is_present(request: HttpRequest | None = None) -> bool:
     if request is None:
         return Workload.objects.filter(is_demo=True).exists()
     if not hasattr(request, "_demo_is_present"):
-        request._demo_is_present = Workload.objects.filter(is_demo=True).exists()  # type: ignore[attr-defined]
+        remember(request, is_present=Workload.objects.filter(is_demo=True).exists())
     return bool(request._demo_is_present)  # type: ignore[attr-defined]
+
+
+def remember(request: HttpRequest, *, is_present: bool) -> None:
+    """Keep for the rest of the request what was asked together with something else."""
+    request._demo_is_present = is_present  # type: ignore[attr-defined]
