@@ -32,6 +32,7 @@ Dimension = Literal[
     "charge_category",
     "currency",
     "slice",
+    "span",
 ]
 Basis = Literal["reserved", "used"]
 Number = int | Decimal
@@ -91,6 +92,17 @@ class Slice:
     start_on: date
     end_on: date
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Local days [start_on, end_on) by periods of a grain, of one backend or model where given; others may overlap."""
+
+    start_on: date
+    end_on: date
+    grain: Grain | None = None
+    backend_id: int | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,6 +531,7 @@ __all__ = [
     "SeriesNames",
     "Slice",
     "SourceFreshness",
+    "Span",
     "Sums",
     "UsageRow",
     "merged",

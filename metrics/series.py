@@ -25,6 +25,7 @@ from metrics.figures import (
     SeriesNames,
     Slice,
     SourceFreshness,
+    Span,
     Sums,
     UsageRow,
 )
@@ -74,6 +75,31 @@ def latency(
     `slices` as for `usage`.
     """
     return _latency.latency(scope, measures, by, grain, slices=slices)
+
+
+def usage_of_spans(
+    workload_ids: tuple[int, ...] | None,
+    spans: Sequence[Span],
+    *,
+    by: tuple[Dimension, ...] = (),
+    include_demo: bool = True,
+) -> list[list[UsageRow]]:
+    """As `usage` of each span, in one query for all: the rows by span, in the order given."""
+    scope = Scope(*_usage.spanned((one.start_on, one.end_on) for one in spans), workload_ids, include_demo=include_demo)
+    return _usage.usage_of_spans(scope, spans, by)
+
+
+def latency_of_spans(
+    workload_ids: tuple[int, ...] | None,
+    spans: Sequence[Span],
+    *,
+    measures: Sequence[str] = ("duration",),
+    by: tuple[Dimension, ...] = ("measured_at",),
+    include_demo: bool = True,
+) -> list[list[LatencyRow]]:
+    """As `latency` of each span as a whole (their grain is not asked), in one query for all: the rows by span."""
+    scope = Scope(*_usage.spanned((one.start_on, one.end_on) for one in spans), workload_ids, include_demo=include_demo)
+    return _latency.latency_of_spans(scope, spans, measures, by)
 
 
 def stated_percentiles(

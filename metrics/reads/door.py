@@ -49,6 +49,7 @@ DIMENSIONS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "currency": (("currency", "d.currency"),),
     "slice": (("slice", "w.name"),),
+    "span": (("span", "w.number"),),
     "workload": (("workload", "a.workload_id"), ("workload_name", "l.name"), ("workload_slug", "l.slug")),
 }
 PERIODS: dict[Grain | None, str] = {

@@ -10,10 +10,10 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import MONTHS, WEEKS, HistogramSpan, histogram_hours_as_days, zone_name
-from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope, Slice
+from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope, Slice, Span
 from metrics.models import HistogramBounds
 from metrics.reads.door import PERIODS, STALE, Sql, allocated, joined, key_columns, narrowed, ordered, read
-from metrics.reads.usage import day_rows, join_slices, join_windows, spanned
+from metrics.reads.usage import day_rows, join_slices, join_spans, join_windows, spanned
 from metrics.rows import HISTOGRAM_NAME, HISTOGRAM_NUMBER
 from metrics.windows import month_of, next_month
 
@@ -27,8 +27,19 @@ def workloads_latency(windows: Windows, measures: Sequence[str], *, include_demo
     """See metrics.series.workloads_latency."""
     if not windows:
         return []
-    scope = Scope(*spanned(windows), tuple(windows), include_demo=include_demo)
+    scope = Scope(*spanned(windows.values()), tuple(windows), include_demo=include_demo)
     return latency(scope, measures, ("workload",), None, windows=windows)
+
+
+def latency_of_spans(
+    scope: Scope, spans: Sequence[Span], measures: Sequence[str], by: Sequence[Dimension]
+) -> list[list[LatencyRow]]:
+    """See metrics.series.latency_of_spans."""
+    of_spans: list[list[LatencyRow]] = [[] for _ in spans]
+    for row in latency(scope, measures, ("span", *by), None, spans=spans):
+        number = row.key.pop("span")
+        of_spans[number].append(row)
+    return of_spans
 
 
 def latency(
@@ -39,6 +50,7 @@ def latency(
     *,
     windows: Windows | None = None,
     slices: Sequence[Slice] = (),
+    spans: Sequence[Span] = (),
 ) -> list[LatencyRow]:
     """See metrics.series.latency. `windows`: of each workload only the days of its own window."""
     by = (*(dimension for dimension in by if dimension != "measured_at"), "seen_at")
@@ -48,8 +60,10 @@ def latency(
 
     def figures(*, with_hours: bool) -> Sql:
         """Counts and means in one query: rows of counts have no sums, the row of sums of a group has no measure."""
-        counts = _histograms(scope, numbers, by, grain, with_hours=with_hours, windows=windows, slices=slices)
-        sums = _means(scope, measures, by, grain, with_hours=with_hours, windows=windows, slices=slices)
+        counts = _histograms(
+            scope, numbers, by, grain, with_hours=with_hours, windows=windows, slices=slices, spans=spans
+        )
+        sums = _means(scope, measures, by, grain, with_hours=with_hours, windows=windows, slices=slices, spans=spans)
         return Sql(f"({counts.text}) UNION ALL ({sums.text})", [*counts.params, *sums.params])
 
     found = read(scope.start_on, scope.end_on, figures)
@@ -83,21 +97,23 @@ def _histograms(
     with_hours: bool,
     windows: Windows | None,
     slices: Sequence[Slice],
+    spans: Sequence[Span],
 ) -> Sql:
     """Columns: period, keys, measure, bounds, share, window, no sums, TRUE."""
     _, keys = key_columns(by)
     is_shared = allocated(scope.workload_ids, by)
     grouped = [PERIODS[grain], *keys, "d.measure", "d.bounds_id", "a.share_ratio" if is_shared else "1::numeric"]
     sql = Sql("SELECT " + ", ".join(grouped) + ', histogram_sum(d."window"), NULL::numeric[], TRUE FROM (')
-    by_windows = windows is not None and not with_hours
+    by_windows = (windows is not None or bool(spans)) and not with_hours
     held = _counts_of_windows(scope, numbers) if by_windows else None
     if held is None:
         # A slice may begin within a week or a month.
-        cut = "day" if windows is not None or "slice" in by else grain
+        cut = "day" if windows is not None or spans or "slice" in by else grain
         held = _counts(scope, numbers, cut, is_shared=is_shared, with_hours=with_hours)
     sql.add(held.text, *held.params)
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
+    join_spans(sql, spans)
     if "slice" in by:
         join_slices(sql, slices)
     sql.add(" WHERE TRUE")
@@ -212,6 +228,7 @@ def _means(
     with_hours: bool,
     windows: Windows | None,
     slices: Sequence[Slice],
+    spans: Sequence[Span],
 ) -> Sql:
     """Columns as _histograms has them; the sums are milliseconds, count and requests of each measure, then requests."""
     _, keys = key_columns(by)
@@ -231,6 +248,7 @@ def _means(
     sql.add(days.text, *days.params)
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
+    join_spans(sql, spans)
     if "slice" in by:
         join_slices(sql, slices)
     sql.add(" WHERE s.kind = 'usage'")

@@ -9,7 +9,20 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import hours_as_days, zone_name
-from metrics.figures import ASIDE, SENT_BY_ANYBODY, Dimension, Grain, Number, Part, Scope, Slice, Sums, UsageRow, merged
+from metrics.figures import (
+    ASIDE,
+    SENT_BY_ANYBODY,
+    Dimension,
+    Grain,
+    Number,
+    Part,
+    Scope,
+    Slice,
+    Span,
+    Sums,
+    UsageRow,
+    merged,
+)
 from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
 from metrics.reads.door import (
     PERIODS,
@@ -72,7 +85,7 @@ def workloads_usage(
     """See metrics.series.workloads_usage."""
     if not windows:
         return []
-    start_on, end_on = spanned(windows)
+    start_on, end_on = spanned(windows.values())
     scope = Scope(start_on, end_on, tuple(windows), include_demo=include_demo)
     by = ("workload", *by)
     found = read(
@@ -87,9 +100,25 @@ def workloads_spend(windows: Mapping[int, tuple[date, date]], *, include_demo: b
     return {workload: spent.get(workload, Sums()) for workload in windows}
 
 
-def spanned(windows: Mapping[int, tuple[date, date]]) -> tuple[date, date]:
+def usage_of_spans(scope: Scope, spans: Sequence[Span], by: Sequence[Dimension]) -> list[list[UsageRow]]:
+    """See metrics.series.usage_of_spans."""
+    by = ("span", *by)
+    found = read(
+        scope.start_on,
+        scope.end_on,
+        lambda *, with_hours: _figures(scope, by, None, with_hours=with_hours, spans=spans),
+    )
+    of_spans: list[list[UsageRow]] = [[] for _ in spans]
+    for row in _rows(key_columns(by)[0], found):
+        number = row.key.pop("span")
+        of_spans[number].append(row)
+    return of_spans
+
+
+def spanned(windows: Iterable[tuple[date, date]]) -> tuple[date, date]:
     """The days from the first start to the last end."""
-    return min(start for start, _ in windows.values()), max(end for _, end in windows.values())
+    held = list(windows)
+    return min(start for start, _ in held), max(end for _, end in held)
 
 
 def join_windows(sql: Sql, windows: Mapping[int, tuple[date, date]] | None) -> None:
@@ -102,6 +131,28 @@ def join_windows(sql: Sql, windows: Mapping[int, tuple[date, date]] | None) -> N
         rows.literal(windows),
         rows.literal(start for start, _ in windows.values()),
         rows.literal(end for _, end in windows.values()),
+    )
+
+
+SPAN_PERIOD = (
+    "CASE w.grain WHEN '' THEN NULL WHEN 'day' THEN d.day ELSE date_trunc(w.grain, d.day::timestamp)::date END"
+)
+
+
+def join_spans(sql: Sql, spans: Sequence[Span]) -> None:
+    """Give each span the days that are its own; spans may share days."""
+    if not spans:
+        return
+    sql.add(
+        " JOIN unnest(%s::int[], %s::date[], %s::date[], %s::text[], %s::bigint[], %s::text[]) "
+        "AS w (number, start_on, end_on, grain, backend_id, model) ON d.day >= w.start_on AND d.day < w.end_on "
+        "AND (w.backend_id IS NULL OR w.backend_id = s.backend_id) AND (w.model IS NULL OR w.model = s.model)",
+        list(range(len(spans))),
+        [span.start_on for span in spans],
+        [span.end_on for span in spans],
+        [span.grain or "" for span in spans],
+        [span.backend_id for span in spans],
+        [span.model for span in spans],
     )
 
 
@@ -136,6 +187,7 @@ def _figures(
     with_hours: bool,
     windows: Mapping[int, tuple[date, date]] | None = None,
     slices: Sequence[Slice] = (),
+    spans: Sequence[Span] = (),
     counted: Sequence[str] = _COUNTED,
 ) -> Sql:
     """Columns: period, keys, kind, known mask, share, hours, measures, money, currencies without and with old rates.
@@ -148,7 +200,8 @@ def _figures(
     is_shared = allocated(scope.workload_ids, by)
     is_aside = not SENT_BY_ANYBODY.isdisjoint(counted)
     kind = f"CASE WHEN {_COUNTS} THEN s.kind ELSE '{ASIDE}' END" if is_aside else "s.kind"
-    grouped = [PERIODS[grain], *keys, kind, "d.known_mask", "a.share_ratio" if is_shared else "1::numeric"]
+    period = SPAN_PERIOD if spans else PERIODS[grain]
+    grouped = [period, *keys, kind, "d.known_mask", "a.share_ratio" if is_shared else "1::numeric"]
     names = [f"k{place}" for place in range(len(grouped))]
     sql = Sql("WITH summed AS MATERIALIZED (SELECT ")
     sql.add(", ".join(f"{expression} AS {name}" for expression, name in zip(grouped, names, strict=True)))
@@ -158,6 +211,7 @@ def _figures(
     sql.add(days.text, *days.params)
     joined(sql.add(") d"), scope, by)
     join_windows(sql, windows)
+    join_spans(sql, spans)
     if "slice" in by:
         join_slices(sql, slices)
     sql.add(f" WHERE ({_COUNTS} OR (s.kind = 'usage' AND ({_SENT})))" if is_aside else f" WHERE {_COUNTS}")

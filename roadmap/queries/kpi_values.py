@@ -45,6 +45,12 @@ def kpi_window(kpi: Kpi, phase: Phase, today: date) -> tuple[date, date] | None:
     return max(start_on, last - DAY * kpi.window_days), last
 
 
+def computed_windows(kpis: Iterable[Kpi], phase: Phase, today: date) -> list[tuple[date, date]]:
+    """The windows of the computed KPIs, each once: what a page reads at once for all of them."""
+    windows = [kpi_window(kpi, phase, today) for kpi in kpis if kpi.source == Kpi.Source.COMPUTED]
+    return list(dict.fromkeys(window for window in windows if window is not None))
+
+
 def latency_needed(kpis: Iterable[Kpi]) -> tuple[str, ...]:
     """The latency measures that a page with these KPIs needs: duration, and what a KPI is computed from."""
     asked = [kpi.measure for kpi in kpis if kpi.source == Kpi.Source.COMPUTED]
@@ -62,9 +68,11 @@ def kpi_values(
     readings: Iterable[Reading] | None = None,
     entries: Sequence[CostEntry] | None = None,
     reader: FiguresReader | None = None,
+    entered: Entered | None = None,
     now: datetime | None = None,
 ) -> dict[int, KpiValue]:
-    """The values by KPI id. What the caller has loaded already (`kpis`, `readings`, ...) is not read again.
+    """The values by KPI id. What the caller has loaded already (`kpis`, `readings`, ...) is not read again; `entered`
+    stands for `entries` with the rates of the whole phase.
 
     `now`: values as of then (a gate's evidence, a month's end); usage windows end there.
     """
@@ -85,9 +93,9 @@ def kpi_values(
         reader = reader or Readings((phase.roadmap.workload_id,), now)
         value_kpi = next((kpi for kpi in kpis if kpi.is_value and kpi.combine == Kpi.Combine.SUM), None)
         value_readings = by_kpi[value_kpi.pk] if value_kpi else []
-        if entries is None:
+        if entries is None and entered is None:
             entries = list(CostEntry.objects.filter(roadmap=phase.roadmap_id))
-        values |= _computed_values(computed, phase, reader, entries, value_readings, today)
+        values |= _computed_values(computed, phase, reader, entries or (), value_readings, today, entered)
     return {
         kpi.pk: values[kpi.pk].judged(
             baseline=kpi.baseline,
@@ -128,8 +136,8 @@ def _computed_values(
     entries: Sequence[CostEntry],
     value_readings: Sequence[tuple[date, Decimal]],
     today: date,
+    entered: Entered | None,
 ) -> dict[int, KpiValue]:
-    entered: Entered | None = None
     values: dict[int, KpiValue] = {}
     figures = {}
     for kpi in kpis:

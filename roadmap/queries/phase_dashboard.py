@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.access import Asker
 from metrics import series
-from metrics.figures import LatencyRow, UsageRow, whole
+from metrics.figures import LatencyRow, Span, UsageRow, whole
 from metrics.stated import StatedLatency
 from metrics.windows import local_day
 from roadmap.charts.frame import grain_for
@@ -23,7 +23,7 @@ from roadmap.models import Milestone
 from roadmap.queries import phase_charts, phase_tiles
 from roadmap.queries.dashboard_filters import Filters
 from roadmap.queries.entered import Entered, rates_for
-from roadmap.queries.kpi_values import kpi_values, latency_needed, phase_window
+from roadmap.queries.kpi_values import computed_windows, kpi_values, latency_needed, phase_window
 from roadmap.queries.phase_money import RECENT_DAYS, PhaseMoney, colors_of, phase_money
 from roadmap.queries.phase_rows import PhaseRows, phase_rows
 from roadmap.queries.phase_tiles import Figure
@@ -75,7 +75,11 @@ class _Builder:
         self.shown = (start_on, end_on)
         self.all_rows = self.reader.periods(*self.window, grain_for(*self.window))
         shown_rows = self.reader.periods(start_on, end_on, self.grain)
-        self.day_rows = self.reader.days(max(self.window[0], self.window[1] - (RECENT_DAYS + 1) * DAY), self.window[1])
+        self.kpi_windows = computed_windows(self.rows.kpis, self.phase, self.today)
+        self.day_rows = self.reader.load_usage(
+            (max(self.window[0], self.window[1] - (RECENT_DAYS + 1) * DAY), self.window[1]),
+            [*self.kpi_windows, *self._days_before()],
+        )
         self.freshness = series.freshness([self.rows.roadmap.workload_id])
         self._choose_source(shown_rows)
         self.rows_shown = [row for row in shown_rows if self.keep(row)]
@@ -83,12 +87,12 @@ class _Builder:
             start_on, end_on, grain=self.grain, backend_id=self.backend_id, model=self.filters.model or None
         )
         self.now_window, self.before_window, self.window_words = self._tile_windows()
-        self._load_latency_days()
+        self._load_latency()
         values = kpi_values(
             self.phase,
             kpis=self.rows.kpis,
             readings=self.rows.readings,
-            entries=self.rows.costs,
+            entered=self.entered,
             reader=self.reader,
             now=self.now,
         )
@@ -192,10 +196,8 @@ class _Builder:
         """The days of the tiles, those to compare with, and both in words."""
         first, last = self.window or self.shown
         if self.filters.has_days:
-            start_on, end_on = self.shown
-            length = end_on - start_on
-            before = (start_on - length, start_on) if start_on - length >= first else None
-            return self.shown, before, wording.days(start_on, end_on - DAY)
+            before = next(iter(self._days_before()), None)
+            return self.shown, before, wording.days(self.shown[0], self.shown[1] - DAY)
         complete_end = last - DAY if last > self.today else last
         start_on = max(first, complete_end - TILE_DAYS * DAY)
         if start_on >= complete_end or not self._has_traffic(start_on, complete_end):
@@ -212,13 +214,21 @@ class _Builder:
             wording.plural(days, "day"),
         )
 
-    def _load_latency_days(self) -> None:
-        """The days of both windows in one reading, unless the chart's reading holds them or they are too many."""
-        first = self.before_window[0] if self.before_window else self.now_window[0]
-        last = self.now_window[1]
-        is_shown = self.grain == "day" and self.shown[0] <= first and last <= self.shown[1]
-        if not is_shown and (last - first).days <= 2 * RECENT_DAYS:
-            self.reader.latency(first, last, grain="day", backend_id=self.backend_id, model=self.filters.model or None)
+    def _days_before(self) -> list[tuple[date, date]]:
+        """The days to compare the chosen ones with: as many before them, where the phase has so many."""
+        start_on, end_on = self.shown
+        before = start_on - (end_on - start_on)
+        return [(before, start_on)] if self.filters.has_days and self.window and before >= self.window[0] else []
+
+    def _load_latency(self) -> None:
+        """The windows of tiles and KPIs in one reading, those aside that the chart's reading holds."""
+        tiles = [self.now_window, *([self.before_window] if self.before_window else [])]
+        self.reader.load_latency(
+            [
+                *(Span(*window, None, self.backend_id, self.filters.model or None) for window in tiles),
+                *(Span(*window) for window in self.kpi_windows),
+            ]
+        )
 
     def _has_traffic(self, start_on: date, end_on: date) -> bool:
         return any(

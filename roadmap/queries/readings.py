@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from metrics import series
-from metrics.figures import Dimension, LatencyRow, MergedHistogram, Scope, UsageRow, whole
+from metrics.figures import Dimension, LatencyRow, MergedHistogram, Scope, Span, UsageRow, whole
 from metrics.usage import HISTOGRAM_MEASURES, STEP_OPERATIONS, SeriesKind
 from metrics.windows import Window
 from roadmap.charts.frame import Grain
@@ -126,16 +126,50 @@ class Readings:
         """Usage by day; asked for before `rows`, it spares every reading within it."""
         return self._read(start_on, end_on, "day", DAY_DIMENSIONS)
 
+    def load_usage(self, days: tuple[date, date], windows: Iterable[tuple[date, date]]) -> list[UsageRow]:
+        """The usage of `days` by day, and in the same query that of the windows which nothing read so far holds."""
+        spans = [] if days[1] <= days[0] or (*days, "day") in self._usage else [Span(*days, "day")]
+        for start_on, end_on in dict.fromkeys(windows):
+            in_days = days[0] <= start_on and end_on <= days[1]
+            if start_on < end_on and not in_days and self._held_rows(start_on, end_on) is None:
+                spans.append(Span(start_on, end_on))
+        if len(spans) > 1:
+            found = series.usage_of_spans(self.workload_ids, spans, by=DAY_DIMENSIONS, include_demo=self.include_demo)
+            for span, rows in zip(spans, found, strict=True):
+                self._usage[span.start_on, span.end_on, span.grain] = rows
+        return self.days(*days)
+
+    def load_latency(self, spans: Iterable[Span]) -> None:
+        """The latency of these spans as wholes, in one query for all that nothing read so far holds."""
+        wanted = [
+            span
+            for span in dict.fromkeys(spans)
+            if span.start_on < span.end_on
+            and self._held_latency(span.start_on, span.end_on, None, span.backend_id, span.model) is None
+        ]
+        if len(wanted) < 2:
+            # One alone is read when it is asked for.
+            return
+        found = series.latency_of_spans(
+            self.workload_ids, wanted, measures=self.latency_measures, include_demo=self.include_demo
+        )
+        for span, rows in zip(wanted, found, strict=True):
+            self._latency[span.start_on, span.end_on, None, span.backend_id, span.model] = rows
+
     def rows(self, start_on: date, end_on: date) -> list[UsageRow]:
         """The rows of a window, out of what was read already where that holds it whole."""
         if end_on <= start_on:
             return []
+        held = self._held_rows(start_on, end_on)
+        return self._read(start_on, end_on, None, TOTAL_DIMENSIONS) if held is None else held
+
+    def _held_rows(self, start_on: date, end_on: date) -> list[UsageRow] | None:
         for (first, last, grain), rows in self._usage.items():
             if (first, last) == (start_on, end_on):
                 return rows
             if grain == "day" and first <= start_on and end_on <= last:
                 return [row for row in rows if row.period is not None and start_on <= row.period < end_on]
-        return self._read(start_on, end_on, None, TOTAL_DIMENSIONS)
+        return None
 
     def latency(
         self,
@@ -149,13 +183,9 @@ class Readings:
         """Histograms of `latency_measures` by place of measurement."""
         if end_on <= start_on:
             return []
-        for (first, last, held, *source), rows in self._latency.items():
-            if source != [backend_id, model] or grain not in (None, held):
-                continue
-            if (first, last) == (start_on, end_on):
-                return rows
-            if held == "day" and first <= start_on and end_on <= last:
-                return [row for row in rows if row.period is not None and start_on <= row.period < end_on]
+        known = self._held_latency(start_on, end_on, grain, backend_id, model)
+        if known is not None:
+            return known
         rows = series.latency(
             self.scope(start_on, end_on, backend_id=backend_id, model=model),
             measures=self.latency_measures,
@@ -164,6 +194,18 @@ class Readings:
         )
         self._latency[start_on, end_on, grain, backend_id, model] = rows
         return rows
+
+    def _held_latency(
+        self, start_on: date, end_on: date, grain: Grain | None, backend_id: int | None, model: str | None
+    ) -> list[LatencyRow] | None:
+        for (first, last, held, *source), rows in self._latency.items():
+            if source != [backend_id, model] or grain not in (None, held):
+                continue
+            if (first, last) == (start_on, end_on):
+                return rows
+            if held == "day" and first <= start_on and end_on <= last:
+                return [row for row in rows if row.period is not None and start_on <= row.period < end_on]
+        return None
 
     def figures(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from metrics import days, ledger, series
-from metrics.figures import MergedHistogram, Scope, roll_up
+from metrics.figures import MergedHistogram, Scope, Span, roll_up
 from metrics.ledger import PostedCell
 from metrics.models import (
     Allocation,
@@ -394,3 +395,44 @@ def test_latency_of_a_window_is_that_of_its_days(make_series, post, claims, othe
             for row in series.latency(own, grain="day"):
                 by_span[start_of(row.period)] += row.histogram
             assert {row.period: row.histogram for row in series.latency(own, grain=grain)} == by_span
+
+
+def test_spans_read_at_once_are_as_each_read_alone(
+    make_series, post, claims, other, backend, django_assert_num_queries, monkeypatch
+):
+    second = Backend.objects.create(slug="b2", name="B2", connector="push_only", provider="vllm")
+    ExchangeRate.objects.create(currency="USD", on=date(2026, 2, 1), per_euro=2, source="t")
+    for number, (on, workload) in enumerate([(backend, claims), (second, claims), (backend, other)]):
+        pk = make_series(f"m{number}", on=on, is_pushed=True, workload_id=workload.pk)
+        for day in range(0, 60, 4):
+            sums = {"requests": day + 1, "estimated_cost": Decimal(day), "duration_count": 1, "duration_sum_ms": 9}
+            hour = datetime(2026, 2, 8, 12, tzinfo=UTC) + 24 * day * HOUR
+            post(pk, sums, hour=hour, currency="EUR", histograms={"duration": [100 + day, 1]})
+    spans = [
+        Span(date(2026, 2, 1), date(2026, 5, 1), "month"),
+        Span(date(2026, 2, 10), date(2026, 3, 10), "day"),
+        Span(date(2026, 2, 10), date(2026, 3, 10), "week", backend_id=second.pk),
+        Span(date(2026, 2, 20), date(2026, 4, 2), None, model="m0"),
+        Span(date(2026, 3, 1), date(2026, 4, 1)),
+        Span(date(2027, 1, 1), date(2027, 2, 1)),
+    ]
+    series.usage(scope(start=spans[0].start_on, end=spans[0].end_on))
+
+    def check() -> None:
+        for workloads, mine in (((claims.pk,), (claims,)), (None, ())):
+            with django_assert_num_queries(2) if not is_stale else nullcontext():
+                usage = series.usage_of_spans(workloads, spans, by=("model", "backend"))
+                latency = series.latency_of_spans(workloads, spans)
+            for span, of_usage, of_latency in zip(spans, usage, latency, strict=True):
+                alone = scope(*mine, start=span.start_on, end=span.end_on, backend_id=span.backend_id, model=span.model)
+                assert of_usage == series.usage(alone, by=("model", "backend"), grain=span.grain)
+                assert of_latency == series.latency(alone)
+            assert usage[0]
+            assert not usage[-1]
+
+    is_stale = False
+    check()
+    monkeypatch.setattr(days, "refresh", lambda *_args, **_more: False)
+    post(pk, {"requests": 7}, hour=datetime(2026, 3, 9, 12, tzinfo=UTC), histograms={"duration": [90, 1]})
+    is_stale = True
+    check()
