@@ -305,5 +305,5 @@ class ImportConfirmView(ImportsView):
 def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise serializers.ValidationError({name: "This is not JSON."}) from None

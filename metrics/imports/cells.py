@@ -13,6 +13,8 @@ from metrics.currency import CURRENCIES
 from metrics.importer import RowRejected
 
 _LARGEST = Decimal(10) ** 12
+# More tokens or requests than anybody has.
+_MOST_COUNTED = Decimal(10) ** 15
 _SHOWN = 60
 
 
@@ -52,6 +54,14 @@ def number(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return found if found.is_finite() else None
+
+
+def counted(quantity: Decimal, scale: Decimal, column: str) -> Decimal:
+    """A quantity of a unit as what it counts. Raises RowRejected for one that nobody has."""
+    # Looked at before it is multiplied: a cell can spell numbers that no product of theirs is left of.
+    if abs(quantity) <= _MOST_COUNTED and abs(quantity * scale) <= _MOST_COUNTED:
+        return quantity * scale
+    raise RowRejected("out_of_range", f"{column}: '{shown(quantity)}' is too large.")
 
 
 @lru_cache(maxsize=500)
@@ -128,7 +138,7 @@ def unit(value: Any) -> tuple[str, Decimal] | None:
             count = Decimal(digits) if digits else Decimal(1)
         except InvalidOperation:
             return None
-        return (kind, count * _SCALES[match["scale"]]) if count > 0 else None
+        return (kind, count * _SCALES[match["scale"]]) if 0 < count <= _LARGEST else None
     return None
 
 

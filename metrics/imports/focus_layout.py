@@ -258,7 +258,7 @@ class FocusLayout(Layout):
             if quantity is None:
                 raise RowRejected("not_a_number", f"Quantity: '{cells.shown(quantity_cell)}' is not a number.")
             what, scale = counted
-            total = quantity * scale
+            total = cells.counted(quantity, scale, "Quantity")
             if what == "requests":
                 if account_type == "API Key":
                     # LiteLLM's export writes 1 request in every row, each the sum of a day.
@@ -334,7 +334,7 @@ def _pairs(value: Any, column: str) -> Mapping[str, str]:
     else:
         try:
             found = json.loads(str(value))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RowRejected("not_an_object", f"{column}: '{cells.shown(value)}' is not a JSON object.") from None
     if found is None:
         return {}
@@ -344,8 +344,13 @@ def _pairs(value: Any, column: str) -> Mapping[str, str]:
     for name, one in found.items():
         if one is None or isinstance(one, dict | list):
             continue
-        named[str(name).replace("/", ":").rpartition(":")[2]] = str(one)
+        named[_utf8(str(name)).replace("/", ":").rpartition(":")[2]] = _utf8(str(one))
     return named
+
+
+def _utf8(text: str) -> str:
+    """The text without halves of characters, which JSON can spell (\\ud800) and a database cannot keep."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _named(pairs: Mapping[str, str], wanted: tuple[str, ...]) -> str:

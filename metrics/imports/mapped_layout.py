@@ -62,6 +62,8 @@ class ColumnMapping:
     def of(cls, given: Mapping[str, Any], known: Sequence[str]) -> ColumnMapping:
         """Return the mapping in `given`, checked against the file's columns. Raises RuleViolation."""
         names = {name for name, _, _ in FIELDS}
+        if not isinstance(given, Mapping):
+            raise RuleViolation("not_a_mapping", 'The mapping is an object: {"columns": {...}}.', "mapping")
         told = given.get("columns") or {}
         if not isinstance(told, Mapping):
             raise RuleViolation("not_a_mapping", "columns: an object of field and column name.", "columns")
@@ -88,7 +90,8 @@ class ColumnMapping:
             raise RuleViolation("unknown_choice", f"date_order: one of {', '.join(DATE_ORDERS)}.", "date_order")
         if mark not in DECIMAL_MARKS:
             raise RuleViolation("unknown_choice", "decimal_mark: a point or a comma.", "decimal_mark")
-        provider = str(given.get("provider") or "").strip().lower()[:60]
+        provider = " ".join(str(given.get("provider") or "").replace("\0", " ").split()).lower()[:60]
+        provider = provider.encode("utf-8", "replace").decode()
         return cls(columns, currency, provider, order, mark)
 
     def as_json(self) -> dict[str, Any]:
