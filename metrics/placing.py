@@ -9,6 +9,8 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
+from metrics import wildcard
+
 # Before any usage: what holds from the beginning holds from here.
 ALWAYS = date(2000, 1, 1)
 # The labels under which sources name an API key and a project.
@@ -115,5 +117,4 @@ def _has(pattern: str, names: Sequence[str], traits: Traits) -> bool:
 
 @lru_cache(maxsize=2_000)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = [re.escape(part) for part in pattern.split("*")]
-    return re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
+    return re.compile(wildcard.expression(pattern), re.IGNORECASE | re.DOTALL)

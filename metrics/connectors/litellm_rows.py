@@ -11,6 +11,7 @@ from typing import Any, Self, TypedDict
 
 from metrics.answers import Reader
 from metrics.usage import SeriesKey, UsageCell
+from metrics.wildcard import any_of
 
 reader = Reader("LiteLLM")
 
@@ -142,8 +143,8 @@ def series_key(
 
 def label_pattern(tags: Iterable[str]) -> re.Pattern[str] | None:
     """What matches the tags to keep; * stands for any ending. None: no tag is kept."""
-    patterns = [".*".join(re.escape(piece) for piece in tag.split("*")) for tag in tags]
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
+    patterns = list(tags)
+    return re.compile(any_of(patterns), re.DOTALL) if patterns else None
 
 
 def text_of(value: Any) -> str:

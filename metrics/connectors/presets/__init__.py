@@ -198,6 +198,26 @@ def _own_reading(line: str, field: str) -> Reading:
     return Reading(measure, (metric,), scale, parse_selector(selector or "", field))
 
 
+def _is_slow(pattern: str) -> bool:
+    """Whether a group that repeats or chooses something is repeated itself, or the pattern refers back or looks around.
+
+    Prometheus knows neither of the last two; it matches all others in a moment, and Python some of them in years.
+    """
+    if any(escape[1] in "123456789" for escape in re.findall(r"\\.", pattern, flags=re.DOTALL)):
+        return True
+    bare = re.sub(r"\\.", "x", pattern, flags=re.DOTALL)
+    bare = re.sub(r"\[\^?\]?[^\]]*\]", "x", bare)
+    if re.search(r"\(\?[=!<P]", bare):
+        return True
+    # From the inside out: a group is a letter, repeated where something in it is.
+    while (found := re.search(r"\((?:\?:)?([^()]*)\)([*+{]?)", bare)) is not None:
+        is_many = re.search(r"[*+{|]", found[1]) is not None
+        if is_many and found[2]:
+            return True
+        bare = f"{bare[: found.start()]}{'x+' if is_many else 'x'}{found[2]}{bare[found.end() :]}"
+    return False
+
+
 def _scale(metric: str, units: Mapping[str, Decimal], default: str) -> Decimal:
     words = metric.lower().replace(":", "_").split("_")
     if "ms" in words and "milliseconds" in units:
@@ -206,7 +226,15 @@ def _scale(metric: str, units: Mapping[str, Decimal], default: str) -> Decimal:
 
 
 def _check_pattern(pattern: str, field: str) -> None:
+    """Refuse what is no pattern, and what Prometheus matches in a moment and Python in years."""
     try:
         re.compile(pattern)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         raise RuleViolation("bad_pattern", f'"{pattern[:80]}" is not a regular expression.', field) from None
+    if _is_slow(pattern):
+        raise RuleViolation(
+            "slow_pattern",
+            f'"{pattern[:80]}" repeats a group in which something is repeated or chosen, such as (a+)+, looks around '
+            "or refers back. Write it without, for example as two conditions.",
+            field,
+        )
