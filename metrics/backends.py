@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from accounts.access import Asker, can_change_backends, can_see_backends, visible_workloads
+from accounts.access import Asker, can_change_backends, can_see_backends, sees_everything, visible_workloads
 from metrics import series as read_door
 from metrics import sources
 from metrics.actions.backfills import can_be_read_back
@@ -182,6 +182,14 @@ def visible_backends(asker: Asker) -> QuerySet[Backend]:
     )
 
 
+def shown_backends(asker: Asker) -> QuerySet[Backend]:
+    """The same for showing: `behind` and `default_workload` are None where they are not the asker's to see."""
+    return visible_backends(asker).prefetch_related(
+        Prefetch("behind", queryset=visible_backends(asker)),
+        Prefetch("default_workload", queryset=visible_workloads(asker)),
+    )
+
+
 def visible_series(asker: Asker) -> QuerySet[Series]:
     """The series that the asker may see: all, or those that serve their workloads."""
     if not can_see_backends(asker):
@@ -237,7 +245,8 @@ def state_of(backend: Backend, now: datetime) -> State:
 def backend_list(asker: Asker) -> list[tuple[Backend, State, str, int, Freshness]]:
     """(backend, state, title of its kind, series, freshness) of each visible backend, those in need first."""
     now = timezone.now()
-    backends = visible_backends(asker).select_related("behind").annotate(series_count=Count("series", distinct=True))
+    mine = None if sees_everything(asker) else Q(series__in=visible_series(asker))
+    backends = shown_backends(asker).annotate(series_count=Count("series", filter=mine, distinct=True))
     rows = [
         (one, state_of(one, now), title_of(one.connector), one.series_count, freshness_of(one, now)) for one in backends
     ]
@@ -299,7 +308,12 @@ def _series_rows(
         .filter(backend=backend)
         # What an exporter measured is shared out over the others every hour; of itself it belongs to nobody.
         .exclude(kind=SeriesKind.GPU)
-        .select_related("backend", "workload", "through")
+        .select_related("backend")
+        # Who pushes it, and through what, may be others' to see.
+        .prefetch_related(
+            Prefetch("workload", queryset=visible_workloads(asker)),
+            Prefetch("through", queryset=visible_backends(asker)),
+        )
         .order_by("kind", "model", "operation", "pk")
     )
     scope = Scope(start_on=window[0], end_on=window[1], workload_ids=workload_ids, backend_id=backend.pk)

@@ -13,14 +13,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.access import Asker, can_change_backends
+from accounts.access import Asker, can_change_backends, sees_everything
 from metrics.actions import backends as actions
 from metrics.actions import backfills
 from metrics.actions.links import link_backend
 from metrics.actions.pushed import add_pushed_backend
 from metrics.api.rows import BackendsView, Input, workload_of
 from metrics.api.usage_schema import problem_answer
-from metrics.backends import visible_backends
+from metrics.backends import shown_backends
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.freshness import freshness_of, is_late
 from metrics.models import Backend, Pull
@@ -179,7 +179,7 @@ class BackendsOf(BackendsView):
     """Finding a backend that the asker may see."""
 
     def backends(self) -> QuerySet[Backend]:
-        return visible_backends(self.asker).select_related("default_workload", "behind")
+        return shown_backends(self.asker)
 
     def find(self, slug: str) -> Backend:
         return get_object_or_404(self.backends(), slug=slug)
@@ -272,7 +272,7 @@ class BackendPullsView(BackendsOf):
     @extend_schema(operation_id="list_pulls", tags=["backends"], responses={200: PullOut(many=True), **REFUSED})
     def get(self, request: Request, slug: str) -> Response:
         backend = self.find(slug)
-        return self.page(backend.pulls.all() if self.asker.user.reads_all else Pull.objects.none(), PullOut)
+        return self.page(backend.pulls.all() if sees_everything(self.asker) else Pull.objects.none(), PullOut)
 
     @extend_schema(operation_id="pull_backend", tags=["backends"], request=None, responses={202: None, **REFUSED})
     def post(self, request: Request, slug: str) -> Response:

@@ -101,8 +101,11 @@ class SeriesOf(BackendsView):
         seen = Allocation.objects.filter(workload__in=visible_workloads(self.asker)).select_related("workload")
         return (
             visible_series(self.asker)
-            .select_related("backend", "through")
-            .prefetch_related(Prefetch("allocations", queryset=seen, to_attr="seen_allocations"))
+            .select_related("backend")
+            .prefetch_related(
+                Prefetch("allocations", queryset=seen, to_attr="seen_allocations"),
+                Prefetch("through", queryset=visible_backends(self.asker)),
+            )
         )
 
 

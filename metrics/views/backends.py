@@ -17,7 +17,7 @@ from accounts.authentication import asker_of
 from metrics import sources
 from metrics.actions import backends as actions
 from metrics.actions import backfills
-from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes, visible_backends
+from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes, shown_backends, visible_backends
 from metrics.bills import can_see_imports, open_questions
 from metrics.connector import Candidate, Connector
 from metrics.connectors import connector_for
@@ -125,7 +125,7 @@ def backend(request: HttpRequest, slug: str) -> HttpResponse:
 def draw_page(request: HttpRequest, slug: str, *, status: int = 200, **forms: Any) -> HttpResponse:
     """The page, with the forms that were refused in place of fresh ones."""
     asker = asker_of(request)
-    found = get_object_or_404(visible_backends(asker).select_related("behind", "default_workload"), slug=slug)
+    found = get_object_or_404(shown_backends(asker), slug=slug)
     page: BackendPage = backend_page(asker, found)
     context: dict[str, Any] = {"page": page, "backend": found, "not_offered": page.not_offered}
     if page.may_change:

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.access import can_change_backends, can_see_backends
+from accounts.access import can_change_backends, can_see_backends, sees_everything
 from accounts.authentication import asker_of
 from metrics.actions.prices import remove_own_price, set_own_price
 from metrics.actions.repricing import reprice
@@ -107,10 +107,14 @@ def _draw(request: HttpRequest, *, status: int = 200, part: str = "", **context:
     mine = visible_backends(asker)
     may_change = can_change_backends(asker)
     own = OwnPrice.objects.filter(Q(backend__in=mine) | Q(backend=None)).select_related("backend")
-    receipts = Receipt.objects.filter(kind=KIND, backend__in=mine).select_related("backend", "user", "reversed_by")
+    # A receipt's difference is all of the backend's, of every roadmap that it serves.
+    sees_all = sees_everything(asker)
+    receipts = Receipt.objects.filter(kind=KIND) if sees_all else Receipt.objects.none()
+    receipts = receipts.select_related("backend", "user", "reversed_by")
     page: dict[str, Any] = {
         "own_prices": own,
         "repricings": receipts.prefetch_related("restatements").order_by("-pk")[:REPRICINGS_SHOWN],
+        "sees_repricings": sees_all,
         "may_change": may_change,
         "price_form": PriceForm() if may_change else None,
         "reprice_form": RepriceForm(auto_id=AGAIN_ID) if may_change else None,

@@ -1,0 +1,88 @@
+"""Whoever sees a shared backend learns nothing of the roadmaps and backends that are not theirs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from metrics.models import Allocation, Backend, Pull, Receipt, Restatement, Series
+
+pytestmark = pytest.mark.django_db
+ALWAYS = date(2000, 1, 1)
+SECRETS = ("Hidden gateway", "hidden-gateway", "Other use case", "other", "hidden-model")
+
+
+@pytest.fixture
+def shared(backend, make_series, claims, other) -> Backend:
+    """A server of claims and other, which belongs to other unless said otherwise, behind a gateway of other's."""
+    gateway = Backend.objects.create(slug="hidden-gateway", name="Hidden gateway", connector="litellm", provider="x")
+    backend.behind, backend.behind_from_on, backend.default_workload = gateway, date(2026, 1, 1), other
+    backend.save()
+    mine = make_series("m1", is_pushed=True, workload_id=other.pk, through_id=gateway.pk)
+    theirs = make_series("hidden-model")
+    for series_id, workload in ((mine, claims), (theirs, other)):
+        Allocation.objects.filter(series_id=series_id).delete()
+        Allocation.objects.create(series_id=series_id, workload=workload, share_ratio=1, valid_from_on=ALWAYS)
+    receipt = Receipt.objects.create(
+        kind="reprice",
+        backend=backend,
+        window_start=datetime(2026, 10, 1, tzinfo=UTC),
+        window_end=datetime(2026, 10, 2, tzinfo=UTC),
+        note="Their new contract",
+    )
+    Restatement.objects.create(
+        receipt=receipt,
+        series_id=theirs,
+        first_hour=datetime(2026, 10, 1, tzinfo=UTC),
+        last_hour=datetime(2026, 10, 1, tzinfo=UTC),
+        amount=Decimal("4711.47"),
+        currency="EUR",
+    )
+    return backend
+
+
+def test_a_page_and_an_answer_name_only_what_is_theirs(shared, alice, bob, sign_in):
+    for person in (alice, bob):
+        client = sign_in(person)
+        for url in ("/backends/", f"/backends/{shared.slug}/", "/api/v1/backends/", f"/api/v1/backends/{shared.slug}/",
+                    "/api/v1/series/", "/prices/", "/api/v1/prices/"):  # fmt: skip
+            text = client.get(url).text
+            assert not [word for word in SECRETS if f'"{word}"' in text or (" " in word and word in text)], url
+            assert "hidden-gateway" not in text, url
+            assert "hidden-model" not in text, url
+        assert "4711.47" not in client.get("/prices/").text
+        assert "Their new contract" not in client.get("/prices/").text
+        row = client.get(f"/api/v1/backends/{shared.slug}/").json()
+        assert (row["behind"], row["roadmap"]) == (None, None)
+
+
+def test_those_who_see_everything_read_all_of_it(shared, adam, erin, sign_in):
+    for person in (adam, erin):
+        client = sign_in(person)
+        assert "behind Hidden gateway" in client.get("/backends/").text
+        page = client.get(f"/backends/{shared.slug}/").text
+        assert "behind Hidden gateway" in page
+        assert "pushed for Other use case, through Hidden gateway" in page
+        assert "4711.47" in client.get("/prices/").text.replace(",", "").replace(" ", "")
+        row = client.get(f"/api/v1/backends/{shared.slug}/").json()
+        assert (row["behind"], row["roadmap"]) == ("hidden-gateway", "other")
+        assert "hidden-gateway" in client.get("/api/v1/series/").text
+
+
+def test_the_list_counts_the_series_that_are_theirs(shared, alice, adam, sign_in):
+    def number(person) -> str:
+        return sign_in(person).get("/backends/").text.partition('data-head="Series">')[2].partition("<")[0].strip()
+
+    assert Series.objects.filter(backend=shared).count() == 2
+    assert number(alice) == "1"
+    assert "2" in sign_in(adam).get("/backends/").text.partition(shared.name)[2].partition('data-head="Series">')[2][:5]
+
+
+def test_a_token_of_one_roadmap_reads_no_pulls_of_all(shared, erin, adam, claims, api):
+    Pull.objects.create(backend=shared, outcome="ok", message="812 hours of their models", started_at=datetime.now(UTC))
+    url = f"/api/v1/backends/{shared.slug}/pulls"
+    for person in (erin, adam):
+        assert api(person, scopes=["read"], workload=claims).get(url).json()["results"] == []
+        assert api(person, scopes=["read"]).get(url).json()["results"]
