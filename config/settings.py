@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "web.middleware.UploadsAreBounded",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -265,6 +266,9 @@ PUSH_MAX_RECORDS = 10_000
 PUSH_MAX_BYTES = 16 * 1024 * 1024
 # A billing file: its size as uploaded and unpacked, its rows.
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_MIB", default=256) * 1024 * 1024
+# What a form with a file may hold in all, by its address; others have DATA_UPLOAD_MAX_MEMORY_SIZE.
+UPLOAD_MAX_BYTES = dict.fromkeys(("/imports/new/", "/api/v1/imports"), IMPORT_MAX_BYTES + 1024 * 1024)
+UPLOAD_TOO_LARGE_HINT = "Pack the file with gzip, export fewer days, or let an operator raise IMPORT_MAX_MIB."
 IMPORT_MAX_UNPACKED_BYTES = env.int("IMPORT_MAX_UNPACKED_MIB", default=4096) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("IMPORT_MAX_ROWS", default=5_000_000)
 # Weight of an input token against an output token where GPU hours are shared out by tokens (measures.md, Money).

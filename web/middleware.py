@@ -5,8 +5,12 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
+
+from web.problems import is_api, problem_response
+
+MEBIBYTE = 1024 * 1024
 
 
 class SignInAgain:
@@ -25,3 +29,36 @@ class SignInAgain:
             return response
         back = details.current_url_abs_path or "/"
         return HttpResponseClientRedirect(f"{sign_in}?{urlencode({'next': back})}")
+
+
+class UploadsAreBounded:
+    """A form with files is answered 413 by its declared length, before anything of it is read.
+
+    Django writes files to disk while it looks for the CSRF token, which is before any page asks who is there, and its
+    own limit leaves files out. So without this anybody could fill the disk. WSGI reads no further than was declared.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        most = self._most(request)
+        if most is None:
+            return self.get_response(request)
+        detail = f"What was sent is larger than {most // MEBIBYTE:,} MiB. {settings.UPLOAD_TOO_LARGE_HINT}"
+        if is_api(request):
+            return problem_response(413, "too_large", detail)
+        return render(request, "413.html", {"detail": detail}, status=413)
+
+    def _most(self, request: HttpRequest) -> int | None:
+        """The bytes that may be sent here, where it is more than that."""
+        length = request.META.get("CONTENT_LENGTH") or ""
+        size = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
+        if request.content_type != "multipart/form-data" or size <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return None
+        most = int(settings.UPLOAD_MAX_BYTES.get(request.path_info, 0))
+        # An address of the API asks who is there before it reads.
+        if not is_api(request) and not request.user.is_authenticated:
+            most = 0
+        most = max(most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        return most if size > most else None
