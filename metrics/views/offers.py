@@ -15,6 +15,9 @@ from metrics.connectors import REGISTRY
 EXAMPLE = "example"
 EXAMPLE_NAME = "Example server"
 
+# Offered first, so that somebody without a server of their own sees how it works.
+TO_TRY = ("Just to try it", "It is here as long as the demo is.")
+
 # (answer, what it means to somebody who has never added a backend)
 WORDS: dict[Group, tuple[str, str]] = {
     Group.GATEWAY: ("A gateway", "All calls to models go through it, so it knows team, key and model of each."),
@@ -44,7 +47,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One of the six answers with what can be added there."""
+    """One of the six answers, or what is there to try, with what can be added there."""
 
     title: str
     text: str
@@ -52,10 +55,14 @@ class Answer:
 
 
 def answers(request: HttpRequest) -> list[Answer]:
-    """The answers that anything can be added under, in their order."""
+    """What is there to try, then the answers that anything can be added under, in their order."""
     found = offers(request)
-    by_group = {group: [one for one in found if one.group is group] for group in Group}
-    return [Answer(*WORDS[group], by_group[group]) for group in Group if by_group[group]]
+    by_group = {group: [one for one in found if one.group is group and not one.is_example] for group in Group}
+    examples = [one for one in found if one.is_example]
+    return [
+        *([Answer(*TO_TRY, examples)] if examples else []),
+        *(Answer(*WORDS[group], by_group[group]) for group in Group if by_group[group]),
+    ]
 
 
 def offers(request: HttpRequest) -> list[Offer]:

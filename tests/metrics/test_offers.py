@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from accounts.models import Workload
 from metrics.connector import Group
 from metrics.connectors import REGISTRY
-from metrics.views.offers import WORDS
+from metrics.views.offers import TO_TRY, WORDS
 
 pytestmark = pytest.mark.django_db
 
@@ -41,3 +42,13 @@ def test_the_answers_come_in_their_order_and_none_is_empty(adam, sign_in):
 def test_whoever_has_nothing_that_can_be_asked_sends_data(adam, sign_in):
     found = _tables(sign_in(adam).get("/backends/new/").text)
     assert 'href="/send/"' in found["None of these"]
+
+
+def test_what_is_there_to_try_comes_first(adam, sign_in, settings):
+    settings.EXAMPLE_SERVER_URL = "http://127.0.0.1:9"
+    Workload.objects.create(slug="demo", name="Demo", is_demo=True)
+    found = _tables(sign_in(adam).get("/backends/new/").text)
+    assert next(iter(found)) == TO_TRY[0]
+    assert "Add<span" in found[TO_TRY[0]]
+    assert "Example server" in found[TO_TRY[0]]
+    assert sum("Example server" in body for body in found.values()) == 1
