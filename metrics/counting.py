@@ -34,7 +34,7 @@ def recount(backend_ids: Iterable[int]) -> int:
     Called where a link changes and where a new series appears.
     """
     with transaction.atomic():
-        linked = _linked_backends(set(backend_ids))
+        linked = linked_with(backend_ids)
         backends = {backend.pk: backend for backend in Backend.objects.filter(pk__in=linked).order_by("pk")}
         _inherit_links(linked)
         places = {pk: Place(one.behind_id, one.behind_from_on) for pk, one in backends.items()}
@@ -48,6 +48,20 @@ def recount(backend_ids: Iterable[int]) -> int:
             one.uncounted_from_on = verdicts[one.pk]
         Series.objects.bulk_update(wrong, ["uncounted_from_on"], batch_size=1_000)
         return len(wrong)
+
+
+def linked_with(backend_ids: Iterable[int]) -> set[int]:
+    """Return the ids of these backends and of all that are linked with them, through whatever there is between."""
+    ids = set(backend_ids)
+    while True:
+        more = set(Backend.objects.filter(Q(pk__in=ids) | Q(behind__in=ids)).values_list("pk", flat=True)) | set(
+            Backend.objects.filter(pk__in=ids, behind__isnull=False).values_list("behind_id", flat=True)
+        )
+        more |= set(Series.objects.filter(through__in=ids).values_list("backend_id", flat=True))
+        more |= set(Series.objects.filter(backend__in=ids, through__isnull=False).values_list("through_id", flat=True))
+        if more <= ids:
+            return ids
+        ids = ids | more
 
 
 def gateways_of(backend: Backend) -> list[int]:
@@ -87,18 +101,6 @@ def find_look_alikes(today: date, *, days: int = 3) -> int:
 
 
 # --- Who counts
-
-
-def _linked_backends(ids: set[int]) -> set[int]:
-    while True:
-        more = set(Backend.objects.filter(Q(pk__in=ids) | Q(behind__in=ids)).values_list("pk", flat=True)) | set(
-            Backend.objects.filter(pk__in=ids, behind__isnull=False).values_list("behind_id", flat=True)
-        )
-        more |= set(Series.objects.filter(through__in=ids).values_list("backend_id", flat=True))
-        more |= set(Series.objects.filter(backend__in=ids, through__isnull=False).values_list("through_id", flat=True))
-        if more <= ids:
-            return ids
-        ids = ids | more
 
 
 def _inherit_links(ids: set[int]) -> None:

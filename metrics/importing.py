@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -359,6 +359,17 @@ def settle_again(source: BillingSource, window: Window | None = None, *, note: s
     with transaction.atomic():
         settle(source, window, receipt, as_of=now)
     return None if receipt._state.adding else receipt
+
+
+def follow_links(backend_ids: Iterable[int], *, now: datetime) -> None:
+    """Spread the bills again that pay for one of these or for what is linked with them: others count for it now.
+
+    Call it in the transaction that has changed the link.
+    """
+    linked = counting.linked_with(backend_ids)
+    paying = BillingSource.objects.filter(pays_for__in=linked).select_related("backend").distinct()
+    for source in paying.order_by("pk"):
+        settle_again(source, note="Spread over the usage that counts since a link was changed", now=now)
 
 
 def taken_back(receipt: Receipt, *, now: datetime) -> BillingImport | None:

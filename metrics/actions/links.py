@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.access import Asker
 from accounts.audit import record
-from metrics import counting, sources
+from metrics import counting, importing, sources
 from metrics.actions.backfills import BACKFILL_FIELDS, read_again
 from metrics.actions.permission import require_backend_admin
 from metrics.errors import RuleViolation
@@ -32,7 +32,9 @@ def link_backend(asker: Asker, backend: Backend, *, gateway: Backend | None, fro
     # Money that was spread before goes to the series that count now.
     read_again(backend, min((on for on in (former_on, backend.behind_from_on) if on is not None), default=None))
     backend.save(update_fields=["behind", "behind_from_on", *BACKFILL_FIELDS])
-    counting.recount({one.pk for one in (backend, former, gateway) if one is not None})
+    ids = {one.pk for one in (backend, former, gateway) if one is not None}
+    counting.recount(ids)
+    importing.follow_links(ids, now=sources.now())
     record(
         asker,
         action="link_backend" if gateway else "unlink_backend",
@@ -69,6 +71,7 @@ def link_push(asker: Asker, series: Series, *, backend: Backend | None) -> int:
     Series.objects.filter(pk__in=[one.pk for one in same]).update(through=backend)
     ids = {series.backend_id, *(one.pk for one in (former, backend) if one is not None)}
     counting.recount(ids)
+    importing.follow_links(ids, now=sources.now())
     record(
         asker,
         action="link_push" if backend else "unlink_push",

@@ -185,3 +185,23 @@ def test_another_choice_with_the_next_file_moves_what_the_files_before_brought(a
     read_back(connected)
     assert (billed(connected), billed(other)) == (9, 8)
     assert checking.check() == []
+
+
+def test_a_bills_money_follows_a_link_at_once_however_long_ago(adam, asker, connected, provider):
+    from datetime import date
+
+    from metrics.actions.links import link_backend
+
+    gateway = Backend.objects.create(
+        slug="litellm", name="LiteLLM", connector="litellm", provider="litellm", measured_at="gateway"
+    )
+    teams = [_stated(gateway, "openai/gpt-4o-mini", amount, hour) for amount, hour in (("2.00", 9), ("6.00", 15))]
+    bring(adam, bill(("gpt-4o-mini", "8.00")), choices=Choices(pays_for=[connected]))
+    assert (billed(connected), billed(gateway)) == (8, 0)
+    link_backend(asker(adam), connected, gateway=gateway, from_on=date(2026, 11, 1))
+    assert len(set(teams)) == 1
+    assert (billed(connected), billed(gateway)) == (0, 8)
+    assert spend() == 8
+    link_backend(asker(adam), connected, gateway=None)
+    assert (billed(connected), billed(gateway)) == (8, 0)
+    assert checking.check() == []
