@@ -282,7 +282,8 @@ def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
         _refuse_restated(receipt)
     reversal = ledger.reverse(receipt, by=asker)
     release(receipt)
-    if receipt.kind != repricing.KIND:
+    if receipt.kind == FeedKind.PUSH:
+        # Its tokens are gone, and with them what these were priced at later.
         pairs = list(receipt.entries.values_list("series_id", "hour"))
         unpriced.settle(pairs)
         repricing.settle_pushes(pairs)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent
 from metrics import ledger, pricing, series
+from metrics.actions.imports import Choices
 from metrics.actions.repricing import reprice
 from metrics.actions.usage import reverse_receipt
 from metrics.errors import RuleViolation
@@ -24,6 +25,7 @@ from metrics.models import Backend, OwnPrice, RateCard, Receipt, Restatement, Se
 from metrics.unpriced import price_unpriced_usage
 from metrics.usage import FeedKind
 from metrics.windows import Window
+from tests.metrics.billing_files import bring, csv_of, focus_row
 
 pytestmark = pytest.mark.django_db
 D = Decimal
@@ -278,6 +280,20 @@ def test_a_push_taken_back_takes_its_share_of_the_difference_along(push, price, 
     assert spend() == 6
     assert push.client.post(f"/api/v1/receipts/{receipt}/reverse").status_code == 201
     assert spend() == 4
+
+
+def test_a_bill_taken_back_prices_nothing_again(push, price, again, hour, adam, asker):
+    push()
+    price("3", valid_from_on=hour.date() - timedelta(days=9))
+    again()
+    assert spend() == 3
+    price("1", valid_from_on=hour.date())
+    day = hour.replace(hour=0)
+    pushed = Series.objects.get(is_pushed=True).backend
+    one = bring(adam, csv_of([focus_row(day=day, SkuId="own")]), choices=Choices(pays_for=[pushed]))
+    assert UsageHour.objects.filter(series__is_pushed=True, billed_cost=D("1.25")).exists()
+    reverse_receipt(asker(adam), one.receipt)
+    assert spend() == 3
 
 
 def test_a_price_that_depends_on_each_request_is_not_guessed_from_sums(push, again, hour):
