@@ -87,10 +87,14 @@ def costs_are_due(backend: Backend, window: Window, *, as_of: datetime, settling
 def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | None = None) -> list[UsedHour]:
     """Return what the series that count for this backend's traffic did, by series and hour.
 
+    Capacity that it held and did not use is paid by the same statement, so that its hours are among them.
     `models` narrows a gateway's series to what this backend serves; None: to the models that it was seen to serve.
     """
     series = counting_series(backend, models=models)
     cards = _cards_of_others(backend, series)
+    idle = Series.objects.filter(backend=backend, kind=SeriesKind.IDLE, is_pushed=False).in_bulk()
+    series |= idle
+    reserved = list(RateCard.objects.filter(backend=backend)) if idle else []
     rows = UsageHour.objects.filter(series__in=series, hour__gte=window.start, hour__lt=window.end)
     measured = rows.order_by("series_id", "hour", "currency").values_list(
         "series_id", "hour", "estimated_cost", "input_tokens", "output_tokens", "requests", "units"
@@ -101,6 +105,8 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
         if one.uncounted_from_on is not None and day >= one.uncounted_from_on:
             continue
         if any(_is_in_force(card, max(card.valid_from_on, since or day), day) for since, card in cards[series_id]):
+            continue
+        if series_id in idle and not estimate:
             continue
         there = sums.setdefault((series_id, hour), dict.fromkeys(("estimate", "tokens", "requests", "units")))
         for name, values in (
@@ -116,7 +122,7 @@ def used_hours(backend: Backend, window: Window, *, models: frozenset[str] | Non
         UsedHour(
             series_id,
             hour,
-            series[series_id].model,
+            _idle_model(reserved, hour) if series_id in idle else series[series_id].model,
             _project_of(series[series_id]),
             service_tier=series[series_id].service_tier,
             **amounts,
@@ -147,6 +153,13 @@ def _cards_of_others(backend: Backend, series: Mapping[int, Series]) -> dict[int
         if servers <= {card.backend_id for card in paying}:
             found[pk] = [(chains[card.backend_id][place], card) for card in paying if card.backend_id in servers]
     return found
+
+
+def _idle_model(cards: Sequence[RateCard], hour: datetime) -> str:
+    """The model that the idle capacity of an hour was reserved for; empty where it serves several."""
+    day = counting.local_day(hour)
+    models = {card.model for card in cards if _is_in_force(card, card.valid_from_on, day)}
+    return models.pop() if len(models) == 1 else ""
 
 
 def _is_in_force(card: RateCard, since: date, day: date) -> bool:

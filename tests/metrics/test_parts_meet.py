@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from accounts.access import Asker
-from metrics import backfill, checking, ledger, sources
+from metrics import backfill, checking, ledger, series, sources
 from metrics import pull as pulling
 from metrics.actions.imports import Choices, set_pays_for
+from metrics.actions.links import link_backend
+from metrics.capacity import post_capacity
+from metrics.figures import Scope
 from metrics.identity import SeriesIdentity, series_ids
-from metrics.models import Backend, UncountedStatement, UsageHour
+from metrics.models import Backend, RateCard, Receipt, UncountedStatement, UsageHour
 from metrics.usage import FeedKind, MeasuredAt, SeriesKey
 from tests.metrics.billing_files import bring, csv_of, focus_row
 from tests.metrics.pulling import NOW, Provider, at, backend_of, registered
@@ -116,8 +119,6 @@ def _stated(backend: Backend, model: str, amount: str, hour: int = 9) -> int:
     """A gateway that states what a request would cost."""
     identity = SeriesIdentity(SeriesKey(provider="openai", model=model), backend.pk, measured_at=MeasuredAt.GATEWAY)
     series_id = series_ids([identity])[identity]
-    from metrics.models import Receipt
-
     cell = ledger.PostedCell(
         series_id,
         DAY.replace(hour=hour),
@@ -129,21 +130,10 @@ def _stated(backend: Backend, model: str, amount: str, hour: int = 9) -> int:
 
 
 def spend() -> Decimal:
-    from datetime import date
-
-    from metrics import series
-    from metrics.figures import Scope
-
     return series.usage(Scope(date(2026, 11, 1), date(2026, 12, 1), None))[0].sums.spend
 
 
 def test_a_bill_without_models_does_not_take_the_place_of_what_a_gpu_server_costs(adam, provider, asker):
-    from datetime import date
-
-    from metrics.actions.links import link_backend
-    from metrics.capacity import post_capacity
-    from metrics.models import RateCard, Receipt
-
     gateway = Backend.objects.create(
         slug="litellm", name="LiteLLM", connector="litellm", provider="litellm", measured_at="gateway"
     )
@@ -188,10 +178,6 @@ def test_another_choice_with_the_next_file_moves_what_the_files_before_brought(a
 
 
 def test_a_bills_money_follows_a_link_at_once_however_long_ago(adam, asker, connected, provider):
-    from datetime import date
-
-    from metrics.actions.links import link_backend
-
     gateway = Backend.objects.create(
         slug="litellm", name="LiteLLM", connector="litellm", provider="litellm", measured_at="gateway"
     )
@@ -205,3 +191,35 @@ def test_a_bills_money_follows_a_link_at_once_however_long_ago(adam, asker, conn
     link_backend(asker(adam), connected, gateway=None)
     assert (billed(connected), billed(gateway)) == (8, 0)
     assert checking.check() == []
+
+
+@pytest.mark.parametrize("model", ["", "gpt-4o-mini"])
+def test_a_statement_pays_for_reserved_capacity_whether_it_was_used_or_not(connected, provider, model):
+    """Held for a day at 1.00 an hour, used in two hours; the provider states 24.00 for it, and not 22.00 more."""
+    _reserved(connected, "1", model=model)
+    post_capacity(DAY + timedelta(days=1))
+    provider.statements.clear()
+    provider.cost(DAY, "24.00", model=model or None)
+    pulling.pull(connected.pk, clock=at(NOW))
+    assert spend() == 24
+
+
+def test_a_cloud_bill_of_a_gpu_server_takes_the_place_of_its_rate_card(adam, connected):
+    _reserved(connected, "3")
+    post_capacity(DAY + timedelta(days=1))
+    bring(adam, bill(("", "70.00")), choices=Choices(pays_for=[connected]))
+    assert spend() == 70
+
+
+def _reserved(backend: Backend, rate: str, model: str = "") -> None:
+    day = DAY.date()
+    RateCard.objects.create(
+        backend=backend,
+        kind="reserved",
+        units=1,
+        currency="USD",
+        rate_per_unit_hour=Decimal(rate),
+        model=model,
+        valid_from_on=day,
+        valid_until_on=day + timedelta(days=1),
+    )
