@@ -213,6 +213,8 @@ def _keep(on: date, seen: list[_Seen], gateways: Mapping[int, int | None]) -> in
             larger = max(first.tokens, second.tokens)
             if larger < FEWEST_TOKENS or abs(first.tokens - second.tokens) > NEARLY_THE_SAME * larger:
                 continue
+            if first.series.is_demo != second.series.is_demo:
+                continue
             if _are_linked(first, second, gateways) or _is_decided(first, second):
                 continue
             front, behind = sorted(

@@ -27,6 +27,7 @@ def link_backend(asker: Asker, backend: Backend, *, gateway: Backend | None, fro
     former, former_on = backend.behind, backend.behind_from_on
     if gateway is not None:
         _refuse_circle(backend, gateway)
+        _refuse_demo(backend, gateway)
     backend.behind = gateway
     backend.behind_from_on = (from_on or counting.local_day(sources.now())) if gateway else None
     # Money that was spread before goes to the series that count now.
@@ -67,6 +68,8 @@ def link_push(asker: Asker, series: Series, *, backend: Backend | None) -> int:
         .order_by("pk")
         if counting.model_name(one.model) == counting.model_name(series.model)
     ]
+    if backend is not None:
+        _refuse_demo(series, backend)
     former = series.through
     Series.objects.filter(pk__in=[one.pk for one in same]).update(through=backend)
     ids = {series.backend_id, *(one.pk for one in (former, backend) if one is not None)}
@@ -114,6 +117,12 @@ def _link(asker: Asker, look_alike: LookAlike) -> None:
         link_push(asker, front, backend=behind.backend)
     else:
         link_backend(asker, behind.backend, gateway=front.backend, from_on=look_alike.on)
+
+
+def _refuse_demo(one: Backend | Series, other: Backend) -> None:
+    """The demo goes one day, and would take real traffic along that it counts for."""
+    if one.is_demo != other.is_demo:
+        raise RuleViolation("is_demo", "One of them is demo data, the other is real: they see different traffic.")
 
 
 def _refuse_circle(backend: Backend, gateway: Backend) -> None:
