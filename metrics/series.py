@@ -77,6 +77,20 @@ def latency(
     return _latency.latency(scope, measures, by, grain, slices=slices)
 
 
+def unallocated(
+    scope: Scope,
+    *,
+    by: tuple[Dimension, ...] = ("workload",),
+    grain: Grain | None = None,
+    measures: Sequence[str] | None = None,
+) -> list[UsageRow]:
+    """Of `usage` of the whole organisation the rows that belong to no workload, which are few and read fast.
+
+    None where the scope is that of some workloads.
+    """
+    return _usage.unallocated(scope, by, grain, measures=measures)
+
+
 def usage_of_spans(
     workload_ids: tuple[int, ...] | None,
     spans: Sequence[Span],

@@ -91,13 +91,30 @@ ALLOCATIONS = (
 )
 
 
-def joined(sql: Sql, scope: Scope, by: Sequence[Dimension]) -> Sql:
-    """Join the days `d` with their series, and with what the scope and the dimensions need beside."""
+# What allocations leave of a series, by the days between which they change; what leaves nothing is not there.
+LEFT_OVER = (
+    " JOIN (SELECT c.series_id, c.on, lead(c.on) OVER (PARTITION BY c.series_id ORDER BY c.on) AS until, "
+    "1 - COALESCE((SELECT SUM(o.share_ratio) FROM metrics_allocation o WHERE o.series_id = c.series_id "
+    "AND o.valid_from_on <= c.on AND (o.valid_until_on IS NULL OR o.valid_until_on > c.on)), 0) AS share_ratio "
+    "FROM (SELECT id AS series_id, '-infinity'::date AS \"on\" FROM metrics_series UNION "
+    "SELECT series_id, valid_from_on FROM metrics_allocation UNION "
+    "SELECT series_id, valid_until_on FROM metrics_allocation WHERE valid_until_on IS NOT NULL) c) a "
+    "ON a.series_id = d.series_id AND d.day >= a.on AND (a.until IS NULL OR d.day < a.until) AND a.share_ratio > 0"
+)
+
+
+def joined(sql: Sql, scope: Scope, by: Sequence[Dimension], *, left_over: bool = False) -> Sql:
+    """Join the days `d` with their series, and with what the scope and the dimensions need beside.
+
+    `left_over`: instead of the workloads' shares what these leave.
+    """
     sql.add(" JOIN metrics_series s ON s.id = d.series_id")
     _, expressions = key_columns(by)
     if any(expression.startswith("b.") for expression in expressions):
         sql.add(" JOIN metrics_backend b ON b.id = s.backend_id")
-    if allocated(scope.workload_ids, by):
+    if left_over:
+        sql.add(LEFT_OVER)
+    elif allocated(scope.workload_ids, by):
         sql.add(ALLOCATIONS)
     if "workload" in by:
         sql.add(" JOIN accounts_workload l ON l.id = a.workload_id")

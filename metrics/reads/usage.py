@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from metrics import rows
@@ -65,15 +64,35 @@ def usage(
 ) -> list[UsageRow]:
     """See metrics.series.usage."""
     counted = _COUNTED if measures is None else tuple(name for name in _COUNTED if name in measures)
-    if scope.workload_ids is None and "workload" in by:
-        return _with_unallocated(scope, by, grain, slices=slices, measures=measures)
     names, _ = key_columns(by)
     found = read(
         scope.start_on,
         scope.end_on,
         lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours, slices=slices, counted=counted),
     )
-    return _rows(names, found, counted=counted)
+    shared = _rows(names, found, counted=counted)
+    if scope.workload_ids is not None or "workload" not in by:
+        return shared
+    rest = unallocated(scope, by, grain, measures=measures)
+    return sorted([*shared, *rest], key=lambda row: ordered([row.period, *row.key.values()])) if rest else shared
+
+
+def unallocated(
+    scope: Scope, by: Sequence[Dimension], grain: Grain | None, *, measures: Sequence[str] | None
+) -> list[UsageRow]:
+    """See metrics.series.unallocated."""
+    if scope.workload_ids is not None:
+        return []
+    counted = _COUNTED if measures is None else tuple(name for name in _COUNTED if name in measures)
+    names, _ = key_columns(by)
+    others = tuple(dimension for dimension in by if dimension not in ("workload", "slice"))
+    found = read(
+        scope.start_on,
+        scope.end_on,
+        lambda *, with_hours: _figures(scope, others, grain, with_hours=with_hours, counted=counted, left_over=True),
+    )
+    rows = _rows(key_columns(others)[0], found, counted=counted)
+    return [UsageRow(row.period, {name: row.key.get(name) for name in names}, row.sums) for row in rows]
 
 
 def workloads_usage(
@@ -189,6 +208,7 @@ def _figures(
     slices: Sequence[Slice] = (),
     spans: Sequence[Span] = (),
     counted: Sequence[str] = _COUNTED,
+    left_over: bool = False,
 ) -> Sql:
     """Columns: period, keys, kind, known mask, share, hours, measures, money, currencies without and with old rates.
 
@@ -197,7 +217,7 @@ def _figures(
     Days are added up by currency first, those in foreign currencies by day as well; so few rows meet the rates.
     """
     _, keys = key_columns(by)
-    is_shared = allocated(scope.workload_ids, by)
+    is_shared = left_over or allocated(scope.workload_ids, by)
     is_aside = not SENT_BY_ANYBODY.isdisjoint(counted)
     kind = f"CASE WHEN {_COUNTS} THEN s.kind ELSE '{ASIDE}' END" if is_aside else "s.kind"
     period = SPAN_PERIOD if spans else PERIODS[grain]
@@ -209,7 +229,7 @@ def _figures(
     sql.add("".join(f", SUM(d.{name}) AS {name}" for name in ("hours", *counted, *_MONEY)) + " FROM (")
     days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
     sql.add(days.text, *days.params)
-    joined(sql.add(") d"), scope, by)
+    joined(sql.add(") d"), scope, by, left_over=left_over)
     join_windows(sql, windows)
     join_spans(sql, spans)
     if "slice" in by:
@@ -287,52 +307,3 @@ def _latest(told: Iterable[str]) -> dict[str, date]:
         code, on = text[:3], date.fromisoformat(text[3:])
         found[code] = max(on, found.get(code, on))
     return found
-
-
-def _with_unallocated(
-    scope: Scope,
-    by: Sequence[Dimension],
-    grain: Grain | None,
-    *,
-    slices: Sequence[Slice],
-    measures: Sequence[str] | None,
-) -> list[UsageRow]:
-    """Each workload's part, and what is left of the whole as workload None."""
-    others = tuple(dimension for dimension in by if dimension not in ("workload", "slice"))
-    counted = _COUNTED if measures is None else tuple(name for name in _COUNTED if name in measures)
-    names, _ = key_columns(by)
-    shared = _rows(
-        names,
-        read(
-            scope.start_on,
-            scope.end_on,
-            lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours, slices=slices, counted=counted),
-        ),
-        counted=counted,
-    )
-    left: dict[tuple[Any, ...], UsageRow] = {}
-    for row in usage(scope, others, grain, measures=measures):
-        left[row.period, *row.key.values()] = row
-    for row in shared:
-        key = {name: value for name, value in row.key.items() if not name.startswith(("workload", "slice"))}
-        there = left[row.period, *key.values()]
-        left[row.period, *key.values()] = UsageRow(there.period, there.key, _minus(there.sums, row.sums))
-    rest = [
-        UsageRow(row.period, {name: row.key.get(name) for name in names}, row.sums)
-        for row in left.values()
-        if row.sums.parts
-    ]
-    return sorted([*shared, *rest], key=lambda row: ordered([row.period, *row.key.values()]))
-
-
-def _minus(whole: Sums, part: Sums) -> Sums:
-    """What is left of the sums; parts of which nothing is left are dropped."""
-    negative = Sums(
-        [
-            Part(p.kind, p.known_mask, -p.hours, {n: None if v is None else -v for n, v in p.values.items()})
-            for p in part.parts
-        ]
-    )
-    rest = whole + negative
-    rest.parts = [p for p in rest.parts if p.hours > Decimal("1e-9")]
-    return rest

@@ -103,12 +103,18 @@ class SpendReader:
     def _unallocated(self) -> Cell:
         """What belongs to no workload, in one sum."""
         found = Cell()
-        for key, part in self.usage_parts((), grain=None):
-            if key["roadmap"] is spending.UNALLOCATED:
+        for row in self.unallocated_rows(()):
+            for part in row.sums.parts:
                 for basis, amount, tokens, requests in part_lines(part):
                     if self._keeps("basis", basis):
                         found.add(amount, tokens, requests)
         return found
+
+    def unallocated_rows(self, by: Sequence[str], extra: Sequence[Dimension] = ()) -> list[UsageRow]:
+        """What belongs to no workload, by these dimensions, as far as the filters keep it."""
+        scope = self.scope()
+        rows = series.unallocated(scope, by=self.dimensions(by, scope, extra), measures=MEASURES)
+        return [row for row in rows if self.keeps(self.members_of(row))]
 
     # --- Usage
 

@@ -47,11 +47,7 @@ Place = tuple[str, Member]
 def spend_unallocated(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | None = None) -> SpendTab:
     """What belongs to no roadmap, by series and labels, each with the way to a rule."""
     view = spend_view(asker, {**_flat(parameters), "roadmap": spending.UNALLOCATED.id}, now=now)
-    rows = [
-        row
-        for row in view.reader.usage_rows(("provider", "backend", "model"), grain=None, extra=("labels",))
-        if row.key["workload"] is None and view.reader.keeps(view.reader.members_of(row))
-    ]
+    rows = view.reader.unallocated_rows(("provider", "backend", "model"), extra=("labels",))
     cells = [_cell_of(row) for row in rows]
     order = sorted(range(len(rows)), key=lambda place: (-(cells[place].amount or ZERO), -cells[place].tokens, place))
     order = [place for place in order if cells[place].amount or cells[place].is_not_priced]

@@ -436,3 +436,48 @@ def test_spans_read_at_once_are_as_each_read_alone(
     post(pk, {"requests": 7}, hour=datetime(2026, 3, 9, 12, tzinfo=UTC), histograms={"duration": [90, 1]})
     is_stale = True
     check()
+
+
+def test_what_allocations_leave_is_the_whole_without_the_shares(make_series, post, claims, other):
+    """Shares that begin, change and end within the window, one series without any and one that is allocated whole."""
+    divided, nobodys = make_series("m1"), make_series("m2")
+    mine = make_series("m3", is_pushed=True, workload_id=claims.pk)
+    for workload, share, first, until in (
+        (claims, "0.25", 3, 20),
+        (claims, "0.5", 20, None),
+        (other, "0.3333333333", 10, 25),
+        (other, "0.5", 40, None),
+    ):
+        Allocation.objects.create(
+            series_id=divided,
+            workload=workload,
+            share_ratio=Decimal(share),
+            valid_from_on=DAY + timedelta(days=first),
+            valid_until_on=None if until is None else DAY + timedelta(days=until),
+        )
+    for day in range(60):
+        for pk in (divided, nobodys, mine):
+            sums = {"requests": day + 1, "estimated_cost": round(Decimal(day) / 7, 10)}
+            post(pk, sums, hour=NOON + 24 * day * HOUR, currency="USD")
+    window = scope(end=DAY + timedelta(days=60))
+    rows = [row for row in series.usage(window, by=("workload", "model"), grain="day") if row.key["workload"] is None]
+    assert rows == series.unallocated(window, by=("workload", "model"), grain="day")
+    left = {(row.key["model"], row.period): row.sums for row in rows}
+    assert {model for model, _ in left} == {"m1", "m2"}
+    for day in range(60):
+        on = DAY + timedelta(days=day)
+        taken = {claims: 0, other: 0}
+        if day >= 3:
+            taken[claims] = Decimal("0.25") if day < 20 else Decimal("0.5")
+        if 10 <= day < 25:
+            taken[other] = Decimal("0.3333333333")
+        if day >= 40:
+            taken[other] = Decimal("0.5")
+        share = 1 - sum(taken.values())
+        assert left["m2", on].total("requests") == day + 1
+        if not share:
+            assert ("m1", on) not in left
+            continue
+        assert left["m1", on].total("requests") == (day + 1) * share
+        assert left["m1", on].spend == round(Decimal(day) / 7, 10) * share
+    assert series.unallocated(scope(claims), by=("workload",)) == []
