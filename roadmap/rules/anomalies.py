@@ -73,16 +73,16 @@ def band_of(values: Sequence[Decimal], *, least: Decimal = Decimal(0), fewest: i
     return Band(middle, max(middle - half, Decimal(0)), middle + half, len(values))
 
 
-def _is_plainly_usual(values: Mapping[date, float], on: date, least: float) -> bool:
+def _is_plainly_usual(value: float, before: Sequence[float], least: float) -> bool:
     """Whether a day is so far inside its band that floats can tell: most days are, and decimals are slow to sort."""
-    before = sorted(values[day] for back in range(1, BAND_DAYS + 1) if (day := on - DAY * back) in values)
     if len(before) < FEWEST_DAYS:
         return False
-    half = len(before) // 2
-    middle = before[half] if len(before) % 2 else (before[half - 1] + before[half]) / 2
+    ordered = sorted(before)
+    half = len(ordered) // 2
+    middle = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
     # At least so wide is every band; the deviation can only widen it.
     width = max(float(NARROWEST) * abs(middle), least)
-    return abs(values[on] - middle) < width * 0.999
+    return abs(value - middle) < width * 0.999
 
 
 def unusual_days(
@@ -95,12 +95,18 @@ def unusual_days(
     band. An unusual day stays in later bands, which a median bears; a change that lasts becomes usual after two weeks.
     """
     found = []
-    rough = {day: float(value) for day, value in values.items()}
-    for on in sorted(day for day in values if since <= day < until):
-        if _is_plainly_usual(rough, on, float(least)):
+    days = sorted(values)
+    rough = [float(values[day]) for day in days]
+    # Days [first, place) of `days` are those before the present one that its band may rest on.
+    first = 0
+    for place, on in enumerate(days):
+        if not since <= on < until:
             continue
-        before = [values[day] for back in range(1, BAND_DAYS + 1) if (day := on - DAY * back) in values]
-        band = band_of(before, least=least)
+        while days[first] < on - BAND_DAYS * DAY:
+            first += 1
+        if _is_plainly_usual(rough[place], rough[first:place], float(least)):
+            continue
+        band = band_of([values[day] for day in days[first:place]], least=least)
         if band is None or band.holds(values[on]):
             continue
         weeks = [values[day] for back in range(1, WEEKS + 1) if (day := on - 7 * DAY * back) in values]
