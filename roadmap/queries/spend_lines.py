@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from metrics import series
@@ -268,7 +269,11 @@ class SpendReader:
 
     def keeps(self, key: Mapping[str, Member]) -> bool:
         """Whether the filters let the line through; the basis is told apart later."""
-        return all(self._keeps(name, key[name]) for name in key if name not in ("basis", "month"))
+        return all(
+            key[name].id == value
+            for name, value in self.filters.values.items()
+            if value and name in key and name not in ("basis", "month")
+        )
 
     def _keeps(self, name: str, found: Member) -> bool:
         value = self.filters.value(name)
@@ -284,6 +289,7 @@ class SpendReader:
         return "phase" in by or bool(self.filters.value("phase"))
 
 
+@lru_cache(maxsize=512)
 def month_member(on: date) -> Member:
     """A local month: '2026-11', 'Nov 2026'."""
     return member(f"{on:%Y-%m}", f"{wording.MONTHS[on.month - 1]} {on.year}", sort=f"{on:%Y-%m}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from metrics.money import rounded_parts
@@ -31,6 +32,7 @@ class Member(NamedTuple):
         return None if self.is_special else self.id
 
 
+@lru_cache(maxsize=4096)
 def member(key: str, name: str = "", *, rank: int = 0, sort: str = "") -> Member:
     """A member by its id and name; sorted by name unless told otherwise."""
     return Member(rank, sort or (name or key).lower(), key, name or key)
