@@ -21,7 +21,7 @@ from metrics.actions.permission import require_backend_admin
 from metrics.connector import Connector, CounterConnector, ParameterKind, StatementConnector, TestResult
 from metrics.connectors import connector_for
 from metrics.errors import ConnectorError, RuleViolation
-from metrics.models import Backend, CounterState, Feed, Series
+from metrics.models import Backend, CounterState, Feed, LedgerEntry, Series
 from metrics.secrets import open_sealed, seal
 from metrics.usage import MeasuredAt
 
@@ -197,7 +197,9 @@ def remove_backend(asker: Asker, backend: Backend) -> bool:
     backend = held(backend)
     before = _shown(backend, _stored(backend))
     CounterState.objects.filter(backend=backend).delete()
-    has_figures = Series.objects.filter(backend=backend).exists()
+    # A bill's money, and a statement's behind a gateway, lies on series of others.
+    posted = LedgerEntry.objects.filter(feed__backend=backend)
+    has_figures = Series.objects.filter(backend=backend).exists() or posted.exists()
     record(asker, action="remove_backend", subject=backend, before=before)
     if has_figures:
         backend.is_enabled, backend.secrets, backend.next_pull_at = False, None, None

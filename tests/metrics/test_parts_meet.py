@@ -10,6 +10,7 @@ import pytest
 from accounts.access import Asker
 from metrics import backfill, checking, ledger, series, sources
 from metrics import pull as pulling
+from metrics.actions.backends import remove_backend
 from metrics.actions.imports import Choices, set_pays_for
 from metrics.actions.links import link_backend
 from metrics.capacity import post_capacity
@@ -223,3 +224,10 @@ def _reserved(backend: Backend, rate: str, model: str = "") -> None:
         valid_from_on=day,
         valid_until_on=day + timedelta(days=1),
     )
+
+
+def test_a_bill_whose_money_is_all_on_others_is_not_gone_when_it_is_removed(adam, asker, connected):
+    one = bring(adam, bill(("gpt-4o-mini", "8.00")), choices=Choices(pays_for=[connected]))
+    assert not one.source.backend.series.exists()
+    assert remove_backend(asker(adam), one.source.backend) is False
+    assert (billed(connected), spend()) == (8, 8)
