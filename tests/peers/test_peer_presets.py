@@ -17,6 +17,7 @@ from metrics.http import HttpClient, OutboundPolicy, parse_networks
 from metrics.models import Backend, UsageHour
 from metrics.windows import Window
 from roadmap.actions.roadmaps import make_roadmap
+from tests.peers.cells import cells_of
 from tests.peers.programs import PrometheusServer
 from web.wording import NBSP
 
@@ -173,7 +174,7 @@ def test_pages_that_are_really_scraped(prometheus_server):
             connector = connector_for("prometheus")
             values = {"address": prometheus_server.url, "preset": "sglang", "gpu_selector": GPUS}
             made = connector(connector.clean_parameters(values), http, lambda: datetime.now(UTC))
-            cells = list(made.fetch(Window(begun, begun + 2 * HOUR)))
+            cells = cells_of(made.fetch(Window(begun, begun + 2 * HOUR)))
             assert made.test().ok
         sums: dict[str, float] = {}
         for cell in cells:

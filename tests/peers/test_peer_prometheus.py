@@ -12,6 +12,7 @@ import pytest
 from metrics.connectors import connector_for
 from metrics.http import HttpClient, OutboundPolicy, parse_networks
 from metrics.windows import Window
+from tests.peers.cells import cells_of
 
 HOUR = timedelta(hours=1)
 FIRST = datetime(2026, 11, 20, 6, tzinfo=UTC)
@@ -83,7 +84,7 @@ def test_hours_add_up_to_the_counter_over_replicas_and_restarts(prometheus_serve
     history.replica("c:8000", "demo-70b", start=1800)
     prometheus_server.load(history.text())
     prometheus_server.start()
-    cells = list(connect().fetch(Window(FIRST, FIRST + 3 * HOUR)))
+    cells = cells_of(connect().fetch(Window(FIRST, FIRST + 3 * HOUR)))
     totals = _totals(cells)
     measured = {key[:2]: value for key, value in totals.items() if key[2] == "output_tokens"}
     assert measured == dict(history.truth)
@@ -96,9 +97,11 @@ def test_hours_add_up_to_the_counter_over_replicas_and_restarts(prometheus_serve
     # The same hours asked for one by one are the same hours.
     one_by_one = Tally()
     for number in range(3):
-        one_by_one.update(_totals(connect().fetch(Window(FIRST + number * HOUR, FIRST + (number + 1) * HOUR))))
+        one_by_one.update(
+            _totals(cells_of(connect().fetch(Window(FIRST + number * HOUR, FIRST + (number + 1) * HOUR))))
+        )
     assert one_by_one == totals
-    only_large = _totals(connect(selector='model_name="demo-70b"').fetch(Window(FIRST, FIRST + 3 * HOUR)))
+    only_large = _totals(cells_of(connect(selector='model_name="demo-70b"').fetch(Window(FIRST, FIRST + 3 * HOUR))))
     assert {key[1] for key in only_large} == {"demo-70b"}
 
 
@@ -121,7 +124,7 @@ def test_it_reads_a_page_that_is_really_scraped_under_either_spelling(prometheus
         done.labels("demo-8b", "0", "error").inc(2)
         time_taken.labels("demo-8b", "0").observe(0.3)
         prometheus_server.wait_for('{__name__=~"vllm[:_]request_success_total", finished_reason="error"} == 2')
-        cells = list(connect().fetch(Window(begun, begun + 2 * HOUR)))
+        cells = cells_of(connect().fetch(Window(begun, begun + 2 * HOUR)))
         totals = Tally()
         for (_, _, measure), value in _totals(cells).items():
             totals[measure] += value
@@ -135,10 +138,13 @@ def test_it_reads_a_page_that_is_really_scraped_under_either_spelling(prometheus
         assert [candidate.name for candidate in found] == ["demo-8b"]
         assert found[0].parameters["selector"] == 'job="vllm",model_name="demo-8b"'
         adopted = connect(selector=found[0].parameters["selector"])
-        assert sum(cell.sums.get("input_tokens", 0) for cell in adopted.fetch(Window(begun, begun + 2 * HOUR))) == 234
+        assert (
+            sum(cell.sums.get("input_tokens", 0) for cell in cells_of(adopted.fetch(Window(begun, begun + 2 * HOUR))))
+            == 234
+        )
         nothing = connect(selector='job="elsewhere"')
         assert not nothing.test().ok
-        assert list(nothing.fetch(Window(begun, begun + HOUR))) == []
+        assert cells_of(nothing.fetch(Window(begun, begun + HOUR))) == []
     finally:
         page.shutdown()
         thread.join()
@@ -156,5 +162,5 @@ def test_it_agrees_with_a_real_llama_server_within_a_thousandth_over_a_restart(
     again = [llama_server.chat("Once more", max_tokens=16)["completion_tokens"]]
     prometheus_server.wait_for(f"{{__name__=~'llamacpp[:_]tokens_predicted_total'}} == {sum(again)}")
     connector = connect(preset="llamacpp", model="gemma", selector='job="llama"')
-    cells = list(connector.fetch(Window(begun, begun + 2 * HOUR)))
+    cells = cells_of(connector.fetch(Window(begun, begun + 2 * HOUR)))
     assert sum(cell.sums.get("output_tokens", 0) for cell in cells) == sum(tokens) + sum(again)
