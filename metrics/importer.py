@@ -32,12 +32,29 @@ from metrics.errors import RuleViolation
 Cell = Any
 Row = tuple[Cell, ...]
 Labels = tuple[tuple[str, str], ...]
+MOST_COLUMNS = 1_000
 # The counts that a charge can state beside its amounts, in the order of `Charge.counts`.
 COUNTS = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens", "requests")
 
 
 class Unreadable(RuleViolation):
     """The file as a whole cannot be read. `message` says why and what to do."""
+
+
+def checked_header(columns: list[str]) -> list[str]:
+    """The names of a table's columns, each of them there once. Raises Unreadable."""
+    if len(columns) > MOST_COLUMNS:
+        raise Unreadable("too_many_columns", f"The file has {len(columns):,} columns; at most {MOST_COLUMNS:,}.")
+    while columns and not columns[-1]:
+        raise Unreadable("no_header", "A column has no name: the first line must name every column.")
+    if not all(columns):
+        raise Unreadable("no_header", "A column has no name: the first line must name every column.")
+    if len(set(columns)) < len(columns):
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        raise Unreadable("repeated_column", f"Two columns are called '{twice[0][:60]}'. Rename one of them.")
+    if any("\0" in name for name in columns):
+        raise Unreadable("another_format", "This is neither CSV nor Parquet.")
+    return columns
 
 
 class RowRejected(Exception):  # noqa: N818 - says what is so

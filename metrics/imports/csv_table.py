@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from metrics.importer import BrokenRow, Container, Limits, Row, Table, Unreadable
+from metrics.importer import BrokenRow, Container, Limits, Row, Table, Unreadable, checked_header
 
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -20,7 +20,6 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # A header longer than this is none.
 _LONGEST_HEADER = 256 * 1024
 _LONGEST_CELL = 131_072
-_MOST_COLUMNS = 1_000
 _BLOCK = 256 * 1024
 # Rows that later ones are compared with.
 _MOST_COMPARED = 250_000
@@ -135,7 +134,7 @@ class CsvTable(Table):
         try:
             for cells in csv.reader(self._text(), delimiter=self.delimiter):
                 if any(cell.strip() for cell in cells):
-                    return _checked_header([cell.strip() for cell in cells])
+                    return checked_header([cell.strip() for cell in cells])
         except UnicodeDecodeError as error:
             raise _wrong_encoding(error, " in its header") from None
         except csv.Error:
@@ -179,21 +178,6 @@ def _delimiter(line: str) -> str:
     bare = "".join(part for place, part in enumerate(line.split('"')) if place % 2 == 0)
     best = max(_DELIMITERS, key=bare.count)
     return best if bare.count(best) else ","
-
-
-def _checked_header(columns: list[str]) -> list[str]:
-    if len(columns) > _MOST_COLUMNS:
-        raise Unreadable("too_many_columns", f"The file has {len(columns):,} columns; at most {_MOST_COLUMNS:,}.")
-    while columns and not columns[-1]:
-        raise Unreadable("no_header", "A column has no name: the first line must name every column.")
-    if not all(columns):
-        raise Unreadable("no_header", "A column has no name: the first line must name every column.")
-    if len(set(columns)) < len(columns):
-        twice = sorted({name for name in columns if columns.count(name) > 1})
-        raise Unreadable("repeated_column", f"Two columns are called '{twice[0][:60]}'. Rename one of them.")
-    if any("\0" in name for name in columns):
-        raise Unreadable("another_format", "This is neither CSV nor Parquet.")
-    return columns
 
 
 def _too_many(limits: Limits) -> Unreadable:
