@@ -25,6 +25,7 @@ def chart_marks(scope: Scope) -> list[tuple[date, str]]:
 
 def changes(scope: Scope) -> list[Change]:
     """See metrics.series.changes."""
+    is_shared = scope.workload_ids is not None
     sql = Sql("WITH mine AS (SELECT DISTINCT s.id, s.model, s.backend_id FROM metrics_series s")
     if scope.workload_ids is not None:
         sql.add(
@@ -58,12 +59,25 @@ def changes(scope: Scope) -> list[Change]:
     )
     sql.add(
         " UNION ALL SELECT 'restated', b.name, min(e.first_hour), (r.created_at AT TIME ZONE %s)::date, "
-        "max(e.last_hour), sum(e.amount), max(e.currency) FROM metrics_receipt r "
+        f"max(e.last_hour), sum(e.amount{' * w.share' if is_shared else ''}), max(e.currency) FROM metrics_receipt r "
         "JOIN metrics_restatement e ON e.receipt_id = r.id JOIN mine m ON m.id = e.series_id "
-        "JOIN metrics_backend b ON b.id = m.backend_id "
+        "JOIN metrics_backend b ON b.id = m.backend_id ",
+        zone_name(),
+    )
+    if is_shared:
+        # Of a series that several share, what was corrected of theirs, by the shares of its last day.
+        sql.add(
+            "JOIN LATERAL (SELECT sum(a.share_ratio) AS share FROM metrics_allocation a WHERE a.series_id = m.id "
+            "AND a.workload_id = ANY(%s::bigint[]) AND a.valid_from_on <= (e.last_hour AT TIME ZONE %s)::date "
+            "AND (a.valid_until_on IS NULL OR a.valid_until_on > (e.last_hour AT TIME ZONE %s)::date)) w "
+            "ON w.share > 0 ",
+            rows.literal(scope.workload_ids or ()),
+            zone_name(),
+            zone_name(),
+        )
+    sql.add(
         "WHERE NOT r.is_void AND r.created_at > %s AND e.last_hour >= %s::timestamp AT TIME ZONE %s "
         "AND e.first_hour < %s::timestamp AT TIME ZONE %s GROUP BY r.id, b.name",
-        zone_name(),
         timezone.now() - RESTATED_WITHIN,
         scope.start_on,
         zone_name(),

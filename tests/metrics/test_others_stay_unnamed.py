@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
+from metrics.figures import Scope
 from metrics.models import Allocation, Backend, Pull, Receipt, Restatement, Series
+from metrics.series import changes
 
 pytestmark = pytest.mark.django_db
 ALWAYS = date(2000, 1, 1)
@@ -86,3 +88,22 @@ def test_a_token_of_one_roadmap_reads_no_pulls_of_all(shared, erin, adam, claims
     for person in (erin, adam):
         assert api(person, scopes=["read"], workload=claims).get(url).json()["results"] == []
         assert api(person, scopes=["read"]).get(url).json()["results"]
+
+
+@pytest.mark.parametrize(("person", "said"), [("alice", "-25.00"), ("oscar", "-75.00"), (None, "-100.00")])
+def test_a_correction_of_a_shared_series_is_told_by_ones_share(person, said, backend, make_series, claims, other):
+    series_id = make_series("m1")
+    for workload, ratio in ((claims, "0.25"), (other, "0.75")):
+        Allocation.objects.create(series_id=series_id, workload=workload, share_ratio=ratio, valid_from_on=ALWAYS)
+    at = datetime.now(UTC) - timedelta(days=3)
+    Restatement.objects.create(
+        receipt=Receipt.objects.create(kind="usage", backend=backend),
+        series_id=series_id,
+        first_hour=at,
+        last_hour=at,
+        amount=Decimal(-100),
+        currency="EUR",
+    )
+    ids = {"alice": (claims.pk,), "oscar": (other.pk,), None: None}[person]
+    told = changes(Scope(at.date() - timedelta(days=9), at.date() + timedelta(days=9), ids))
+    assert [one.text.partition(" by ")[2] for one in told if one.kind == "restated"] == [f"{said} EUR."]
