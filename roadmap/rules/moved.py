@@ -166,7 +166,7 @@ def _measure(was: Traffic, is_now: Traffic) -> str | None:
     """What both periods count the model by; a period without the model asks for nothing."""
     asked = [one for one in (was, is_now) if one is not NOTHING]
     measures = {one.measure for one in asked}
-    if len(measures) != 1 or any(not one.quantity and one.at_new_rates for one in asked):
+    if len(measures) != 1 or any(not one.quantity and (one.spend or one.at_new_rates) for one in asked):
         return None
     return next(iter(measures))
 

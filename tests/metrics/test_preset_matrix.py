@@ -108,7 +108,7 @@ def test_a_prometheus_gives_the_same_twice_over(shown, source, http):
 def test_a_window_in_parts_gives_the_same(shown, source, http):
     source.play = scraped(shown)
     connector = connect("prometheus", http, shown, address=source.url)
-    told = lambda window: sorted(repr(cell) for cell in connector.fetch(window) if cell.sums)  # noqa: E731
+    told = lambda window: sorted(repr(cell) for cell in connector.fetch(window) if getattr(cell, "sums", None))  # noqa: E731
     whole = told(Window(START - HOUR, START + HOUR))
     assert whole == sorted(told(Window(START - HOUR, START)) + told(Window(START, START + HOUR)))
 
