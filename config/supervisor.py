@@ -139,8 +139,14 @@ class Supervisor:
         for child in self._children.values():
             log = child.program.log
             if log.is_file() and log.stat().st_size > LOG_LIMIT:
-                shutil.copyfile(log, log.with_suffix(".old.log"))
-                os.truncate(log, 0)
+                aside = log.with_suffix(".old.log")
+                try:
+                    shutil.copyfile(log, aside)
+                    os.truncate(log, 0)
+                except OSError as error:
+                    # A full disk. The log waits, and half a copy takes no room.
+                    self.say(f"{log}: {error.strerror}")
+                    aside.unlink(missing_ok=True)
 
     def stop(self, *names: str) -> None:
         """Stops the named programs, or all, each after those started later, and waits for them."""
@@ -167,6 +173,7 @@ class Supervisor:
             )
 
     def _record(self) -> None:
+        """Writes down what runs. On a full disk the next start finds it by its mark alone."""
         file = self.run_folder / "children.json"
         if not self._children:
             file.unlink(missing_ok=True)
@@ -181,8 +188,11 @@ class Supervisor:
             for child in self._children.values()
         ]
         draft = file.with_suffix(".new")
-        draft.write_text(json.dumps(rows))
-        draft.replace(file)
+        try:
+            draft.write_text(json.dumps(rows))
+            draft.replace(file)
+        except OSError as error:
+            self.say(f"{file}: {error.strerror}")
 
 
 def die_with_parent(number: int) -> Callable[[], None]:

@@ -177,3 +177,41 @@ def test_it_leaves_another_process_with_a_recorded_number_alone(var):
 def test_a_broken_record_does_not_stop_the_next_start(var):
     (var / "run" / "children.json").write_text('[{"name": "we')
     assert stop_left_over(var / "run") == []
+
+
+# A supervisor that may write no file, as on a full disk, and whose child dies twice.
+FULL_DISK = """
+import os, resource, signal, sys, time
+from pathlib import Path
+import config.supervisor as module
+
+var, sleeper = Path(sys.argv[1]), sys.argv[2]
+module.LOG_LIMIT, module.FIRST_DELAY = 10, 0.1
+said = []
+supervisor = module.Supervisor(var / "run", say=said.append)
+(var / "child.log").write_text("x" * 1000)
+supervisor.start(module.Program(name="child", command=[sys.executable, "-c", sleeper], log=var / "child.log"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+for _ in range(2):
+    os.kill(supervisor.process_id("child"), signal.SIGKILL)
+    while not supervisor.restart_dead():
+        time.sleep(0.02)
+    supervisor.put_long_logs_aside()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+is_running = supervisor.is_running("child")
+supervisor.put_long_logs_aside()
+supervisor.stop()
+print(is_running, *said, sep="\\n")
+"""
+
+
+def test_a_full_disk_ends_no_supervisor(var):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(var), SLEEPER], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "True"
+    assert sum("children.json: " in line for line in lines) == 2
+    assert sum("child.log: " in line for line in lines) == 2
+    assert (var / "child.old.log").read_text() == "x" * 1000
+    assert (var / "child.log").read_text() == ""
