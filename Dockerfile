@@ -19,5 +19,4 @@ WORKDIR /app
 RUN python -m compileall -q accounts config metrics roadmap web
 USER phaseline
 EXPOSE 8000
-# Loaded once and then forked; connections are opened on the first request, after the fork.
-CMD ["sh", "-c", "exec gunicorn config.wsgi:application --preload --bind 0.0.0.0:8000 --workers ${WEB_WORKERS:-2} --worker-class gthread --threads 8 --timeout 60 --worker-tmp-dir /dev/shm --access-logfile -"]
+CMD ["gunicorn", "config.wsgi:application", "--config", "python:config.gunicorn", "--bind", "0.0.0.0:8000"]

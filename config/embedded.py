@@ -43,6 +43,9 @@ SERVER_OPTIONS = {
     # A reading groups tens of thousands of days; with the 4 MB of the default it sorts them on disk.
     "work_mem": "32MB",
     "jit": "off",
+    # A statement whose client has gone is not worked on further, and its locks are free again.
+    "client_connection_check_interval": "2s",
+    "idle_in_transaction_session_timeout": "5min",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

@@ -108,6 +108,12 @@ def _example_port(var: Path) -> int:
     return found
 
 
+def web_command(host: str, port: int) -> list[str]:
+    """How gunicorn is started, but for the Python that runs it."""
+    bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ["gunicorn", "config.wsgi:application", "--config", "python:config.gunicorn", "--bind", bind]
+
+
 class Start:
     """One start of everything, step by step; `supervisor` holds what runs by then."""
 
@@ -243,20 +249,7 @@ class Start:
 
     def _start_web(self) -> None:
         host, port = self.options.host, self.options.port
-        bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        command = ["gunicorn", "config.wsgi:application", "--bind", bind, "--workers", "2", "--worker-class", "gthread"]
-        # Loaded once and then forked; connections are opened on the first request, after the fork.
-        command += [
-            "--preload",
-            "--threads",
-            "8",
-            "--timeout",
-            "60",
-            "--graceful-timeout",
-            "10",
-            "--access-logfile",
-            "-",
-        ]
+        command = web_command(host, port)
         self._start_module("web", command, is_ready=lambda: _answers(host, port), stop_seconds=15)
 
     def _start_jobs(self, *, demo: bool) -> None:

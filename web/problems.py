@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from psycopg.errors import ReadOnlySqlTransaction
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -35,7 +36,7 @@ TITLES = {
 }
 # How long a client waits when the database does not answer; a restart takes less.
 RETRY_AFTER_SECONDS = 5
-STORAGE_DOWN = (OperationalError, InterfaceError)
+_STORAGE_DOWN = (OperationalError, InterfaceError)
 STORAGE_DOWN_DETAIL = "The database does not answer. Send the same again."
 
 
@@ -70,6 +71,11 @@ def problem_response(
     return response
 
 
+def is_storage_down(exc: BaseException | None) -> bool:
+    """Whether the database failed, not what was asked of it. A stand-in that takes no writes yet is down as well."""
+    return isinstance(exc, _STORAGE_DOWN) or isinstance(getattr(exc, "__cause__", None), ReadOnlySqlTransaction)
+
+
 def is_api(request: HttpRequest) -> bool:
     """Whether the address belongs to the REST API, so that errors are documents and not pages."""
     return request.path.startswith("/api/")
@@ -85,7 +91,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         response = _from_api_exception(exc)
     elif _is_violation(exc):
         response = _from_violation(exc)
-    elif isinstance(exc, STORAGE_DOWN):
+    elif is_storage_down(exc):
         logger.error("The database does not answer: %s", exc)
         response = _respond(
             problem(503, "storage_down", STORAGE_DOWN_DETAIL),

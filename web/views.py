@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.template import loader
 from django.views.decorators.csrf import requires_csrf_token
 
-from web.problems import RETRY_AFTER_SECONDS, STORAGE_DOWN, STORAGE_DOWN_DETAIL, is_api, problem_response
+from web.problems import RETRY_AFTER_SECONDS, STORAGE_DOWN_DETAIL, is_api, is_storage_down, problem_response
 
 
 @requires_csrf_token
@@ -37,7 +37,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 @requires_csrf_token
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, drawn without the database, since that may be what failed: then 503, which says when to come back."""
-    if isinstance(sys.exc_info()[1], STORAGE_DOWN):
+    if is_storage_down(sys.exc_info()[1]):
         return _storage_down(request)
     if is_api(request):
         return problem_response(500, "server_error", "Something went wrong here. It was written to the log.")

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from drf_spectacular.utils import extend_schema
+from gunicorn.http.errors import ParseException
 from rest_framework.exceptions import APIException, NotAuthenticated, UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -33,6 +34,7 @@ from web.problems import CONTENT_TYPE as PROBLEM_TYPE
 from web.problems import RETRY_AFTER_SECONDS, problem
 
 KEY_RETRY_SECONDS = 1
+CHANGED = "What this push belongs to was changed or deleted meanwhile. Send the same again."
 # Of one token in one process: more than that many only wait for one another in the database.
 MAX_IN_FLIGHT = 8
 # Decompressed in pieces, so that a small body that expands to gigabytes is refused after the first 16 MiB.
@@ -95,6 +97,9 @@ class UsageView(APIView):
                 return _problem(error.status, error.code, error.message, headers)
             except RuleViolation as error:
                 return _problem(400, error.code, error.message)
+            except IntegrityError:
+                # What it is posted to was deleted while it was posted, twice; the next attempt is told what is missing.
+                return _problem(409, "changed_meanwhile", CHANGED, {"Retry-After": str(KEY_RETRY_SECONDS)})
             except DataError:
                 return _problem(422, "sum_out_of_range", "The sums that these records add up to are too large to keep.")
             except (OperationalError, InterfaceError) as error:
@@ -168,15 +173,19 @@ def _body(request: Request) -> bytes:
         length = 0
     if length > limit:
         raise _too_large(limit)
-    if not length and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        # Django reads as far as Content-Length says; the server behind it has put the pieces together.
-        body = raw.META["wsgi.input"].read(limit + 1)
-    else:
-        body = raw.read(limit + 1)
+    try:
+        if not length and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+            # Django reads as far as Content-Length says; the server behind it has put the pieces together.
+            body = raw.META["wsgi.input"].read(limit + 1)
+        else:
+            body = raw.read(limit + 1)
+    except (OSError, ParseException):
+        # A piece that is none, a line that was cut, a client that fell silent.
+        raise _cut() from None
     if len(body) > limit:
         raise _too_large(limit)
     if length and len(body) < length:
-        raise Unreadable(400, "truncated", "The connection ended before the whole body was here. Send the same again.")
+        raise _cut()
     if request.headers.get("Content-Encoding", "").strip().lower() == "gzip":
         body = _unzip(body, limit)
     return body
@@ -206,6 +215,10 @@ def _unzip(body: bytes, limit: int) -> bytes:
     except zlib.error:
         raise Unreadable(400, "broken_gzip", "The body is said to be gzip and is not, or is damaged.") from None
     raise Unreadable(400, "broken_gzip", "The gzip body ends too early.")
+
+
+def _cut() -> Unreadable:
+    return Unreadable(400, "truncated", "The connection ended before the whole body was here. Send the same again.")
 
 
 def _too_large(limit: int) -> Unreadable:

@@ -27,7 +27,7 @@ from metrics.tasks import pull_due_backends
 from metrics.usage import FeedKind
 from tests.doubles.openai_double import OpenAIDouble
 from tests.doubles.source_server import source_server
-from tests.flows.test_push_is_kept import database_url
+from tests.flows.database_address import database_url
 
 DAYS = 100
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="

@@ -29,7 +29,7 @@ from tests.contracts import connector_suite
 from tests.contracts.connector_suite import ConnectorSuite
 from tests.contracts.table import suites
 from tests.doubles.source_server import Asked, Reply, source_server
-from tests.flows.test_push_is_kept import database_url
+from tests.flows.database_address import database_url
 
 KINDS = [connector.kind for connector in REGISTRY]
 PLANTED = connector_suite.SECRET

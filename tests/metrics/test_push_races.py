@@ -12,9 +12,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import Membership, Role, User, Workload
+from accounts.models import Membership, Role, Token, User, Workload
 from accounts.tokens import make_token
 from metrics import ledger
+from metrics.actions import usage
 from metrics.models import Backend, IdempotencyKey, Receipt, RecordId, UsageHour
 
 URL = "/api/v1/usage"
@@ -179,3 +180,25 @@ def test_a_push_that_the_database_gives_up_for_a_deadlock_counts_once_all_the_sa
     pushing.join()
     assert answers == [201, 201]
     assert list(UsageHour.objects.values_list("output_tokens", flat=True)) == [3, 3]
+
+
+def test_a_token_that_is_deleted_meanwhile_is_told_to_ask_again_and_then_that_it_is_unknown(token, monkeypatch):
+    find = usage.find_places
+
+    def find_and_delete(asker, keys):
+        places = find(asker, keys)
+        elsewhere = threading.Thread(target=delete_token)
+        elsewhere.start()
+        elsewhere.join()
+        return places
+
+    def delete_token() -> None:
+        Token.objects.all().delete()
+        connection.close()
+
+    monkeypatch.setattr(usage, "find_places", find_and_delete)
+    answer = push(token, records(None))
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
+    assert answer["Retry-After"] == "1"
+    assert push(token, records(None)).status_code == 401
+    assert requests_counted() == 0
