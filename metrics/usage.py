@@ -45,7 +45,12 @@ class SeriesKind(StrEnum):
 
 # Operations whose spans repeat what the inference below them did: they count requests, durations and errors under their
 # own name, never tokens or money (api.md, OpenTelemetry).
-STEP_OPERATIONS = frozenset({"create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "retrieval"})
+STEP_OPERATIONS = frozenset(
+    {"create_agent", "execute_task", "execute_tool", "invoke_agent", "invoke_workflow", "retrieval"}
+)
+# Where a token says that its steps' tokens are nobody else's (an agent whose calls are not instrumented), these tokens
+# count like any inference's, under an operation of their own: what is a step still stands apart (ADR 0006).
+STEP_TOKEN_OPERATIONS = {operation: f"{operation}_tokens" for operation in sorted(STEP_OPERATIONS)}
 
 # Additive measures of an hour, in the order of the bits of `known_mask`. Never reorder; append only.
 COUNT_MEASURES = (

@@ -27,13 +27,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """`wait_seconds` before anything is sent; `cut_after`: bytes after which the connection breaks off."""
+    """`wait_seconds` before anything is sent; `cut_after`: bytes after which the connection breaks off.
+
+    `pieces`, instead of a body: (seconds to wait, what is sent then), as a stream that ends with the connection.
+    """
 
     body: bytes | str = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     wait_seconds: float = 0.0
     cut_after: int | None = None
+    pieces: tuple[tuple[float, bytes], ...] = ()
 
 
 Play = Callable[[Asked], Reply]
@@ -65,6 +69,9 @@ class SourceServer:
                         self.send_response(reply.status)
                     for name, value in reply.headers.items():
                         self.send_header(name, value)
+                    if reply.pieces:
+                        self._stream(reply.pieces)
+                        return
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
                     self.wfile.write(content if reply.cut_after is None else content[: reply.cut_after])
@@ -72,6 +79,15 @@ class SourceServer:
                         self.close_connection = True
                 except OSError:
                     self.close_connection = True
+
+            def _stream(self, pieces: tuple[tuple[float, bytes], ...]) -> None:
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.close_connection = True
+                for seconds, piece in pieces:
+                    time.sleep(seconds)
+                    self.wfile.write(piece)
+                    self.wfile.flush()
 
             do_GET = do_POST = _answer  # noqa: N815 - names that http.server calls
 
