@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import Membership, Role, Token, User, Workload
 
@@ -57,6 +57,22 @@ def can(asker: Asker, role: Role, workload: Workload) -> bool:
     """Whether the asker holds at least `role` for this workload."""
     held = role_for(asker, workload)
     return held is not None and _RANK[held] >= _RANK[role]
+
+
+def changeable_tokens(asker: Asker) -> QuerySet[Token]:
+    """The tokens of which the asker says how they count: their own, those of workloads they manage; for admins all.
+
+    A token that is bound to a workload changes none but that workload's.
+    """
+    tokens = Token.objects.select_related("owner", "workload")
+    if not asker.user.is_active:
+        return tokens.none()
+    if asker.token is not None and asker.token.workload_id is not None:
+        tokens = tokens.filter(workload_id=asker.token.workload_id)
+    if asker.user.is_admin:
+        return tokens
+    managed = asker.user.memberships.filter(role=Role.MANAGER).values("workload_id")
+    return tokens.filter(Q(owner=asker.user) | Q(workload_id__in=managed))
 
 
 def can_make_roadmaps(asker: Asker) -> bool:

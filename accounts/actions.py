@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.access import Asker, can
+from accounts.access import Asker, can, changeable_tokens
 from accounts.audit import record
 from accounts.errors import AccessViolation
 from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
@@ -151,6 +151,8 @@ def issue_token(
     workload: Workload | None = None,
     measured_at: str = Token.MeasuredAt.APPLICATION,
     through: str = "",
+    signal: str = Token.Signal.METRICS,
+    counts_step_tokens: bool = False,
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
     """A token that acts for its maker and never for more than they may. Its text is returned this once."""
@@ -168,6 +170,8 @@ def issue_token(
         workload=workload,
         measured_at=measured_at,
         through=through,
+        signal=signal,
+        counts_step_tokens=counts_step_tokens,
         expires_at=expires_at,
     )
     record(asker, action="make_token", subject=token, workload=workload, after={"scopes": ", ".join(scopes)})
@@ -188,6 +192,32 @@ def revoke_token(asker: Asker, token: Token) -> None:
     token.revoked_at = timezone.now()
     token.save(update_fields=["revoked_at"])
     record(asker, action="revoke_token", subject=token, workload=token.workload)
+
+
+@transaction.atomic
+def change_token(
+    asker: Asker, token: Token, *, signal: str | None = None, counts_step_tokens: bool | None = None
+) -> Token:
+    """Says which signal counts from now on, and whether the tokens of agents' steps do; None leaves it as it is.
+
+    What was counted, or acknowledged and not counted, stays so. Raises AccessViolation.
+    """
+    held = changeable_tokens(asker).select_for_update(of=("self",)).filter(pk=token.pk).first()
+    if held is None:
+        raise AccessViolation("not_yours", "Only its owner, a manager of its roadmap or an admin can change a token.")
+    token = held
+    if token.revoked_at is not None:
+        raise AccessViolation("revoked", "This token is revoked; nothing can arrive with it.")
+    wanted = {"signal": signal, "counts_step_tokens": counts_step_tokens}
+    after = {name: value for name, value in wanted.items() if value is not None and value != getattr(token, name)}
+    if not after:
+        return token
+    before = {name: getattr(token, name) for name in after}
+    for name, value in after.items():
+        setattr(token, name, value)
+    token.save(update_fields=list(after))
+    record(asker, action="change_token", subject=token, workload=token.workload, before=before, after=after)
+    return token
 
 
 def _only_admins(asker: Asker) -> None:

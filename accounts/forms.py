@@ -23,6 +23,13 @@ SCOPE_WORDS = (
 )
 
 
+SIGNAL_HELP = "An application that sends both is counted once, by this one; the other is acknowledged."
+STEP_TOKENS_LABEL = "Count the tokens of agents and tools"
+STEP_TOKENS_HELP = (
+    "Only where the calls below them are not reported: agents, tools and workflows repeat the tokens of their calls."
+)
+
+
 class FirstAdminForm(Form):
     """Who the first admin is."""
 
@@ -161,6 +168,10 @@ class TokenForm(Form):
         required=False,
         help_text="Slug of the gateway or backend behind it, where there is one.",
     )
+    signal = forms.ChoiceField(
+        label="OpenTelemetry signal that counts", choices=Token.Signal.choices, required=False, help_text=SIGNAL_HELP
+    )
+    counts_step_tokens = forms.BooleanField(label=STEP_TOKENS_LABEL, required=False, help_text=STEP_TOKENS_HELP)
     expires_on = forms.DateField(label="Last day", required=False, help_text="Empty: it works until it is revoked.")
 
     def __init__(self, *args: Any, asker: Asker, **kwargs: Any) -> None:
@@ -173,3 +184,13 @@ class TokenForm(Form):
         if day is None:
             return None
         return timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min), settings.REPORTING_ZONE)
+
+    def clean_signal(self) -> str:
+        return self.cleaned_data.get("signal") or Token.Signal.METRICS
+
+
+class TokenChangeForm(Form):
+    """How the OpenTelemetry that arrives with a token counts."""
+
+    signal = forms.ChoiceField(label="Signal that counts", choices=Token.Signal.choices, help_text=SIGNAL_HELP)
+    counts_step_tokens = forms.BooleanField(label=STEP_TOKENS_LABEL, required=False, help_text=STEP_TOKENS_HELP)

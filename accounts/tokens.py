@@ -30,6 +30,8 @@ def make_token(
     expires_at: datetime | None = None,
     measured_at: str = Token.MeasuredAt.APPLICATION,
     through: str = "",
+    signal: str = Token.Signal.METRICS,
+    counts_step_tokens: bool = False,
     is_demo: bool = False,
 ) -> tuple[Token, str]:
     """A new token and its text, which is nowhere stored and can be shown this once only."""
@@ -44,6 +46,8 @@ def make_token(
         expires_at=expires_at,
         measured_at=measured_at,
         through=through,
+        signal=signal,
+        counts_step_tokens=counts_step_tokens,
         is_demo=is_demo,
     )
     return token, text

@@ -4,11 +4,13 @@ from django.urls import path
 
 from accounts.views.people import new_password, people, person
 from accounts.views.setup import setup
-from accounts.views.tokens import revoke, tokens
+from accounts.views.tokens import count_signal, revoke, token, tokens
 
 urlpatterns = [
     path("setup/<str:link>/", setup, name="setup"),
     path("tokens/", tokens, name="tokens"),
+    path("tokens/<int:pk>/", token, name="token"),
+    path("tokens/<int:pk>/signal/", count_signal, name="count_signal"),
     path("tokens/<int:pk>/revoke/", revoke, name="revoke_token"),
     path("settings/people/", people, name="people"),
     path("settings/people/<int:pk>/", person, name="person"),

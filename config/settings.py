@@ -212,6 +212,7 @@ SPECTACULAR_SETTINGS = {
         "GateOutcomeEnum": "roadmap.models.gate.GateDecision.Outcome",
         "PullOutcomeEnum": "metrics.models.backend.Pull.Outcome",
         "RateCardKindEnum": "metrics.models.prices.RateCard.Kind",
+        "TokenSignalEnum": "accounts.models.token.Token.Signal",
         "TokenMeasuredAtEnum": "accounts.models.token.Token.MeasuredAt",
         "BackendMeasuredAtEnum": "metrics.api.backends.PLACES",
     },

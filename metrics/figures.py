@@ -449,6 +449,18 @@ class Attention:
     is_demo: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UndecidedSignal:
+    """A token with which only that one of OpenTelemetry's signals arrives which it does not count."""
+
+    token_id: int
+    token_name: str
+    arrives: str
+    counts: str
+    workload_id: int | None
+    is_demo: bool = False
+
+
 def roll_up(rows: Iterable[UsageRow], *, by: Sequence[str] = (), keep_period: bool = False) -> list[UsageRow]:
     """Add rows up to fewer dimensions, so that one reading serves several tables. Order of first appearance.
 

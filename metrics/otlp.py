@@ -105,7 +105,8 @@ def time_of(nanoseconds: int) -> datetime:
 
 def resource_labels(values: Mapping[str, Any], kept: Collection[str]) -> tuple[msgspec.Raw, list[str]]:
     """The resource's attributes on the operator's list as JSON of labels, and the names of those that cannot be one."""
-    labels, dropped = {}, []
+    labels: dict[str, str] = {}
+    dropped: list[str] = []
     for name in sorted(name for name in values if name in kept):
         try:
             text = text_of(values, (name,), most=MAX_LABEL_CHARACTERS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from accounts.access import Asker
 from metrics import exchange_rates as _rates
 from metrics.figures import (
     Attention,
@@ -27,6 +28,7 @@ from metrics.figures import (
     SourceFreshness,
     Span,
     Sums,
+    UndecidedSignal,
     UsageRow,
 )
 from metrics.money import Rates
@@ -173,6 +175,11 @@ def cross_checks(scope: Scope) -> list[CrossCheck]:
 def attention(workload_ids: Sequence[int] | None = None) -> list[Attention]:
     """What needs a decision about usage. `workload_ids`: those that the asker may see, None for all."""
     return _sources.attention(workload_ids)
+
+
+def undecided_signals(asker: Asker) -> list[UndecidedSignal]:
+    """Tokens whose OpenTelemetry arrives and is not counted, for those who may say that it is. One query."""
+    return _sources.undecided_signals(asker)
 
 
 def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] | None:

@@ -1,4 +1,4 @@
-"""Tokens: list, make, revoke. The text of a token is in the answer to making it and nowhere else."""
+"""Tokens: list, make, change, revoke. The text of a token is in the answer to making it and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -13,9 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.access import Asker, visible_workloads
-from accounts.actions import issue_token, revoke_token
+from accounts.access import Asker, changeable_tokens, visible_workloads
+from accounts.actions import change_token, issue_token, revoke_token
 from accounts.authentication import asker_of
+from accounts.forms import STEP_TOKENS_HELP
 from accounts.models import Token
 from web.pagination import CursorPagination
 
@@ -39,6 +41,8 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
             "roadmap",
             "measured_at",
             "through",
+            "signal",
+            "counts_step_tokens",
             "created_at",
             "expires_at",
             "revoked_at",
@@ -59,7 +63,26 @@ class NewTokenSerializer(serializers.Serializer[Any]):
     through = serializers.CharField(
         max_length=80, required=False, allow_blank=True, default="", help_text="Slug of the gateway or backend passed."
     )
+    signal = serializers.ChoiceField(
+        choices=Token.Signal.choices, default=Token.Signal.METRICS, help_text="OpenTelemetry signal that counts."
+    )
+    counts_step_tokens = serializers.BooleanField(default=False, help_text=STEP_TOKENS_HELP)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class TokenChangeSerializer(serializers.Serializer[Any]):
+    """Which of OpenTelemetry's signals counts from now on, and whether the tokens of agents' steps do."""
+
+    signal = serializers.ChoiceField(choices=Token.Signal.choices, required=False)
+    counts_step_tokens = serializers.BooleanField(required=False, help_text=STEP_TOKENS_HELP)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise ValidationError({name: ["Cannot be changed; make another token."] for name in unknown})
+        if not attrs:
+            raise ValidationError("Give signal, counts_step_tokens or both.")
+        return attrs
 
 
 class MadeTokenSerializer(TokenSerializer):
@@ -117,7 +140,18 @@ class TokenView(APIView):
 
     @extend_schema(operation_id="read_token", tags=["tokens"], responses=TokenSerializer)
     def get(self, request: Request, pk: int) -> Response:
-        return Response(TokenSerializer(_find(asker_of(request), pk)).data)
+        return Response(TokenSerializer(get_object_or_404(changeable_tokens(asker_of(request)), pk=pk)).data)
+
+    @extend_schema(
+        operation_id="change_token", tags=["tokens"], request=TokenChangeSerializer, responses=TokenSerializer
+    )
+    def patch(self, request: Request, pk: int) -> Response:
+        """Its owner, managers of its roadmap and admins may. What was counted until now stays."""
+        asker = asker_of(request)
+        token = get_object_or_404(changeable_tokens(asker), pk=pk)
+        given = TokenChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        return Response(TokenSerializer(change_token(asker, token, **given.validated_data)).data)
 
     @extend_schema(operation_id="revoke_token", tags=["tokens"], summary="Revoke a token", responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:

@@ -19,6 +19,12 @@ class Token(models.Model):
         GATEWAY = "gateway", "Gateway"
         SERVER = "server", "Server"
 
+    class Signal(models.TextChoices):
+        """Which of OpenTelemetry's two signals counts where both arrive (api.md, OpenTelemetry)."""
+
+        METRICS = "metrics", "Metrics"
+        TRACES = "traces", "Traces"
+
     name = models.CharField(max_length=100)
     digest = models.BinaryField(max_length=32, unique=True)
     prefix = models.CharField(max_length=16)
@@ -28,8 +34,9 @@ class Token(models.Model):
     measured_at = models.CharField(max_length=16, choices=MeasuredAt.choices, default=MeasuredAt.APPLICATION)
     # Slug of the gateway or backend that this sender's traffic goes through; empty where it is not known.
     through = models.CharField(max_length=80, blank=True, default="")
-    # Which OpenTelemetry signal counts where both arrive.
-    signal = models.CharField(max_length=8, choices=[("metrics", "Metrics"), ("traces", "Traces")], default="metrics")
+    signal = models.CharField(max_length=8, choices=Signal.choices, default=Signal.METRICS)
+    # Whether the tokens that agents, tools and workflows report are nobody else's; else they repeat their calls'.
+    counts_step_tokens = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -1,4 +1,4 @@
-"""`/tokens/`: one's tokens; make one, revoke one."""
+"""`/tokens/`: one's tokens; make one, change how its OpenTelemetry counts, revoke one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.actions import issue_token, revoke_token
+from accounts.access import changeable_tokens
+from accounts.actions import change_token, issue_token, revoke_token
 from accounts.authentication import asker_of
 from accounts.errors import AccessViolation
-from accounts.forms import TokenForm
+from accounts.forms import TokenChangeForm, TokenForm
 from accounts.models import Token
 from web.htmx import done, render
 
@@ -34,6 +35,8 @@ def tokens(request: HttpRequest) -> HttpResponse:
                     workload=form.cleaned_data["workload"],
                     measured_at=form.cleaned_data["measured_at"],
                     through=form.cleaned_data["through"],
+                    signal=form.cleaned_data["signal"],
+                    counts_step_tokens=form.cleaned_data["counts_step_tokens"],
                     expires_at=form.expires_at(),
                 )
             except AccessViolation as violation:
@@ -56,3 +59,39 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     except AccessViolation as violation:
         raise Http404 from violation
     return done(request, reverse("tokens"), f"'{token.name}' is revoked. What it pushed stays.")
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def token(request: HttpRequest, pk: int) -> HttpResponse:
+    """One token, and which of OpenTelemetry's signals counts: for its owner, managers of its roadmap, admins."""
+    asker = asker_of(request)
+    found = get_object_or_404(changeable_tokens(asker), pk=pk)
+    present = {"signal": found.signal, "counts_step_tokens": found.counts_step_tokens}
+    form = TokenChangeForm(request.POST or None, initial=present)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                change_token(asker, found, **form.cleaned_data)
+            except AccessViolation as violation:
+                form.add_violation(violation)
+            else:
+                return done(request, reverse("token", args=[pk]), f"'{found.name}' counts so from now on.")
+    return render(request, "accounts/token.html", {"form": form, "token": found}, status=status)
+
+
+@require_POST
+def count_signal(request: HttpRequest, pk: int) -> HttpResponse:
+    """The button of 'Needs a decision': this signal of the token counts from now on."""
+    asker = asker_of(request)
+    found = get_object_or_404(changeable_tokens(asker), pk=pk)
+    wanted = request.POST.get("signal", "")
+    if wanted not in Token.Signal.values:
+        return done(request, reverse("token", args=[pk]), "Choose metrics or traces.", tone="red")
+    try:
+        change_token(asker, found, signal=wanted)
+    except AccessViolation as violation:
+        return done(request, reverse("token", args=[pk]), violation.message, tone="red")
+    return done(request, reverse("token", args=[pk]), f"'{found.name}': {wanted} count from now on.")

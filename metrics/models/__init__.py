@@ -22,7 +22,7 @@ from metrics.models.ledger import (
 )
 from metrics.models.percentile import StatedPercentile
 from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
-from metrics.models.push import CounterState, IdempotencyKey, PushProblem, RecordId, SeriesAllowance
+from metrics.models.push import ArrivedSignal, CounterState, IdempotencyKey, PushProblem, RecordId, SeriesAllowance
 from metrics.models.rules import AllocationRule, RuleShare
 from metrics.models.series import Allocation, LookAlike, Series
 from metrics.models.sums import HistogramHour, UsageHour
@@ -30,6 +30,7 @@ from metrics.models.sums import HistogramHour, UsageHour
 __all__ = [
     "Allocation",
     "AllocationRule",
+    "ArrivedSignal",
     "Backend",
     "CapacityDue",
     "BillingImport",

@@ -73,6 +73,20 @@ class PushProblem(models.Model):
         return f"{self.at:%Y-%m-%d %H:%M} {self.code}"
 
 
+class ArrivedSignal(models.Model):
+    """When usage last arrived with a token as one of OpenTelemetry's signals, counted or not."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="+")
+    signal = models.CharField(max_length=8, choices=Token.Signal.choices)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token", "signal"], name="one_arrival_per_token_and_signal")]
+
+    def __str__(self) -> str:
+        return f"{self.token_id} {self.signal} {self.at:%Y-%m-%d %H:%M}"
+
+
 class CounterState(models.Model):
     """The last sample of one counter stream. It moves in the transaction that posts the difference."""
 

@@ -11,11 +11,13 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from metrics import rows
+from accounts.access import Asker, changeable_tokens
+from accounts.models import Token
+from metrics import arrivals, rows
 from metrics.bill_questions import undecided as undecided_bills
 from metrics.connectors import connector_for
 from metrics.errors import RuleViolation
-from metrics.figures import Attention, Scope, SourceFreshness
+from metrics.figures import Attention, Scope, SourceFreshness, UndecidedSignal
 from metrics.freshness import is_late
 from metrics.models import Backend, LookAlike, Series
 from metrics.reads.door import Sql
@@ -230,6 +232,22 @@ def _unallocated() -> list[Attention]:
             )
         )
     return found
+
+
+def undecided_signals(asker: Asker) -> list[UndecidedSignal]:
+    """See metrics.series.undecided_signals."""
+    managed = changeable_tokens(asker).values("pk")
+    return [
+        UndecidedSignal(
+            token.pk,
+            token.name,
+            "traces" if token.signal == Token.Signal.METRICS else "metrics",
+            token.signal,
+            token.workload_id,
+            is_demo=token.is_demo,
+        )
+        for token in arrivals.undecided().filter(pk__in=managed)
+    ]
 
 
 def _look_alikes(workload_ids: Sequence[int] | None) -> list[Attention]:

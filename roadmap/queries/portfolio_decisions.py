@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 
 from accounts.access import Asker, can_change_backends, can_see_backends
 from metrics import series
-from metrics.figures import Attention
+from metrics.figures import Attention, UndecidedSignal
 from roadmap.models import Phase, Roadmap
 from roadmap.queries.phase_money import PhaseMoney
 from roadmap.queries.portfolio_standing import PortfolioRow, Standing
@@ -31,6 +31,10 @@ def decisions_of(
     if can_see_backends(asker):
         ids = None if sees_all else [standing.rows.workload_id for standing in standings]
         found += [_usage_decision(item, can_act=can_change_backends(asker)) for item in series.attention(ids)]
+    shown = {standing.rows.workload_id for standing in standings}
+    for waiting in series.undecided_signals(asker):
+        if waiting.workload_id is None or waiting.workload_id in shown:
+            found.append(_signal_decision(waiting))
     ordered = sorted(found, key=lambda item: item.urgency != "now")
     if ordered and ordered[0].urgency == "now" and ordered[0].url:
         first = ordered[0]
@@ -107,6 +111,17 @@ def _budget_decisions(
             row.phase_url,
         )
     ]
+
+
+def _signal_decision(waiting: UndecidedSignal) -> Decision:
+    return Decision(
+        "soon",
+        f"{waiting.token_name} sends {waiting.arrives} only",
+        f"This token counts {waiting.counts}, so nothing of it is in any figure. Counted from the moment you say so.",
+        "Count them",
+        reverse("count_signal", args=[waiting.token_id]),
+        {"signal": waiting.arrives},
+    )
 
 
 def _usage_decision(item: Attention, *, can_act: bool) -> Decision:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import Token
+from accounts.models import AuditEvent, Token
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/tokens/"
@@ -63,3 +63,51 @@ def test_a_viewer_cannot_make_a_token_that_pushes(api, vera, claims):
     answer = client.post(URL, {"name": "x", "scopes": ["push"], "roadmap": "claims"}, format="json")
     assert answer.status_code in (403, 422)
     assert Token.objects.count() == 1
+
+
+def test_a_token_says_which_signal_counts_and_is_changed_by_who_may(api, alice, bob, vera, oscar, adam, claims, other):
+    made = api(bob, scopes=["push"], workload=claims, signal="traces", counts_step_tokens=True).token
+    address = f"{URL}{made.pk}/"
+    read = api(bob, scopes=["read"]).get(address).json()
+    assert (read["signal"], read["counts_step_tokens"]) == ("traces", True)
+    for person in (vera, oscar):
+        assert api(person, scopes=["manage"]).get(address).status_code == 404
+        assert api(person, scopes=["manage"]).patch(address, {"signal": "metrics"}, format="json").status_code == 404
+    assert api(bob, scopes=["read"]).patch(address, {"signal": "metrics"}, format="json").status_code == 403
+    # A token that is bound elsewhere changes none of this workload, whoever owns it.
+    bound = api(adam, scopes=["manage"], workload=other)
+    assert bound.patch(address, {"signal": "metrics"}, format="json").status_code == 404
+    for person, signal in ((bob, "metrics"), (alice, "traces"), (adam, "metrics")):
+        answer = api(person, scopes=["manage"]).patch(address, {"signal": signal}, format="json")
+        assert (answer.status_code, answer.json()["signal"]) == (200, signal)
+    rows = AuditEvent.objects.filter(action="change_token").order_by("pk")
+    assert [(row.actor, row.before, row.after) for row in rows] == [
+        (bob, {"signal": "traces"}, {"signal": "metrics"}),
+        (alice, {"signal": "metrics"}, {"signal": "traces"}),
+        (adam, {"signal": "traces"}, {"signal": "metrics"}),
+    ]
+    assert api(adam, scopes=["manage"]).patch(address, {"signal": "metrics"}, format="json").status_code == 200
+    assert AuditEvent.objects.filter(action="change_token").count() == 3
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"signal": "logs"}, {"signal": None}, {"counts_step_tokens": "maybe"}, {"name": "x"}, [1], "x"]
+)
+def test_a_bad_change_of_a_token_is_told_in_words(api, bob, claims, values):
+    client = api(bob, scopes=["manage", "push"], workload=claims)
+    answer = client.patch(f"{URL}{client.token.pk}/", values, format="json")
+    assert answer.status_code in (400, 422), answer.content
+    assert Token.objects.get().signal == "metrics"
+
+
+def test_a_revoked_token_is_changed_no_more(api, bob, claims):
+    client = api(bob, scopes=["manage"])
+    gone = api(bob, scopes=["push"]).token
+    Token.objects.filter(pk=gone.pk).update(revoked_at=timezone.now())
+    assert client.patch(f"{URL}{gone.pk}/", {"signal": "traces"}, format="json").status_code == 422
+
+
+def test_a_token_is_made_with_its_signal(api, alice, claims):
+    body = {"name": "bot", "scopes": ["push"], "signal": "traces", "counts_step_tokens": True}
+    made = api(alice, scopes=["manage", "push"]).post(URL, body, format="json").json()
+    assert (made["signal"], made["counts_step_tokens"]) == ("traces", True)

@@ -108,3 +108,50 @@ def test_the_list_costs_the_same_queries_with_more_tokens(sign_in, bob, django_a
         make_token(name=f"x{index}", owner=bob, scopes=["push"])
     with django_assert_num_queries(len(few)):
         client.get("/tokens/")
+
+
+def test_it_makes_a_token_with_the_signal_that_counts(sign_in, bob, claims):
+    client = sign_in(bob)
+    client.post("/tokens/", FORM)
+    client.post("/tokens/", {**FORM, "name": "tracer", "signal": "traces", "counts_step_tokens": "on"})
+    assert list(Token.objects.order_by("pk").values_list("signal", "counts_step_tokens")) == [
+        ("metrics", False),
+        ("traces", True),
+    ]
+    assert client.post("/tokens/", {**FORM, "signal": "logs"}).status_code == 422
+
+
+def test_its_signal_is_changed_on_its_page_by_who_may(sign_in, alice, bob, vera, oscar, claims):
+    token, _ = make_token(name="bot", owner=bob, scopes=["push"], workload=claims)
+    address = f"/tokens/{token.pk}/"
+    for person in (vera, oscar):
+        client = sign_in(person)
+        for answer in (
+            client.get(address),
+            client.post(address, {"signal": "traces"}),
+            client.post(f"{address}signal/", {"signal": "traces"}),
+        ):
+            assert answer.status_code == 404
+    client = sign_in(bob)
+    assert 'name="signal"' in client.get(address).content.decode()
+    assert client.post(address, {"signal": "logs"}).status_code == 422
+    assert client.post(address, {"signal": "traces", "counts_step_tokens": "on"}).status_code == 303
+    token.refresh_from_db()
+    assert (token.signal, token.counts_step_tokens) == ("traces", True)
+    # A manager of the roadmap decides for a contributor's token, and leaves the rest of it alone.
+    client = sign_in(alice)
+    assert client.post(f"{address}signal/", {"signal": "metrics"}).status_code == 303
+    assert client.post(f"{address}signal/", {"signal": "x\0"}).status_code == 303
+    token.refresh_from_db()
+    assert (token.signal, token.counts_step_tokens) == ("metrics", True)
+    assert AuditEvent.objects.filter(action="change_token").count() == 2
+
+
+def test_a_revoked_token_has_nothing_to_change(sign_in, bob, claims):
+    token, _ = make_token(name="bot", owner=bob, scopes=["push"])
+    Token.objects.update(revoked_at=timezone.now())
+    client = sign_in(bob)
+    assert "Nothing can arrive" in client.get(f"/tokens/{token.pk}/").content.decode()
+    assert client.post(f"/tokens/{token.pk}/", {"signal": "traces"}).status_code == 422
+    assert client.post(f"/tokens/{token.pk}/signal/", {"signal": "traces"}).status_code == 303
+    assert Token.objects.get().signal == "metrics"

@@ -11,7 +11,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.tokens import make_token
 from metrics import identity, ledger
+from metrics.arrivals import note_arrival
 from metrics.ledger import PostedCell
 from metrics.models import Backend, Receipt
 from metrics.usage import FeedKind, SeriesKey
@@ -242,3 +244,15 @@ def test_more_roadmaps_take_no_more_queries(erin, adam, alice, plan, spend, aske
     with CaptureQueriesContext(connection) as many:
         client.get("/")
     assert len(many) == len(few) <= 25
+
+
+def test_a_token_whose_traces_do_not_count_is_a_line_with_one_button(plan, bob, alice, vera, sign_in):
+    token, _ = make_token(name="claims-bot", owner=bob, scopes=["push"], workload=plan.workload)
+    note_arrival(token, "traces")
+    assert "claims-bot" not in sign_in(vera).get("/").content.decode()
+    client = sign_in(alice)
+    page = client.get("/").content.decode()
+    assert "claims-bot sends traces only" in page
+    assert f'action="/tokens/{token.pk}/signal/"' in page
+    assert client.post(f"/tokens/{token.pk}/signal/", {"signal": "traces"}).status_code == 303
+    assert "sends traces only" not in client.get("/").content.decode()
