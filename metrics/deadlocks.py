@@ -9,15 +9,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
 ATTEMPTS = 5
 LONGEST_PAUSE_SECONDS = 0.2
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def done_again(work: Callable[[], T]) -> T:
@@ -30,3 +32,20 @@ def done_again(work: Callable[[], T]) -> T:
                 raise
             time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - so that they do not meet again
     raise AssertionError("the last attempt returns or raises")
+
+
+def one_transaction(action: Callable[P, T]) -> Callable[P, T]:
+    """One transaction, done again after a deadlock. What is given to the action SHALL be left as it is by it.
+
+    Within a transaction it is a part of that one, which has to be done again as a whole.
+    """
+
+    @wraps(action)
+    def act(*args: P.args, **kwargs: P.kwargs) -> T:
+        def work() -> T:
+            with transaction.atomic():
+                return action(*args, **kwargs)
+
+        return done_again(work)
+
+    return act

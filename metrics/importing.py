@@ -206,11 +206,13 @@ def default_services(one: BillingImport) -> list[str] | None:
 
 
 def discard_forgotten(now: datetime) -> None:
-    """Discard uploads that waited for a person for a fortnight."""
-    for one in BillingImport.objects.filter(
-        state__in=[State.MAPPING, State.READY], touched_at__lt=now - WAITS_FOR
-    ).select_related("source"):
+    """Discard uploads that waited for a person for a fortnight; one that somebody is at is left to them."""
+    waiting = BillingImport.objects.filter(state__in=[State.MAPPING, State.READY], touched_at__lt=now - WAITS_FOR)
+    for pk in waiting.values_list("pk", flat=True):
         with transaction.atomic():
+            one = waiting.select_for_update(skip_locked=True).filter(pk=pk).first()
+            if one is None:
+                continue
             one.state, one.problem = State.DISCARDED, "Nobody confirmed it within two weeks."
             one.save(update_fields=["state", "problem", "touched_at"])
             forget(one)

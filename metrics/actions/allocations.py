@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from django.db import transaction
 from django.db.models import Q
 
 from accounts.access import Asker
@@ -14,6 +13,7 @@ from accounts.audit import record
 from accounts.models import Workload
 from metrics import allocating, capacity, sources
 from metrics.actions.permission import require_backend_admin
+from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import Allocation, Series
 from metrics.placing import ALWAYS
@@ -23,7 +23,7 @@ PLACES = 10
 THE_BEGINNING = ALWAYS
 
 
-@transaction.atomic
+@one_transaction
 def allocate(
     asker: Asker, series: Series, *, shares: Sequence[tuple[Workload, Decimal]], from_on: date = THE_BEGINNING
 ) -> list[Allocation]:
@@ -67,7 +67,7 @@ def allocate(
     return made
 
 
-@transaction.atomic
+@one_transaction
 def allocate_by_rules(asker: Asker, series: Series) -> Series:
     """Take back what was said by hand: the rules, else the backend's default, place the series again.
 

@@ -21,6 +21,7 @@ from metrics.actions.backends import free_slug
 from metrics.actions.backfills import BACKFILL_FIELDS, read_again
 from metrics.actions.permission import require_backend_admin
 from metrics.billed_elsewhere import standing_periods
+from metrics.deadlocks import done_again, one_transaction
 from metrics.errors import RuleViolation
 from metrics.importer import BrokenRow, Layout, RowRejected, Table
 from metrics.imports import open_table
@@ -86,7 +87,8 @@ def upload(
             seen = _look_at(table, choices)
         finally:
             table.close()
-        try:
+
+        def keep() -> BillingImport:
             with transaction.atomic():
                 found = (
                     source or _source_of(seen) or _new_source(source_name or seen.called or _stem(name), seen, workload)
@@ -100,6 +102,10 @@ def upload(
                     )
                 one.save()
                 record(asker, action="upload_billing_file", subject=found.backend, after={"file": one.name})
+                return one
+
+        try:
+            one = done_again(keep)
         except IntegrityError:
             # The same file, sent twice at once.
             there = _live(digest)
@@ -109,7 +115,7 @@ def upload(
     return Uploaded(one, is_repeat=False)
 
 
-@transaction.atomic
+@one_transaction
 def map_columns(asker: Asker, one: BillingImport, mapping: Mapping[str, Any]) -> BillingImport:
     """Say what the columns mean; reading begins. Raises RuleViolation, PermissionDenied."""
     require_backend_admin(asker)
@@ -126,7 +132,7 @@ def map_columns(asker: Asker, one: BillingImport, mapping: Mapping[str, Any]) ->
     return one
 
 
-@transaction.atomic
+@one_transaction
 def confirm(asker: Asker, one: BillingImport, choices: Choices) -> BillingImport:
     """Let a file that was read count; the caller starts `post_import`. Raises RuleViolation, PermissionDenied."""
     require_backend_admin(asker)
@@ -172,7 +178,7 @@ def discard(asker: Asker, one: BillingImport) -> None:
         source.backend.delete()
 
 
-@transaction.atomic
+@one_transaction
 def set_pays_for(asker: Asker, source: BillingSource, backends: Sequence[Backend]) -> BillingSource:
     """Say which backends' traffic a bill pays for; none: an account of its own. What it brought is spread again.
 

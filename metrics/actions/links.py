@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from datetime import date
 
-from django.db import transaction
-
 from accounts.access import Asker
 from accounts.audit import record
 from metrics import counting, importing, sources
 from metrics.actions.backfills import BACKFILL_FIELDS, read_again
 from metrics.actions.permission import require_backend_admin
+from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import Backend, LookAlike, Series
 from metrics.usage import MeasuredAt, SeriesKind
 
 
-@transaction.atomic
+@one_transaction
 def link_backend(asker: Asker, backend: Backend, *, gateway: Backend | None, from_on: date | None = None) -> Backend:
     """From `from_on` (today unless given) the gateway counts for this backend's traffic; None takes the link back.
 
@@ -46,7 +45,7 @@ def link_backend(asker: Asker, backend: Backend, *, gateway: Backend | None, fro
     return backend
 
 
-@transaction.atomic
+@one_transaction
 def link_push(asker: Asker, series: Series, *, backend: Backend | None) -> int:
     """Say which backend a push's traffic goes through; None takes it back. Return how many series it concerns.
 
@@ -86,7 +85,7 @@ def link_push(asker: Asker, series: Series, *, backend: Backend | None) -> int:
     return len(same)
 
 
-@transaction.atomic
+@one_transaction
 def decide_look_alike(asker: Asker, look_alike: LookAlike, *, decision: str) -> LookAlike:
     """'linked': the same traffic, counted once from now on. 'different': do not ask again.
 

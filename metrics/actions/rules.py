@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 
 from accounts.access import Asker, can_allocate
 from accounts.audit import record
@@ -17,6 +16,7 @@ from accounts.models import Workload
 from metrics import allocating, capacity, sources
 from metrics.actions.allocations import check_shares
 from metrics.allocating import Moved
+from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import AllocationRule, Backend, RuleShare
 
@@ -129,17 +129,17 @@ def moving(rule: AllocationRule, *, up: bool) -> Change:
     return ordering(ids)
 
 
+@one_transaction
 def change_rules(asker: Asker, change: Change) -> tuple[AllocationRule | None, Moved]:
     """Make the change and place every series again; return its subject and what moved.
 
     Raises PermissionDenied, RuleViolation.
     """
     require_may_allocate(asker)
-    with transaction.atomic():
-        allocating.lock_rules()
-        rule, moved = apply(change)
-        if rule is not None:
-            record(asker, action=change.action, subject=rule, before=change.before, after=change.after(rule))
+    allocating.lock_rules()
+    rule, moved = apply(change)
+    if rule is not None:
+        record(asker, action=change.action, subject=rule, before=change.before, after=change.after(rule))
     return rule, moved
 
 
