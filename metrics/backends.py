@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from accounts.access import Asker, can_change_backends, can_see_backends, sees_everything, visible_workloads
+from accounts.access import Asker, can_change_backends, sees_everything, visible_workloads
 from metrics import series as read_door
 from metrics import sources
 from metrics.actions.backfills import can_be_read_back
@@ -25,7 +25,9 @@ from metrics.freshness import Freshness, freshness_of, is_late
 from metrics.models import Allocation, Backend, LookAlike, OwnPrice, Pull, RateCard, Series
 from metrics.reading_back import Reading, history_words, reading_of
 from metrics.restatements import RestatementRow, restatements_of
+from metrics.unaddressed import unaddressed
 from metrics.usage import SeriesKind
+from metrics.visible import shown_backends, visible_backends, visible_series
 
 PULLS_SHOWN = 12
 WINDOW_DAYS = 28
@@ -170,41 +172,6 @@ class BackendPage:
     is_waiting: bool = False
 
 
-def visible_backends(asker: Asker) -> QuerySet[Backend]:
-    """Admins and executives see all; managers and contributors those that serve their workloads."""
-    backends = Backend.objects.all()
-    if not can_see_backends(asker):
-        return backends.none()
-    if asker.user.reads_all and (asker.token is None or asker.token.workload_id is None):
-        return backends
-    return backends.filter(
-        Q(Exists(_series_of(asker).filter(backend=OuterRef("pk")))) | Q(default_workload__in=visible_workloads(asker))
-    )
-
-
-def shown_backends(asker: Asker) -> QuerySet[Backend]:
-    """The same for showing: `behind` and `default_workload` are None where they are not the asker's to see."""
-    return visible_backends(asker).prefetch_related(
-        Prefetch("behind", queryset=visible_backends(asker)),
-        Prefetch("default_workload", queryset=visible_workloads(asker)),
-    )
-
-
-def visible_series(asker: Asker) -> QuerySet[Series]:
-    """The series that the asker may see: all, or those that serve their workloads."""
-    if not can_see_backends(asker):
-        return Series.objects.none()
-    if asker.user.reads_all and (asker.token is None or asker.token.workload_id is None):
-        return Series.objects.all()
-    return _series_of(asker)
-
-
-def _series_of(asker: Asker) -> QuerySet[Series]:
-    mine = visible_workloads(asker)
-    allocated = Allocation.objects.filter(series=OuterRef("pk"), workload__in=mine)
-    return Series.objects.filter(Q(Exists(allocated)) | Q(workload__in=mine))
-
-
 def title_of(kind: str) -> str:
     """What people call a kind of backend."""
     if kind == sources.PUSH_ONLY:
@@ -247,9 +214,12 @@ def backend_list(asker: Asker) -> list[tuple[Backend, State, str, int, Freshness
     now = timezone.now()
     mine = None if sees_everything(asker) else Q(series__in=visible_series(asker))
     backends = shown_backends(asker).annotate(series_count=Count("series", filter=mine, distinct=True))
-    rows = [
-        (one, state_of(one, now), title_of(one.connector), one.series_count, freshness_of(one, now)) for one in backends
-    ]
+    may_change = can_change_backends(asker)
+    rows = []
+    for one in backends:
+        if not may_change:
+            unaddressed(one)
+        rows.append((one, state_of(one, now), title_of(one.connector), one.series_count, freshness_of(one, now)))
     order = {"red": 0, "amber": 1}
     return sorted(rows, key=lambda row: (order.get(row[1].tone, 2), not row[0].is_enabled))
 
@@ -272,6 +242,8 @@ def backend_page(asker: Asker, backend: Backend) -> BackendPage:
     workload_ids = None if reads_all else tuple(visible_workloads(asker).values_list("pk", flat=True))
     window = (today - timedelta(days=WINDOW_DAYS - 1), today + timedelta(days=1))
     pulls = list(backend.pulls.select_related("receipt")[:PULLS_SHOWN])
+    if not can_change_backends(asker):
+        unaddressed(backend, pulls)
     return BackendPage(
         backend=backend,
         title=title_of(backend.connector),
@@ -399,4 +371,4 @@ def _is_waiting(backend: Backend, pulls: Sequence[Pull]) -> bool:
     return is_young and not has_series and not backend.is_problem_permanent
 
 
-__all__ = ["REGISTRY", "BackendPage", "backend_list", "backend_page", "open_look_alikes", "visible_backends"]
+__all__ = ["REGISTRY", "BackendPage", "backend_list", "backend_page", "open_look_alikes"]

@@ -11,13 +11,14 @@ from hashlib import blake2b
 
 from django.db import transaction
 
-from accounts.access import Asker, can, can_see_backends, can_send_unallocated, visible_workloads
+from accounts.access import Asker, can, can_send_unallocated, visible_workloads
 from accounts.models import Role, Token, Workload
 from metrics import identity
 from metrics.fold import Place, PlaceKey
 from metrics.models import Allocation, Backend
 from metrics.sources import NOT_PULLED, PUSH_ONLY
 from metrics.usage import MeasuredAt
+from metrics.visible import visible_backends
 
 UNKNOWN_PROVIDER = "unknown"
 # A backend that is added takes its provider's pushes over after at most this long.
@@ -130,7 +131,9 @@ def _named_backends(asker: Asker, slugs: set[str]) -> tuple[dict[str, Backend], 
     backends = Backend.objects.filter(is_demo=False, is_example=False)
     found = {backend.slug: backend for backend in backends.filter(slug__in=slugs)}
     missing = sorted(slugs - set(found))
-    names = list(backends.values_list("slug", flat=True)) if missing and can_see_backends(asker) else []
+    # Of the others a sender learns nothing, not even that they are there.
+    visible = backends.filter(pk__in=visible_backends(asker).values("pk"))
+    names = list(visible.values_list("slug", flat=True)) if missing else []
     hints = {slug: _nearest(slug, names) for slug in missing[:MAX_HINTS]}
     return found, {
         slug: (

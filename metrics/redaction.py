@@ -55,3 +55,29 @@ def shown_address(url: str) -> str:
         return parts.path
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+# Where something listens, as messages name it: an address, a name or number with a port, a bare number.
+_NETWORK_PLACE = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^\s'\"<>()]*[^\s'\"<>().,;:]"
+    r"|\[[0-9a-f:.%]*:[0-9a-f:.%]*\](?::\d+)?"
+    r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?(?![\w.]\d)"
+    r"|(?<![\w:])(?=[0-9a-f:]*::|(?:[0-9a-f]+:){7})[0-9a-f:]+[0-9a-f](?:/\d+)?(?![\w:])"
+    # Not a moment like 2026-11-22T14:00.
+    r"|(?<![\w.-])(?!\d{4}-\d\d-)(?=[\w.-]*[a-z])[\w-]+(?:\.[\w-]+)*:\d{2,5}\b",
+    re.IGNORECASE,
+)
+AN_ADDRESS = "(address)"
+
+
+def without_addresses(text: str, parameters: Mapping[str, object]) -> str:
+    """Return a message without where things listen, for those who are shown no addresses.
+
+    `parameters`: of the backend that it is about; the hosts in them are taken out by name as well.
+    """
+    found = _NETWORK_PLACE.sub(AN_ADDRESS, text)
+    values = [value for given in parameters.values() for value in (given if isinstance(given, list) else [given])]
+    hosts = {urlsplit(value).hostname for value in values if isinstance(value, str) and "://" in value}
+    for host in sorted((host for host in hosts if host), key=len, reverse=True):
+        found = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", AN_ADDRESS, found, flags=re.IGNORECASE)
+    return found

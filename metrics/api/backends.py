@@ -20,13 +20,14 @@ from metrics.actions.links import link_backend
 from metrics.actions.pushed import add_pushed_backend
 from metrics.api.rows import BackendsView, Input, workload_of
 from metrics.api.usage_schema import problem_answer
-from metrics.backends import shown_backends
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.freshness import freshness_of, is_late
 from metrics.models import Backend, Pull
 from metrics.sources import PUSH_ONLY
 from metrics.tasks import enqueue_on_commit, hand_out_backfills, post_capacity_since, pull_backend
+from metrics.unaddressed import unaddressed
 from metrics.usage import MeasuredAt
+from metrics.visible import shown_backends
 
 REFUSED = {
     403: problem_answer("Only admins change backends."),
@@ -81,6 +82,9 @@ class BackendOut(serializers.ModelSerializer[Backend]):
             "is_example",
             "created_at",
         )
+
+    def to_representation(self, backend: Backend) -> dict[str, Any]:
+        return super().to_representation(backend if self.context.get("may_change") else unaddressed(backend))
 
     def get_has_secrets(self, backend: Backend) -> bool:
         return bool(backend.secrets)
@@ -155,6 +159,11 @@ class PullOut(serializers.ModelSerializer[Pull]):
         model = Pull
         fields = ("started_at", "ended_at", "window_start", "window_end", "outcome", "message", "cells", "is_backfill")
 
+    def to_representation(self, pull: Pull) -> dict[str, Any]:
+        if not self.context.get("may_change"):
+            unaddressed(pull.backend, [pull])
+        return super().to_representation(pull)
+
 
 def _pushed(asker: Asker, data: dict[str, Any]) -> dict[str, Any]:
     """What a backend that is pushed to is made of; of parameters it has its provider."""
@@ -194,7 +203,7 @@ class BackendListView(BackendsOf):
 
     @extend_schema(operation_id="list_backends", tags=["backends"], responses={200: BackendOut(many=True)})
     def get(self, request: Request) -> Response:
-        return self.page(self.backends(), BackendOut)
+        return self.page(self.backends(), BackendOut, context={"may_change": can_change_backends(self.asker)})
 
     @extend_schema(
         operation_id="add_backend", tags=["backends"], request=BackendIn, responses={201: BackendOut, **REFUSED}
@@ -272,7 +281,8 @@ class BackendPullsView(BackendsOf):
     @extend_schema(operation_id="list_pulls", tags=["backends"], responses={200: PullOut(many=True), **REFUSED})
     def get(self, request: Request, slug: str) -> Response:
         backend = self.find(slug)
-        return self.page(backend.pulls.all() if sees_everything(self.asker) else Pull.objects.none(), PullOut)
+        pulls = backend.pulls.all() if sees_everything(self.asker) else Pull.objects.none()
+        return self.page(pulls, PullOut, context={"may_change": can_change_backends(self.asker)})
 
     @extend_schema(operation_id="pull_backend", tags=["backends"], request=None, responses={202: None, **REFUSED})
     def post(self, request: Request, slug: str) -> Response:

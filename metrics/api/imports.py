@@ -19,11 +19,11 @@ from rest_framework.response import Response
 from metrics.actions import imports as actions
 from metrics.api.rows import BackendsView, Input, workload_of
 from metrics.api.usage_schema import problem_answer
-from metrics.backends import visible_backends
 from metrics.bills import can_see_imports, import_page, visible_imports
 from metrics.errors import RuleViolation
 from metrics.models import Backend, BillingImport, BillingSource
 from metrics.tasks import enqueue_on_commit, post_import, read_import
+from metrics.visible import visible_backends
 from web.pagination import CursorPagination
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from metrics.actions.prices import remove_own_price, remove_rate_card, set_own_p
 from metrics.actions.repricing import reprice
 from metrics.api.backends import REFUSED
 from metrics.api.rows import BackendsView, Input
-from metrics.backends import visible_backends
 from metrics.errors import RuleViolation
 from metrics.models import Backend, OwnPrice, RateCard
 from metrics.tasks import follow_repricing, post_capacity_since
+from metrics.visible import visible_backends
 
 MONEY: dict[str, Any] = {"max_digits": 20, "decimal_places": 10, "required": False, "allow_null": True}
 DATE: dict[str, Any] = {"required": False, "allow_null": True}

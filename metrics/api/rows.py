@@ -40,13 +40,18 @@ class PlainView(APIView):
         return dict(given.validated_data)
 
     def page(
-        self, rows: Any, serializer: type[serializers.BaseSerializer[Any]], *, ordering: str | tuple[str, ...] = "-id"
+        self,
+        rows: Any,
+        serializer: type[serializers.BaseSerializer[Any]],
+        *,
+        ordering: str | tuple[str, ...] = "-id",
+        context: dict[str, Any] | None = None,
     ) -> Response:
         """A page of a queryset."""
         pages = CursorPagination()
         pages.ordering = ordering  # type: ignore[assignment]
         found: list[Any] = pages.paginate_queryset(rows, self.request, view=self) or []
-        return pages.get_paginated_response(serializer(found, many=True).data)
+        return pages.get_paginated_response(serializer(found, many=True, context=context or {}).data)
 
 
 class BackendsView(PlainView):

@@ -30,9 +30,9 @@ from metrics.actions.rules import (
 from metrics.api.backends import REFUSED
 from metrics.api.rows import Input, PlainView, workload_of
 from metrics.api.series import ShareIn
-from metrics.backends import visible_backends
 from metrics.errors import RuleViolation
 from metrics.models import AllocationRule, RuleShare
+from metrics.visible import visible_backends
 
 TEXT: dict[str, Any] = {"required": False, "allow_blank": True}
 MONEY: dict[str, Any] = {"max_digits": 40, "decimal_places": 20, "allow_null": True}

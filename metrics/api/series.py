@@ -18,9 +18,10 @@ from metrics.actions.allocations import THE_BEGINNING, allocate, allocate_by_rul
 from metrics.actions.links import decide_look_alike, link_push
 from metrics.api.backends import REFUSED
 from metrics.api.rows import BackendsView, Input, workload_of
-from metrics.backends import open_look_alikes, visible_backends, visible_series
+from metrics.backends import open_look_alikes
 from metrics.errors import RuleViolation
 from metrics.models import Allocation, LookAlike, Series
+from metrics.visible import visible_backends, visible_series
 
 
 class AllocationOut(serializers.ModelSerializer[Allocation]):

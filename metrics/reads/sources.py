@@ -22,6 +22,7 @@ from metrics.freshness import is_late
 from metrics.models import Backend, LookAlike, Series
 from metrics.reads.door import Sql
 from metrics.reads.usage import usage
+from metrics.redaction import without_addresses
 from metrics.sources import NOT_PULLED, PUSH_ONLY
 from metrics.windows import HOUR, hour_of, local_day
 from web import wording
@@ -71,7 +72,7 @@ def _freshness(row: Sequence[Any]) -> SourceFreshness:
         connector=kind,
         data_until=until,
         last_push_at=pushed_at,
-        problem=problem,
+        problem=without_addresses(problem, _as_mapping(parameters)),
         is_problem_permanent=is_permanent,
         reports=reports,
         not_offered=not_offered,
@@ -89,14 +90,18 @@ def _offer(kind: str, parameters: Any) -> tuple[frozenset[str] | None, Mapping[s
         connector = connector_for(kind)
     except RuleViolation:
         return frozenset(), {}
-    if isinstance(parameters, str):
-        # A plain cursor gives JSON as it is written.
-        parameters = json.loads(parameters)
     try:
-        return connector.offer(parameters if isinstance(parameters, dict) else {})
+        return connector.offer(_as_mapping(parameters))
     except (RuleViolation, LookupError, StopIteration):
         # Parameters that no longer pass: the kind's own words are the best there is.
         return connector.reports, connector.not_offered
+
+
+def _as_mapping(parameters: Any) -> dict[str, Any]:
+    """A plain cursor gives JSON as it is written."""
+    if isinstance(parameters, str):
+        parameters = json.loads(parameters)
+    return parameters if isinstance(parameters, dict) else {}
 
 
 def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] | None:
@@ -160,7 +165,14 @@ def _stopped(workload_ids: Sequence[int] | None) -> list[Attention]:
     if workload_ids is not None:
         backends = backends.filter(series__allocations__workload_id__in=workload_ids).distinct()
     return [
-        Attention("backend_stopped", backend.name, backend.problem, "backend", (backend.slug,), is_demo=backend.is_demo)
+        Attention(
+            "backend_stopped",
+            backend.name,
+            without_addresses(backend.problem, backend.parameters),
+            "backend",
+            (backend.slug,),
+            is_demo=backend.is_demo,
+        )
         for backend in backends
     ]
 

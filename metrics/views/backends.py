@@ -17,7 +17,7 @@ from accounts.authentication import asker_of
 from metrics import sources
 from metrics.actions import backends as actions
 from metrics.actions import backfills
-from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes, shown_backends, visible_backends
+from metrics.backends import BackendPage, backend_list, backend_page, open_look_alikes
 from metrics.bills import can_see_imports, open_questions
 from metrics.connector import Candidate, Connector
 from metrics.connectors import connector_for
@@ -28,6 +28,7 @@ from metrics.forms import BackendForm, BackfillForm, LinkForm, OwnPriceForm, Rat
 from metrics.models import Backend
 from metrics.tasks import enqueue_on_commit, hand_out_backfills, pull_backend
 from metrics.views.offers import EXAMPLE, EXAMPLE_NAME, answers
+from metrics.visible import shown_backends, visible_backends
 from web import wording
 from web.htmx import done, is_partial, render
 

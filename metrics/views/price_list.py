@@ -17,12 +17,12 @@ from accounts.authentication import asker_of
 from metrics.actions.prices import remove_own_price, set_own_price
 from metrics.actions.repricing import reprice
 from metrics.actions.usage import reverse_receipt, visible_receipts
-from metrics.backends import visible_backends
 from metrics.errors import RuleViolation
 from metrics.models import OwnPrice, Receipt
 from metrics.price_forms import PriceForm, RepriceForm
 from metrics.repricing import KIND
 from metrics.tasks import follow_repricing
+from metrics.visible import visible_backends
 from web import wording
 from web.htmx import done, is_partial, render
 

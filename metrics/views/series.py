@@ -17,12 +17,12 @@ from accounts.authentication import asker_of
 from metrics import counting
 from metrics.actions.allocations import THE_BEGINNING, allocate, allocate_by_rules, in_force
 from metrics.actions.links import decide_look_alike, link_backend, link_push
-from metrics.backends import visible_backends, visible_series
 from metrics.errors import RuleViolation
 from metrics.forms import AllocationForm, LinkForm, ThroughForm
 from metrics.models import LookAlike, Series
 from metrics.tasks import post_capacity_since
 from metrics.views.backends import draw_page
+from metrics.visible import visible_backends, visible_series
 from web.htmx import done, render
 
 

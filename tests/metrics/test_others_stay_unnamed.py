@@ -9,7 +9,8 @@ import pytest
 
 from metrics.figures import Scope
 from metrics.models import Allocation, Backend, Pull, Receipt, Restatement, Series
-from metrics.series import changes
+from metrics.redaction import without_addresses
+from metrics.series import attention, changes, freshness
 
 pytestmark = pytest.mark.django_db
 ALWAYS = date(2000, 1, 1)
@@ -107,3 +108,51 @@ def test_a_correction_of_a_shared_series_is_told_by_ones_share(person, said, bac
     ids = {"alice": (claims.pk,), "oscar": (other.pk,), None: None}[person]
     told = changes(Scope(at.date() - timedelta(days=9), at.date() + timedelta(days=9), ids))
     assert [one.text.partition(" by ")[2] for one in told if one.kind == "restated"] == [f"{said} EUR."]
+
+
+PROBLEM = (
+    "gpu-3.corp.internal (10.1.2.3) is a private address, and this installation may not call it. To allow it, put this "
+    "line into .env and restart: OUTBOUND_ALLOW=192.168.0.0/16,10.1.2.3/32"
+)
+
+
+def test_only_admins_are_shown_where_a_backend_listens(shared, adam, alice, bob, erin, sign_in):
+    shared.parameters = {"addresses": ["http://gpu-3.corp.internal:8000/metrics"]}
+    shared.problem, shared.is_problem_permanent, shared.backfill_problem = PROBLEM, True, PROBLEM
+    shared.save()
+    Pull.objects.create(backend=shared, outcome=Pull.Outcome.PERMANENT, message=PROBLEM)
+    slug = shared.slug
+    urls = ("/backends/", f"/backends/{slug}/", "/api/v1/backends/", f"/api/v1/backends/{slug}/",
+            f"/api/v1/backends/{slug}/pulls", "/")  # fmt: skip
+    for person in (alice, bob, erin):
+        client = sign_in(person)
+        for url in urls:
+            text = client.get(url).text
+            assert not [word for word in ("gpu-3", "10.1.2.3", "192.168") if word in text], (person.username, url)
+        row = client.get(f"/api/v1/backends/{slug}/").json()
+        assert row["problem"].startswith("(address) ((address)) is a private address")
+    client = sign_in(adam)
+    for url in urls[:-1]:
+        assert "gpu-3.corp.internal (10.1.2.3)" in client.get(url).text, url
+    # Roadmaps and reports read these, whoever looks.
+    assert "10.1.2.3" not in str([one.problem for one in freshness(None)] + [one.detail for one in attention(None)])
+    shared.refresh_from_db()
+    assert shared.problem == PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("http://10.0.0.5:8000/metrics answered 500.", "(address) answered 500."),
+        ("https://[fd00::5]:8000/metrics, 3 tries", "(address), 3 tries"),
+        ("10.0.0.5 port 5432 is ours", "(address) port 5432 is ours"),
+        ("fd00:0:0::12 is reserved, [fe80::1]:9000 too", "(address) is reserved, (address) too"),
+        ("gpu-1:8000 does not answer", "(address) does not answer"),
+        ("The name gpu-1.corp is not known", "The name (address) is not known"),
+        ("gpu-1.corp2 and my-gpu-1.corp are others", "gpu-1.corp2 and my-gpu-1.corp are others"),
+        ("Until 2026-11-22T14:00Z, 25 of 31; at 09:30:15.", "Until 2026-11-22T14:00Z, 25 of 31; at 09:30:15."),
+        ("vLLM 0.9.1 says 3.5 tokens, code: 429", "vLLM 0.9.1 says 3.5 tokens, code: 429"),
+    ],
+)  # fmt: skip
+def test_a_message_without_addresses(said, shown):
+    assert without_addresses(said, {"address": "http://gpu-1.corp:8000/x", "model": "m", "more": [3]}) == shown

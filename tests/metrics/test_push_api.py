@@ -272,6 +272,15 @@ def test_two_backends_of_a_provider_leave_the_push_by_itself(push):
     assert Receipt.objects.get().rejected[0]["code"] == "unknown_backend"
 
 
+def test_a_backend_that_is_not_there_is_answered_with_the_nearest_that_the_sender_may_see(push, claims, other):
+    Backend.objects.create(slug="gpu-claims", name="Ours", connector="openai", provider="x", default_workload=claims)
+    Backend.objects.create(slug="gpu-secret", name="Theirs", connector="openai", provider="x", default_workload=other)
+    push(record(), record(backend="gpu-c"), record(backend="gpu-secre"))
+    said = [row["detail"] for row in Receipt.objects.get().rejected]
+    assert "Nearest: gpu-claims." in said[0]
+    assert "gpu-secret" not in "".join(said)
+
+
 def test_providers_with_the_same_slug_stay_apart(push):
     push(record(provider="a.b"), record(provider="a-b"))
     assert sorted(Backend.objects.values_list("provider", flat=True)) == ["a-b", "a.b"]
