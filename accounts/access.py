@@ -120,6 +120,28 @@ def can_change_backends(asker: Asker) -> bool:
     return asker.user.is_admin and (asker.token is None or asker.token.workload_id is None)
 
 
+def trail_workloads(asker: Asker) -> QuerySet[Workload] | None:
+    """Of which workloads the asker reads the audit trail; None: of everything, people and settings included.
+
+    Admins read all of it, executives that of every roadmap, managers that of theirs. A bound token reads its own.
+    """
+    user = asker.user
+    workloads = visible_workloads(asker)
+    if user.is_admin:
+        return None if sees_everything(asker) else workloads
+    if user.reads_all:
+        return workloads
+    return workloads.filter(memberships__user=user, memberships__role=Role.MANAGER)
+
+
+def can_read_trail(asker: Asker) -> bool:
+    """Whether there is anything of the audit trail for this asker: admins, executives and managers."""
+    user = asker.user
+    if user.reads_all:
+        return True
+    return user.is_active and user.memberships.filter(role=Role.MANAGER).exists()
+
+
 def can_allocate(asker: Asker) -> bool:
     """Who says whose spend it is, by rules for all of it: admins, among them the FinOps analyst (product.md)."""
     return asker.user.is_admin and (asker.token is None or asker.token.workload_id is None)

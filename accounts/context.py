@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from accounts.access import Asker, can_see_rules, spending_memberships
 from accounts.demo import is_present, remember
-from accounts.models import User, Workload
+from accounts.models import Role, User, Workload
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -23,23 +23,26 @@ def page(request: HttpRequest) -> dict[str, Any]:
     }
     user = getattr(request, "user", None)
     if isinstance(user, User) and user.is_authenticated:
-        sees_backends = _sees_backends(request, user)
+        sees_backends, reads_trail = _rights(request, user)
         context |= {
             "menu": _menu(request, sees_backends=sees_backends),
-            "user_menu": _user_menu(user),
+            "user_menu": _user_menu(user, reads_trail=reads_trail),
             "demo_present": is_present(request),
         }
     return context
 
 
-def _sees_backends(request: HttpRequest, user: User) -> bool:
-    """As accounts.access.can_see_backends; whether there is a demo, which every page says too, in the same query."""
+def _rights(request: HttpRequest, user: User) -> tuple[bool, bool]:
+    """As accounts.access.can_see_backends and can_read_trail, in the query that finds whether there is a demo."""
     if user.reads_all:
-        return True
+        return True, True
     demo = Exists(Workload.objects.filter(is_demo=True))
-    sees, is_demo = User.objects.filter(pk=user.pk).values_list(Exists(spending_memberships(user)), demo).get()
+    manages = Exists(user.memberships.filter(role=Role.MANAGER))
+    sees, reads, is_demo = (
+        User.objects.filter(pk=user.pk).values_list(Exists(spending_memberships(user)), manages, demo).get()
+    )
     remember(request, is_present=is_demo)
-    return bool(user.is_active and sees)
+    return bool(user.is_active and sees), bool(user.is_active and reads)
 
 
 def _menu(request: HttpRequest, *, sees_backends: bool) -> list[dict[str, Any]]:
@@ -61,11 +64,13 @@ def _is_current(path: str, url: str, below: tuple[str, ...]) -> bool:
     return path == url or (url != "/" and path.startswith(url)) or path.startswith(below or ("\0",))
 
 
-def _user_menu(user: User) -> list[dict[str, str]]:
+def _user_menu(user: User, *, reads_trail: bool) -> list[dict[str, str]]:
     entries = [("Tokens", "/tokens/"), ("API docs", "/api/v1/docs/"), ("Password", "/accounts/password/change/")]
     if can_see_rules(Asker(user)):
         entries.append(("Prices", "/prices/"))
         entries.append(("Allocation rules", "/rules/"))
     if user.is_admin:
         entries.append(("People", "/settings/people/"))
+    if reads_trail:
+        entries.append(("Audit trail", "/settings/audit/"))
     return [{"text": text, "url": url} for text, url in entries]

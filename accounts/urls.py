@@ -5,6 +5,7 @@ from django.urls import path
 from accounts.views.people import new_password, people, person
 from accounts.views.setup import setup
 from accounts.views.tokens import count_signal, revoke, token, tokens
+from accounts.views.trail import audit_csv, audit_trail, audit_xlsx
 
 urlpatterns = [
     path("setup/<str:link>/", setup, name="setup"),
@@ -15,4 +16,7 @@ urlpatterns = [
     path("settings/people/", people, name="people"),
     path("settings/people/<int:pk>/", person, name="person"),
     path("settings/people/<int:pk>/password/", new_password, name="new_password"),
+    path("settings/audit/", audit_trail, name="audit"),
+    path("settings/audit/audit-trail.csv", audit_csv, name="audit_csv"),
+    path("settings/audit/audit-trail.xlsx", audit_xlsx, name="audit_xlsx"),
 ]

@@ -24,7 +24,16 @@ INSECURE_PREFIX = "django-insecure"
 @register
 def check_settings(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """Every setting that is read from the environment and can be wrong."""
-    return [*_secret_key(), *_encryption_keys(), *_time_and_money(), *_months(), *_outbound(), *_weights(), *_presets()]
+    return [
+        *_secret_key(),
+        *_encryption_keys(),
+        *_time_and_money(),
+        *_months(),
+        *_outbound(),
+        *_weights(),
+        *_presets(),
+        *_proxies(),
+    ]
 
 
 def _secret_key() -> list[CheckMessage]:
@@ -111,6 +120,21 @@ def _outbound() -> list[CheckMessage]:
                     f"OUTBOUND_ALLOW holds '{entry}', which is not a network.",
                     hint="Write networks separated by commas, like 10.0.0.0/8,127.0.0.1.",
                     id="phaseline.E009",
+                )
+            ]
+    return []
+
+
+def _proxies() -> list[CheckMessage]:
+    for entry in settings.TRUSTED_PROXIES:
+        try:
+            ip_network(entry, strict=False)
+        except ValueError:
+            return [
+                Error(
+                    f"TRUSTED_PROXIES holds '{entry}', which is not a network.",
+                    hint="Write the addresses of your proxies separated by commas, like 10.0.0.2,172.16.0.0/12.",
+                    id="phaseline.E021",
                 )
             ]
     return []

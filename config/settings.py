@@ -30,6 +30,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_FAILURE_VIEW = "web.views.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
+# Our own proxies, as networks: what they say of whom they saw is believed. A wrong entry is a system check.
+TRUSTED_PROXIES = [text.strip() for text in env.list("TRUSTED_PROXIES", default=[]) if text.strip()]
 # 1 where TLS ends in front of us: secure cookies, HSTS, redirect to https.
 SECURE = env.bool("SECURE", default=False)
 
@@ -59,6 +61,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "web.middleware.SignInAgain",
+    "accounts.middleware.SaysFromWhere",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -129,6 +129,15 @@ def map_columns(asker: Asker, one: BillingImport, mapping: Mapping[str, Any]) ->
         raise RuleViolation("read_already", "It was read already: discard it and choose the file again.")
     one.state = State.READING
     one.save()
+    record(
+        asker,
+        action="map_billing_columns",
+        subject=one.source.backend,
+        after={
+            "file": one.name,
+            "columns": ", ".join(f"{name}: {column}" for name, column in one.mapping["columns"].items()),
+        },
+    )
     return one
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent, Membership
 from metrics.errors import RuleViolation
+from roadmap import actions as package
 from roadmap.actions import (
     checklists,
     cost_entries,
@@ -19,6 +22,7 @@ from roadmap.actions import (
     milestones,
     people,
     phases,
+    reports,
     risks,
     roadmaps,
     updates,
@@ -27,7 +31,10 @@ from roadmap.models import Kpi
 from roadmap.queries.kpi_values import kpi_values
 
 DAY = timedelta(days=1)
-MODULES = (checklists, cost_entries, gates, kpis, milestones, people, phases, risks, roadmaps, updates)
+# Every module there is, so that a new one is walked too.
+MODULES = [importlib.import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
+# What takes an asker and changes nothing itself.
+NO_ACTIONS = {"may_decide", "require", "record", "close_due_months"}
 
 
 def actions() -> dict[str, object]:
@@ -38,7 +45,7 @@ def actions() -> dict[str, object]:
             if name.startswith("_") or not inspect.isfunction(function) or function.__module__ != module.__name__:
                 continue
             first = next(iter(inspect.signature(function).parameters), "")
-            if first == "asker" and name != "may_decide":
+            if first == "asker" and name not in NO_ACTIONS:
                 found[name] = function
     return found
 
@@ -91,6 +98,8 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "change_risk": lambda: risks.change_risk(a, held["risk"], impact=2),
         "close_risk": lambda: risks.close_risk(a, held["risk"]),
         "reopen_risk": lambda: risks.reopen_risk(a, held["risk"]),
+        # One row for each report it publishes.
+        "close_month": lambda: reports.close_month(d, (today.replace(day=1) - DAY).replace(day=1)),
         "post_update": lambda: updates.post_update(a, plan, status="on_track", sentence="x"),
         "change_gate": lambda: gates.change_gate(a, gate, due_on=today + DAY),
         "add_criterion": lambda: keep(
@@ -110,8 +119,10 @@ def test_each_action_writes_one_row(steps, adam, asker, today):
     held["planned"] = later.phases.get(kind="poc")
     for name, call in calls.items():
         before = AuditEvent.objects.count()
-        call()
-        assert AuditEvent.objects.count() == before + 1, name
+        made = call()
+        rows = len(made.published) if name == "close_month" else 1
+        assert rows
+        assert AuditEvent.objects.count() == before + rows, name
         assert AuditEvent.objects.order_by("-pk").first().actor is not None
 
 
