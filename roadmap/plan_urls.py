@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern] = [
     path("roadmaps/<slug:slug>/people/new/", roadmaps.member_new, name="member_new"),
     path("roadmaps/<slug:slug>/people/<int:pk>/change/", roadmaps.member_change, name="member_change"),
     path("roadmaps/<slug:slug>/people/<int:pk>/remove/", roadmaps.member_remove, name="member_remove"),
+    path("roadmaps/<slug:slug>/activity/", roadmaps.roadmap_activity, name="activity"),
     path("roadmaps/<slug:slug>/updates/", steering.updates, name="updates"),
     path("roadmaps/<slug:slug>/updates/new/", steering.update_new, name="update_new"),
     path("roadmaps/<slug:slug>/risks/new/", steering.risk_new, name="risk_new"),

@@ -12,13 +12,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.access import Asker
-from accounts.models import AuditEvent, Membership, OrganisationRole, Role, User, Workload
+from accounts.models import Membership, OrganisationRole, Role, User, Workload
 from metrics import demo as usage
 from metrics.errors import RuleViolation
 from metrics.windows import local_day
 from roadmap.actions.reports import close_month
 from roadmap.actions.roadmaps import make_roadmap
 from roadmap.demo.plans import PLANS, KpiPlan, RoadmapPlan
+from roadmap.demo.trail import write_trail
 from roadmap.demo.usage import BACKENDS, PHASE_STARTS, SHARES, STREAMS
 from roadmap.models import (
     Annotation,
@@ -59,7 +60,7 @@ def seed(*, now: datetime | None = None) -> bool:
         usage.seed(BACKENDS, STREAMS, workloads, SHARES, now=now)
         for roadmap in roadmaps:
             _decide_passed_gates(roadmap, people)
-        AuditEvent.objects.filter(workload__in=workloads.values()).update(is_demo=True)
+            write_trail(roadmap, people, now=now)
     _close_months(now)
     return True
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.access import can_make_roadmaps
+from accounts.access import can_make_roadmaps, can_read_trail
 from accounts.authentication import asker_of
 from accounts.models import Membership, Role
 from metrics.errors import RuleViolation
@@ -26,6 +26,7 @@ from roadmap.forms.roadmaps import (
     StartForm,
     programmes,
 )
+from roadmap.queries.activity import LONGEST, activity
 from roadmap.queries.roadmap_page import roadmap_page
 from roadmap.template import load_templates
 from roadmap.views.place import (
@@ -46,7 +47,20 @@ def roadmap(request: HttpRequest, slug: str) -> HttpResponse:
     """The timeline, updates, risks and phases of a roadmap."""
     asker, found = roadmap_or_404(request, slug)
     page = roadmap_page(asker, found, today=timezone.localdate())
-    return render(request, "roadmap/roadmap.html", {"page": page, **steering_context(asker, found)})
+    context = {"page": page, "activity": activity(asker, found), **steering_context(asker, found)}
+    return render(request, "roadmap/roadmap.html", context)
+
+
+@require_http_methods(["GET", "HEAD"])
+def roadmap_activity(request: HttpRequest, slug: str) -> HttpResponse:
+    """What happened on a roadmap, longer than its page shows."""
+    asker, found = roadmap_or_404(request, slug)
+    context = {
+        "roadmap": found,
+        "activity": activity(asker, found, limit=LONGEST),
+        "reads_trail": can_read_trail(asker),
+    }
+    return render(request, "roadmap/activity.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

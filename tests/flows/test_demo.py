@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.access import Asker
-from accounts.models import OrganisationRole, User, Workload
+from accounts.models import AuditEvent, OrganisationRole, User, Workload
 from metrics import series
 from metrics.demo_streams import Stream, hours
 from metrics.figures import Scope
@@ -87,6 +87,18 @@ def test_it_fills_three_roadmaps_and_goes_without_a_trace(demo, client, settings
     assert {report.is_demo for report in reports} == {True}
     assert all(hash_of(report.payload) == report.sha256 for report in reports)
 
+    # Its past is told, on the days it happened.
+    told = AuditEvent.objects.filter(workload__slug="document-check").order_by("at")
+    assert all(told.values_list("is_demo", flat=True))
+    assert set(told.values_list("action", flat=True)) >= {
+        "make_roadmap",
+        "post_update",
+        "tick_milestone",
+        "decide_gate",
+    }
+    assert told.first().action == "make_roadmap"
+    assert told.first().at < timezone.now() - timedelta(days=600)
+
     # Everybody can sign in, and is told on every page that this is the demo.
     assert client.login(username="sanne", password="sanne-pass-word")
     for page in (reverse("portfolio"), "/roadmaps/document-check/", "/roadmaps/weld-inspection/poc/"):
@@ -105,6 +117,7 @@ def test_it_fills_three_roadmaps_and_goes_without_a_trace(demo, client, settings
     assert "The demo data is gone" in answer.content.decode()
     assert list(Workload.objects.all()) == [first.workload]
     assert list(User.objects.all()) == [owner]
+    assert list(AuditEvent.objects.values_list("action", flat=True).order_by("pk")) == ["make_roadmap", "remove_demo"]
     for model in (Backend, Series, LedgerEntry, UsageHour, Report):
         assert not model.objects.exists(), model
     assert not Receipt.objects.exists()
