@@ -248,6 +248,8 @@ class ComputedKpi:
     direction: Direction
     value: Callable[[PhaseFigures], KpiValue]
     source: str = "Connect a backend or push usage."
+    # How it is computed (measures.md), for its page and a gate's evidence.
+    definition: str = ""
 
     def title_in(self, currency: str) -> str:
         """'Tokens per second per EUR'."""

@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern] = [
     path("phases/<int:phase_id>/kpis/new/", kpis.kpi_new, name="kpi_new"),
     path("kpis/<int:pk>/", kpis.kpi_page, name="kpi"),
     path("kpis/<int:pk>/edit/", kpis.kpi_edit, name="kpi_edit"),
+    path("kpis/<int:pk>/baseline/", kpis.kpi_baseline, name="kpi_baseline"),
     path("kpis/<int:pk>/delete/", kpis.kpi_delete, name="kpi_delete"),
     path("kpis/<int:pk>/readings/new/", kpis.reading_new, name="reading_new"),
     path("readings/<int:pk>/delete/", kpis.reading_delete, name="reading_delete"),

@@ -29,6 +29,7 @@ from roadmap.models import (
 )
 from roadmap.queries.gate_state import CriterionState, criteria_of, evidence_document, standings_of
 from roadmap.rules.costs import CostSpan, cut_after
+from roadmap.rules.formulas import key_from, renamed
 from roadmap.rules.gates import Outcome, check_outcome, plain, sha256_of
 from roadmap.rules.phases import DAY, check_day
 
@@ -292,8 +293,11 @@ def _go_on(roadmap: Roadmap, phase: Phase, phases: list[Phase], conditions: Sequ
 def _carry_over(phase: Phase, following: Phase) -> None:
     """Each KPI goes on with its history: into the next phase's KPI of the same measure or name, else anew."""
     there = list(following.kpis.all())
+    taken = {kpi.key for kpi in there}
     has_value = any(kpi.is_value for kpi in there)
     position = max((kpi.position for kpi in there), default=-1)
+    keys: dict[str, str] = {}
+    made: list[Kpi] = []
     for kpi in phase.kpis.all():
         same = next(
             (item for item in there if (kpi.measure and item.measure == kpi.measure) or item.name == kpi.name), None
@@ -303,16 +307,21 @@ def _carry_over(phase: Phase, following: Phase) -> None:
             same = Kpi(
                 phase=following,
                 name=kpi.name,
+                key=kpi.key if kpi.key not in taken else key_from(kpi.name, taken),
                 unit=kpi.unit,
                 direction=kpi.direction,
                 source=kpi.source,
                 measure=kpi.measure,
+                formula=kpi.formula,
                 window_days=kpi.window_days,
                 combine=kpi.combine,
                 minimum_sample=kpi.minimum_sample,
                 is_value=kpi.is_value and not has_value,
                 position=position,
             )
+            taken.add(same.key)
+            made.append(same)
+        keys[kpi.key] = same.key
         same.carried_from = kpi
         if same.target is None:
             same.target = kpi.target
@@ -322,6 +331,10 @@ def _carry_over(phase: Phase, following: Phase) -> None:
             same.rate_amount, same.rate_currency = kpi.rate_amount, kpi.rate_currency
             same.rate_source, same.rate_owner = kpi.rate_source, kpi.rate_owner
         same.save()
+    for kpi in made:
+        if kpi.formula:
+            kpi.formula = renamed(kpi.formula, keys)
+            kpi.save(update_fields=["formula"])
 
 
 def late_entries(roadmap: Roadmap) -> list[CostEntry]:

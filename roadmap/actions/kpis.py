@@ -18,6 +18,7 @@ from metrics.errors import RuleViolation
 from roadmap.actions.changes import change, check, check_currency, record, require, text_required
 from roadmap.kpis import BY_NAME
 from roadmap.models import Kpi, Phase, Reading
+from roadmap.rules.formulas import check_formulas, key_from, read_formula, users_of
 from roadmap.rules.phases import FIRST_DAY
 
 CHANGEABLE = frozenset(
@@ -27,6 +28,7 @@ CHANGEABLE = frozenset(
         "direction",
         "source",
         "measure",
+        "formula",
         "window_days",
         "combine",
         "minimum_sample",
@@ -68,7 +70,9 @@ def add_kpi(asker: Asker, phase: Phase, **fields: Any) -> Kpi:
     require(asker, Role.MANAGER, phase.roadmap)
     _check_known(fields)
     last = phase.kpis.order_by("-position").values_list("position", flat=True).first()
+    Phase.objects.select_for_update(of=("self",)).get(pk=phase.pk)
     kpi = Kpi(phase=phase, position=0 if last is None else last + 1, **_completed(fields))
+    kpi.key = key_from(kpi.name, phase.kpis.values_list("key", flat=True))
     _check_kpi(kpi)
     _take_value_mark(kpi)
     kpi.save()
@@ -82,10 +86,10 @@ def change_kpi(asker: Asker, kpi: Kpi, **changes: Any) -> Kpi:
     require(asker, Role.MANAGER, kpi.phase.roadmap)
     _check_known(changes)
     kpi = _locked(kpi)
-    becomes_computed = changes.get("source") == Kpi.Source.COMPUTED and kpi.source == Kpi.Source.READ
-    if becomes_computed and kpi.readings.exists():
+    completed = _completed({"source": kpi.source, "measure": kpi.measure, "formula": kpi.formula, **changes})
+    is_read = completed["source"] == Kpi.Source.READ
+    if not is_read and kpi.source == Kpi.Source.READ and kpi.readings.exists():
         raise RuleViolation("has_readings", "A KPI with readings cannot become a computed one. Add another.", "source")
-    completed = _completed({"source": kpi.source, "measure": kpi.measure, **changes})
     before, after = change(kpi, {name: completed[name] for name in completed if name in CHANGEABLE})
     _check_kpi(kpi)
     _take_value_mark(kpi)
@@ -102,6 +106,10 @@ def delete_kpi(asker: Asker, kpi: Kpi) -> None:
     kpi = _locked(kpi)
     if kpi.criteria.exists():
         raise RuleViolation("in_use", f"The gate asks for '{kpi.name}'. Take it out of the gate first.")
+    others = [item for item in kpi.phase.kpis.all() if item.formula and item.pk != kpi.pk]
+    users = users_of(kpi.key, {item.name: read_formula(item.formula) for item in others}) if kpi.key else []
+    if users:
+        raise RuleViolation("in_formula", f"The formula of '{users[0]}' names '{kpi.key}'. Change that first.")
     record(asker, "delete_kpi", kpi, roadmap, {"name": kpi.name, "readings": kpi.readings.count()}, None)
     kpi.delete()
 
@@ -111,8 +119,9 @@ def record_readings(asker: Asker, kpi: Kpi, readings: Sequence[NewReading]) -> R
     """Records one or many readings; the same time again replaces, with the value before on the audit trail."""
     require(asker, Role.CONTRIBUTOR, kpi.phase.roadmap)
     kpi = _locked(kpi)
-    if kpi.source == Kpi.Source.COMPUTED:
-        raise RuleViolation("computed", f"'{kpi.name}' is computed from usage and takes no readings.", "kpi")
+    if kpi.source != Kpi.Source.READ:
+        by = "from usage" if kpi.source == Kpi.Source.COMPUTED else "by a formula"
+        raise RuleViolation("computed", f"'{kpi.name}' is computed {by} and takes no readings.", "kpi")
     _check_readings(readings)
     held = {row.at: row for row in kpi.readings.filter(at__in=[item.at for item in readings])}
     before = {row.at.isoformat(): row.value for row in held.values()}
@@ -182,23 +191,27 @@ def _check_known(fields: dict[str, Any]) -> None:
 
 
 def _completed(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields with what follows from them: a computed KPI takes unit and direction from its measure."""
+    """The fields with what follows from them: where values come from, and a computed KPI's unit and direction."""
     fields = dict(fields)
     if "name" in fields:
         fields["name"] = text_required(fields["name"], field="name", what="the KPI a name")
-    measure = fields.get("measure") or ""
-    if fields.get("source") == Kpi.Source.COMPUTED or (measure and "source" not in fields):
+    measure, formula = fields.get("measure") or "", " ".join((fields.get("formula") or "").split())
+    source = fields.get("source") or (Kpi.Source.COMPUTED if measure else Kpi.Source.FORMULA if formula else None)
+    if source == Kpi.Source.COMPUTED:
         computed = BY_NAME.get(measure)
         if computed is None:
             raise RuleViolation("unknown_measure", "Choose what it is computed from.", "measure")
         fields |= {
-            "source": Kpi.Source.COMPUTED,
+            "source": source,
             "measure": measure,
+            "formula": "",
             "unit": computed.unit_in(settings.REPORTING_CURRENCY),
         }
         fields["direction"] = fields.get("direction") or computed.direction
-    elif "source" in fields:
-        fields["measure"] = ""
+    elif source == Kpi.Source.FORMULA:
+        fields |= {"source": source, "measure": "", "formula": read_formula(formula).text}
+    elif source is not None:
+        fields |= {"measure": "", "formula": ""}
     if fields.get("rate_currency"):
         fields["rate_currency"] = check_currency(fields["rate_currency"], field="rate_currency")
     return fields
@@ -220,6 +233,21 @@ def _check_kpi(kpi: Kpi) -> None:
         raise RuleViolation("rate_without_value", "Only the value KPI has a rate.", "rate_amount")
     if Kpi.objects.filter(phase_id=kpi.phase_id, name=kpi.name).exclude(pk=kpi.pk).exists():
         raise RuleViolation("already_name_taken", f"This phase has a KPI '{kpi.name}' already.", "name")
+    _check_phase_formulas(kpi)
+
+
+def _check_phase_formulas(kpi: Kpi) -> None:
+    """The formulas of the phase with this KPI as it is to be: it may be in the ring of another, or be its divisor."""
+    kpis = [*Kpi.objects.filter(phase_id=kpi.phase_id).exclude(pk=kpi.pk).exclude(key=""), kpi]
+    check_formulas(
+        {item.key: read_formula(item.formula) for item in kpis if item.source == Kpi.Source.FORMULA},
+        keys={item.key for item in kpis},
+        no_divisors={
+            item.key: f"Its readings combine as the {item.combine}; a divisor must be a sum."
+            for item in kpis
+            if item.source == Kpi.Source.READ and item.combine != Kpi.Combine.SUM
+        },
+    )
 
 
 def _take_value_mark(kpi: Kpi) -> None:

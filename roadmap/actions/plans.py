@@ -9,6 +9,7 @@ from django.conf import settings
 from roadmap.actions.changes import today
 from roadmap.kpis import BY_NAME
 from roadmap.models import ChecklistItem, Gate, GateCriterion, Kpi, Milestone, Phase, Risk, Roadmap
+from roadmap.rules.formulas import key_from
 from roadmap.rules.phases import DAY, Span, day_at
 from roadmap.template import PhaseTemplate, Template
 
@@ -58,6 +59,7 @@ def _fill(gate: Gate, phase: Phase, part: PhaseTemplate, span: Span, unit_of_wor
         item.key: Kpi(
             phase=phase,
             name=item.name.replace("{currency}", settings.REPORTING_CURRENCY),
+            key=key_from(item.key),
             unit=BY_NAME[item.measure].unit_in(settings.REPORTING_CURRENCY) if item.measure else item.unit,
             direction=item.direction or BY_NAME[item.measure].direction,
             source=Kpi.Source.COMPUTED if item.measure else Kpi.Source.READ,

@@ -33,11 +33,13 @@ class KpiOut(serializers.ModelSerializer[Kpi]):
             "id",
             "roadmap",
             "phase",
+            "key",
             "name",
             "unit",
             "direction",
             "source",
             "measure",
+            "formula",
             "window_days",
             "combine",
             "minimum_sample",
@@ -54,13 +56,15 @@ class KpiOut(serializers.ModelSerializer[Kpi]):
 
 
 class KpiChange(Input):
-    """What can be changed of a KPI. With a `measure` it is computed and takes its unit from it."""
+    """What can be changed of a KPI. With a `measure` it is computed and takes its unit from it; a `formula` is over the
+    `key`s of KPIs of the same phase: `hours_saved * 42.5 / spend`."""
 
     name = serializers.CharField(max_length=120, required=False)
     unit = serializers.CharField(max_length=40, required=False, allow_blank=True)
     direction = serializers.ChoiceField(Kpi.Direction.choices, required=False)
     source = serializers.ChoiceField(Kpi.Source.choices, required=False)  # type: ignore[assignment]
     measure = serializers.CharField(max_length=60, required=False, allow_blank=True)
+    formula = serializers.CharField(max_length=300, required=False, allow_blank=True)
     window_days = serializers.IntegerField(min_value=1, max_value=366, **OPTIONAL)
     combine = serializers.ChoiceField(Kpi.Combine.choices, required=False)
     minimum_sample = serializers.IntegerField(min_value=0, max_value=2_000_000_000, required=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ WINDOWS = [("7", "7 days"), ("28", "28 days"), ("phase", "The phase to date")]
 
 
 class KpiForm(PlanForm):
-    """A KPI, read or computed; choosing a measure makes it a computed one."""
+    """A KPI: read, computed where a measure is chosen, or by a formula where one is written."""
 
     measure = forms.ChoiceField(
         required=False, label="Computed from", help_text="Nothing: its values are read by hand or sent over REST."
@@ -30,6 +31,7 @@ class KpiForm(PlanForm):
         fields = (
             "name",
             "measure",
+            "formula",
             "unit",
             "direction",
             "window",
@@ -60,8 +62,13 @@ class KpiForm(PlanForm):
             "rate_amount": "Only for the value KPI: what one hour saved or task automated is worth.",
         }
 
-    def __init__(self, *args: Any, roadmap: Roadmap, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, roadmap: Roadmap, keys: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        others = ", ".join(key for key in keys if key != self.instance.key)
+        self.fields["formula"].help_text = (
+            "Over other KPIs of the phase, with + - * /, brackets, min, max, abs: hours_saved * 42.5 / spend. "
+            + (f"There are: {others}." if others else "There is no other KPI yet.")
+        )
         currency = settings.REPORTING_CURRENCY
         choices = [(item.name, f"{item.title_in(currency)}, {item.unit_in(currency)}") for item in COMPUTED]
         self.fields["measure"].choices = [("", "Nothing: it is read"), *choices]  # type: ignore[attr-defined]
@@ -87,13 +94,22 @@ class KpiForm(PlanForm):
         """'7', '28' or 'phase'."""
         return str(self.cleaned_data["window"])
 
+    def clean(self) -> dict[str, Any]:
+        """A measure and a formula at once say two things."""
+        data = super().clean() or self.cleaned_data
+        if data.get("measure") and data.get("formula"):
+            self.add_error("formula", "Choose a measure or write a formula, not both.")
+        return data
+
     def facts(self) -> dict[str, Any]:
         """The fields as add_kpi and change_kpi take them."""
         data = dict(self.cleaned_data)
         window = data.pop("window")
         data["window_days"] = None if window == "phase" else int(window)
         data["minimum_sample"] = data["minimum_sample"] or 0
-        data["source"] = Kpi.Source.COMPUTED if data["measure"] else Kpi.Source.READ
+        data["source"] = (
+            Kpi.Source.COMPUTED if data["measure"] else Kpi.Source.FORMULA if data["formula"] else Kpi.Source.READ
+        )
         return data
 
 

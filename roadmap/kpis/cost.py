@@ -40,7 +40,15 @@ def _provider_concentration(figures: PhaseFigures) -> KpiValue:
     return KpiValue(value=squares, unit="", basis=f"{len(figures.spend_by_provider)} providers")
 
 
-SPEND = ComputedKpi("spend", "Spend", "{currency}", "lower", _spend, source="Connect a backend or add a cost entry.")
+SPEND = ComputedKpi(
+    "spend",
+    "Spend",
+    "{currency}",
+    "lower",
+    _spend,
+    source="Connect a backend or add a cost entry.",
+    definition="usage spend (billed where stated, else estimated) + the parts of cost entries in the window",
+)
 COST_PER_MILLION_TOKENS = ComputedKpi(
     "cost_per_million_tokens",
     "Cost per million tokens",
@@ -48,6 +56,7 @@ COST_PER_MILLION_TOKENS = ComputedKpi(
     "lower",
     _per_million_tokens,
     source="Needs input and output tokens, and a price, a rate card or a provider's statement.",
+    definition="usage spend / (input + output tokens) x 1,000,000",
 )
 COST_PER_1000_REQUESTS = ComputedKpi(
     "cost_per_1000_requests",
@@ -56,6 +65,7 @@ COST_PER_1000_REQUESTS = ComputedKpi(
     "lower",
     _per_1000_requests,
     source="Needs requests, and a price, a rate card or a provider's statement.",
+    definition="usage spend / (requests - errors) x 1,000",
 )
 COST_PER_1000_UNITS = ComputedKpi(
     "cost_per_1000_units",
@@ -64,6 +74,7 @@ COST_PER_1000_UNITS = ComputedKpi(
     "lower",
     _per_1000_units,
     source="Push 'units' with each record, and its 'cost' or connect the backend.",
+    definition="usage spend / units of work x 1,000",
 )
 IDLE_SHARE = ComputedKpi(
     "idle_share",
@@ -72,7 +83,13 @@ IDLE_SHARE = ComputedKpi(
     "lower",
     _idle_share,
     source="Needs a GPU backend with a rate card.",
+    definition="spend on capacity held and not used / usage spend x 100",
 )
 PROVIDER_CONCENTRATION = ComputedKpi(
-    "provider_concentration", "Provider concentration", "0-1", "lower", _provider_concentration
+    "provider_concentration",
+    "Provider concentration",
+    "0-1",
+    "lower",
+    _provider_concentration,
+    definition="sum over providers of (share of usage spend)^2; 1 is one provider",
 )

@@ -55,7 +55,13 @@ def _energy(figures: PhaseFigures) -> KpiValue:
 
 
 THROUGHPUT = ComputedKpi(
-    "throughput", "Throughput", "tokens/s", "higher", _throughput, source="Needs a source of output tokens."
+    "throughput",
+    "Throughput",
+    "tokens/s",
+    "higher",
+    _throughput,
+    source="Needs a source of output tokens.",
+    definition="output tokens / seconds of the window",
 )
 TOKENS_PER_SECOND_PER_DOLLAR = ComputedKpi(
     "tokens_per_second_per_dollar",
@@ -64,6 +70,7 @@ TOKENS_PER_SECOND_PER_DOLLAR = ComputedKpi(
     "higher",
     lambda figures: _per_second_per_money(figures, "output_tokens"),
     source="Needs output tokens, and a price, a rate card or a provider's statement.",
+    definition="output tokens / (3600 x usage spend), idle included",
 )
 REQUESTS_PER_SECOND_PER_DOLLAR = ComputedKpi(
     "requests_per_second_per_dollar",
@@ -72,6 +79,7 @@ REQUESTS_PER_SECOND_PER_DOLLAR = ComputedKpi(
     "higher",
     lambda figures: _per_second_per_money(figures, "successful_requests"),
     source="Needs requests, and a price, a rate card or a provider's statement.",
+    definition="(requests - errors) / (3600 x usage spend), idle included",
 )
 UNITS_PER_DOLLAR = ComputedKpi(
     "units_per_dollar",
@@ -80,6 +88,7 @@ UNITS_PER_DOLLAR = ComputedKpi(
     "higher",
     _units_per_money,
     source="Push 'units' with each record, and its 'cost' or connect the backend.",
+    definition="units of work / usage spend",
 )
 CACHE_HIT_RATIO = ComputedKpi(
     "cache_hit_ratio",
@@ -88,6 +97,7 @@ CACHE_HIT_RATIO = ComputedKpi(
     "higher",
     _cache_hit_ratio,
     source="Needs a source of cached input tokens.",
+    definition="cached input tokens / input tokens x 100",
 )
 UTILISATION = ComputedKpi(
     "utilisation",
@@ -96,6 +106,7 @@ UTILISATION = ComputedKpi(
     "higher",
     _utilisation,
     source="Needs GPU busy seconds: connect Prometheus with DCGM, or push 'gpu_busy_seconds'; and a rate card.",
+    definition="GPU seconds busy / GPU seconds held x 100",
 )
 ENERGY_PER_1000_TOKENS = ComputedKpi(
     "energy_per_1000_tokens",
@@ -104,4 +115,5 @@ ENERGY_PER_1000_TOKENS = ComputedKpi(
     "lower",
     _energy,
     source="Push 'energy_wh', or connect a source that reports it.",
+    definition="kWh / (input + output tokens) x 1,000",
 )

@@ -26,9 +26,23 @@ def _quality(figures: PhaseFigures) -> KpiValue:
     return replace(value, coverage=None, sample=int(scored), basis=f"{scored:,} scored")
 
 
-ERROR_RATE = ComputedKpi("error_rate", "Error rate", "%", "lower", _error_rate, source="Needs a source of errors.")
+ERROR_RATE = ComputedKpi(
+    "error_rate",
+    "Error rate",
+    "%",
+    "lower",
+    _error_rate,
+    source="Needs a source of errors.",
+    definition="errors / requests x 100",
+)
 QUALITY = ComputedKpi(
-    "quality", "Quality", "0-1", "higher", _quality, source="Push 'quality' scores of an evaluation with the records."
+    "quality",
+    "Quality",
+    "0-1",
+    "higher",
+    _quality,
+    source="Push 'quality' scores of an evaluation with the records.",
+    definition="sum of scores / scored requests; no data under 30 scored",
 )
 _GUARDRAIL_SOURCE = "Push the guardrail's counts with the records: 'blocked', 'overridden', 'false_alarms'."
 BLOCK_RATE = ComputedKpi(
@@ -38,6 +52,7 @@ BLOCK_RATE = ComputedKpi(
     "lower",
     lambda figures: _per_1000(figures, "blocked"),
     source=_GUARDRAIL_SOURCE,
+    definition="requests stopped by a guardrail / requests x 1,000",
 )
 OVERRIDE_RATE = ComputedKpi(
     "override_rate",
@@ -46,6 +61,7 @@ OVERRIDE_RATE = ComputedKpi(
     "lower",
     lambda figures: _per_1000(figures, "overridden"),
     source=_GUARDRAIL_SOURCE,
+    definition="blocks that a person let through / requests x 1,000",
 )
 FALSE_ALARM_RATE = ComputedKpi(
     "false_alarm_rate",
@@ -54,4 +70,5 @@ FALSE_ALARM_RATE = ComputedKpi(
     "lower",
     lambda figures: _per_1000(figures, "false_alarms"),
     source=_GUARDRAIL_SOURCE,
+    definition="requests stopped wrongly / requests x 1,000",
 )

@@ -45,6 +45,8 @@ def _measure(name: str, title: str, unit: str, measure: str, percent: int, divis
         "lower",
         lambda figures: percentile_of(figures, measure, percent, divisor=divisor),
         source="Needs a source of latency: a gateway, a server's /metrics with histograms, OpenTelemetry, or a push.",
+        definition=f"{percent}th percentile (nearest rank) of all requests' merged histograms, errors not timed; "
+        "gateway's timing first, else the server's, else the application's",
     )
 
 

@@ -31,7 +31,36 @@ def _providers(figures: PhaseFigures) -> KpiValue:
     return KpiValue(value=Decimal(len(figures.spend_by_provider)), unit="", basis="providers with spend")
 
 
-REQUESTS = ComputedKpi("requests", "Requests", "requests", "higher", _requests)
-TOKENS = ComputedKpi("tokens", "Tokens, input and output", "tokens", "higher", _tokens)
-UNITS = ComputedKpi("units", "Units of work", "units", "higher", _units, source="Push 'units' with each record.")
-PROVIDERS = ComputedKpi("providers", "Providers used", "providers", "higher", _providers)
+REQUESTS = ComputedKpi(
+    "requests",
+    "Requests",
+    "requests",
+    "higher",
+    _requests,
+    definition="Requests of the window, errors included",
+)
+TOKENS = ComputedKpi(
+    "tokens",
+    "Tokens, input and output",
+    "tokens",
+    "higher",
+    _tokens,
+    definition="Input + output tokens of the window; input includes cached and cache-write tokens",
+)
+UNITS = ComputedKpi(
+    "units",
+    "Units of work",
+    "units",
+    "higher",
+    _units,
+    source="Push 'units' with each record.",
+    definition="Units of work of the window",
+)
+PROVIDERS = ComputedKpi(
+    "providers",
+    "Providers used",
+    "providers",
+    "higher",
+    _providers,
+    definition="Number of providers with spend in the window",
+)

@@ -16,4 +16,5 @@ COST_PER_UNIT_OF_VALUE = ComputedKpi(
     "lower",
     _cost_per_unit_of_value,
     source="Needs a value KPI whose readings are summed, and its readings.",
+    definition="(usage spend + cost entries) / the summed readings of the value KPI",
 )

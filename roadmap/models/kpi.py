@@ -8,7 +8,10 @@ from roadmap.models.phase import Phase
 
 
 class Kpi(models.Model):
-    """A measure with a unit, a direction, a baseline and a target; computed from usage (`measure` set) or read."""
+    """A measure with a unit, a direction, a baseline and a target.
+
+    Computed from usage (`measure` set), by a formula from other KPIs of its phase (`formula` set), or read.
+    """
 
     class Direction(models.TextChoices):
         """Which way is better; required."""
@@ -28,14 +31,19 @@ class Kpi(models.Model):
 
         COMPUTED = "computed", "Computed from usage"
         READ = "read", "Read by hand or over REST"
+        FORMULA = "formula", "A formula over other KPIs"
 
     phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="kpis")
     name = models.CharField(max_length=120)
+    # What formulas call it: made of the name at the start, and the same from then on.
+    key = models.CharField(max_length=60, blank=True, default="")
     unit = models.CharField(max_length=40, blank=True, default="")
     direction = models.CharField(max_length=8, choices=Direction.choices)
     source = models.CharField(max_length=16, choices=Source.choices, default=Source.READ)
     # Name of a measure in roadmap.kpis, for computed ones.
     measure = models.CharField(max_length=60, blank=True, default="")
+    # Over keys of KPIs of the same phase (roadmap.rules.formulas).
+    formula = models.CharField(max_length=300, blank=True, default="")
     # Days back from the end of the last complete day; null: the phase to date.
     window_days = models.PositiveSmallIntegerField(null=True, blank=True, default=28)
     combine = models.CharField(max_length=8, choices=Combine.choices, default=Combine.LAST)
@@ -61,6 +69,7 @@ class Kpi(models.Model):
         ordering = ["position", "id"]
         constraints = [
             models.UniqueConstraint(fields=["phase", "name"], name="one_kpi_per_name"),
+            models.UniqueConstraint(fields=["phase", "key"], condition=~models.Q(key=""), name="one_kpi_per_key"),
             models.UniqueConstraint(
                 fields=["phase"], condition=models.Q(is_value=True), name="one_value_kpi_per_phase"
             ),

@@ -12,7 +12,10 @@ from accounts.models import Role
 from metrics.errors import RuleViolation
 from roadmap.actions.kpis import add_kpi, change_kpi, delete_kpi, delete_reading, record_reading
 from roadmap.forms.kpis import KpiForm, ReadingForm
-from roadmap.models import Kpi, Reading
+from roadmap.kpi import is_reached, text_of
+from roadmap.kpis import BY_NAME
+from roadmap.models import Kpi, Phase, Reading
+from roadmap.queries.kpi_values import kpi_values, last_value
 from roadmap.queries.phase_plan import rights_of
 from roadmap.views.place import More, act, allow, form_view, phase_or_404, phase_place
 from web.htmx import done, render
@@ -34,6 +37,20 @@ def _find(request: HttpRequest, pk: int) -> tuple[Asker, Kpi]:
     return asker, kpi
 
 
+def _keys(phase: Phase) -> list[str]:
+    return list(phase.kpis.exclude(key="").values_list("key", flat=True))
+
+
+def _said(kpi: Kpi, done_word: str) -> str:
+    """What happened, and what a baseline at or past its target means."""
+    said = f"'{kpi.name}' {done_word}."
+    if kpi.baseline is None or kpi.target is None:
+        return said
+    if is_reached(kpi.baseline, kpi.target, "higher" if kpi.direction == Kpi.Direction.HIGHER else "lower"):
+        said += " Its baseline is at or past its target already, so the target is a limit that must hold."
+    return said
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def kpi_new(request: HttpRequest, phase_id: int) -> HttpResponse:
     """Adds a KPI to a phase."""
@@ -41,13 +58,13 @@ def kpi_new(request: HttpRequest, phase_id: int) -> HttpResponse:
     allow(asker, Role.MANAGER, phase.roadmap)
 
     def save(form: KpiForm) -> str:
-        return f"'{add_kpi(asker, phase, **form.facts()).name}' added."
+        return _said(add_kpi(asker, phase, **form.facts()), "added")
 
     return form_view(
         request,
         asker,
         phase_place(phase, SECTION),
-        make=lambda **kwargs: KpiForm(roadmap=phase.roadmap, **kwargs),
+        make=lambda **kwargs: KpiForm(roadmap=phase.roadmap, keys=_keys(phase), **kwargs),
         save=save,
         title="Add a KPI",
         submit="Add",
@@ -61,13 +78,13 @@ def kpi_edit(request: HttpRequest, pk: int) -> HttpResponse:
     allow(asker, Role.MANAGER, kpi.phase.roadmap)
 
     def save(form: KpiForm) -> str:
-        return f"'{change_kpi(asker, kpi, **form.facts()).name}' saved."
+        return _said(change_kpi(asker, kpi, **form.facts()), "saved")
 
     return form_view(
         request,
         asker,
         phase_place(kpi.phase, SECTION),
-        make=lambda **kwargs: KpiForm(roadmap=kpi.phase.roadmap, instance=kpi, **kwargs),
+        make=lambda **kwargs: KpiForm(roadmap=kpi.phase.roadmap, keys=_keys(kpi.phase), instance=kpi, **kwargs),
         save=save,
         title=f"Change '{kpi.name}'",
         row_id=kpi.pk,
@@ -109,10 +126,15 @@ def reading_new(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD"])
 def kpi_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """A KPI with its definition and its readings, newest first."""
+    """A KPI with its definition, its value now, and its readings, newest first."""
     asker, kpi = _find(request, pk)
+    value = kpi_values(kpi.phase).get(kpi.pk)
     context = {
         "kpi": kpi,
+        "measure": BY_NAME.get(kpi.measure),
+        "value": value,
+        "figure": text_of(value) if value else "",
+        "last": last_value(kpi),
         "roadmap": kpi.phase.roadmap,
         "phase": kpi.phase,
         "rights": rights_of(asker, kpi.phase.roadmap),
@@ -120,6 +142,22 @@ def kpi_page(request: HttpRequest, pk: int) -> HttpResponse:
         "count": kpi.readings.count(),
     }
     return render(request, "roadmap/kpi.html", context)
+
+
+@require_POST
+def kpi_baseline(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes the value at which the phase before ended as this one's baseline."""
+    asker, kpi = _find(request, pk)
+    url = reverse("kpi", args=[pk])
+    allow(asker, Role.MANAGER, kpi.phase.roadmap)
+    last = last_value(kpi)
+    if last is None or last.value is None:
+        return done(request, url, "The phase before left no value to take.", tone="red")
+    try:
+        changed = change_kpi(asker, kpi, baseline=last.value)
+    except RuleViolation as error:
+        return done(request, url, error.message, tone="red")
+    return done(request, url, _said(changed, f"starts from {text_of(last)} now"))
 
 
 @require_POST

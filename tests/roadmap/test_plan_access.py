@@ -53,6 +53,7 @@ PAGES = {
     "kpi_new": ("get", MANAGE),
     "kpi": ("get", READ),
     "kpi_edit": ("get", MANAGE),
+    "kpi_baseline": ("post", MANAGE),
     "kpi_delete": ("post", MANAGE),
     "reading_new": ("get", CONTRIBUTE),
     "reading_delete": ("post", CONTRIBUTE),
