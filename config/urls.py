@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("metrics.api.urls")),
     path("api/v1/", include("roadmap.api.urls")),
+    path("otlp/v1/", include("metrics.api.otlp_urls")),
     path("accounts/", include("allauth.account.urls")),
     path("", include("web.urls")),
     path("", include("accounts.urls")),

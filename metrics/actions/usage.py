@@ -97,16 +97,15 @@ def _accept(
         first = key.first_answer(now)
         if first is not None:
             return PushAnswer(first.status or 201, first.answer or {}, is_replay=True)
-        limits = Limits(now=now, oldest=_oldest(now), max_records=settings.PUSH_MAX_RECORDS)
-        batch = DECODERS[content_type](body, limits)
-        receipt = _count(asker, key.token, batch, now)
+        batch = DECODERS[content_type](body, limits_at(now))
+        receipt = count_batch(asker, key.token, batch, now)
         document = answer_document(receipt, batch, see)
         key.remember(receipt, 201, document)
         return PushAnswer(201, document)
 
 
-def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
-    """The receipt of the batch, posted. Raises NothingAccepted."""
+def count_batch(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
+    """The receipt of the batch, posted. Call it in a transaction. Raises NothingAccepted."""
     places = find_places(asker, place_keys(batch))
     if places.refused:
         batch.reject(_refusals(batch, places))
@@ -136,6 +135,11 @@ def _count(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
     if is_new:
         counting.recount({one.backend_id for one in folded.identities})
     return receipt
+
+
+def limits_at(now: datetime) -> Limits:
+    """What a push may hold now."""
+    return Limits(now=now, oldest=_oldest(now), max_records=settings.PUSH_MAX_RECORDS)
 
 
 def _series(folded: Folded, places: Places) -> dict[SeriesIdentity, int]:

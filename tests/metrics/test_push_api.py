@@ -12,6 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from metrics import demo, ledger
+from metrics.api import intake
 from metrics.api import usage as usage_view
 from metrics.ledger import PostedCell
 from metrics.models import Allocation, Backend, IdempotencyKey, LedgerEntry, Receipt, RecordId, Series, UsageHour
@@ -182,7 +183,7 @@ def test_a_database_that_does_not_answer_is_a_503_and_never_a_500(push, monkeypa
 
 
 def test_too_many_at_once_are_asked_to_wait(push, monkeypatch):
-    monkeypatch.setattr(usage_view, "MAX_IN_FLIGHT", 1)
+    monkeypatch.setattr(intake, "MAX_IN_FLIGHT", 1)
     with usage_view.in_flight(push.client.token.pk):
         answer = push(record())
     assert answer.status_code == 429

@@ -1,0 +1,129 @@
+"""What every push's address does first: reads the body within bounds, and lets no token send too much at once."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.http import HttpRequest
+from gunicorn.http.errors import ParseException
+from rest_framework.exceptions import APIException, UnsupportedMediaType
+from rest_framework.request import Request
+
+from metrics.format import Unreadable
+from web.problems import RETRY_AFTER_SECONDS
+
+# Of one token in one process: more than that many only wait for one another in the database.
+MAX_IN_FLIGHT = 8
+# Decompressed in pieces, so that a small body that expands to gigabytes is refused after the first 16 MiB.
+_PIECE = 1024 * 1024
+
+
+class StorageDown(APIException):
+    """The database does not answer: 503, never 500."""
+
+    status_code = 503
+    default_code = "storage_down"
+    default_detail = "The database does not answer. Send the same again."
+    wait = RETRY_AFTER_SECONDS
+
+
+class TooFast(APIException):
+    """The token has as many pushes in flight as one may have."""
+
+    status_code = 429
+    default_code = "too_fast"
+    default_detail = "This token has too many pushes in flight. Send fewer at once, or larger batches."
+    wait = 1
+
+
+# --- The body
+
+
+def body_of(request: Request) -> bytes:
+    """The body, unzipped. Raises Unreadable where it is too large, cut or damaged, UnsupportedMediaType if encoded."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise UnsupportedMediaType(encoding, detail=f"Content-Encoding is gzip or none, not '{encoding}'.")
+    limit = settings.PUSH_MAX_BYTES
+    raw: HttpRequest = request._request  # before any parser of the framework touches it
+    try:
+        length = int(raw.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    if length > limit:
+        raise _too_large(limit)
+    try:
+        if not length and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+            # Django reads as far as Content-Length says; the server behind it has put the pieces together.
+            body = raw.META["wsgi.input"].read(limit + 1)
+        else:
+            body = raw.read(limit + 1)
+    except (OSError, ParseException):
+        # A piece that is none, a line that was cut, a client that fell silent.
+        raise _cut() from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    if length and len(body) < length:
+        raise _cut()
+    return _unzip(body, limit) if encoding == "gzip" else body
+
+
+def _unzip(body: bytes, limit: int) -> bytes:
+    unzip = zlib.decompressobj(wbits=31)
+    pieces: list[bytes] = []
+    size = 0
+    left = body
+    try:
+        while True:
+            piece = unzip.decompress(left, _PIECE)
+            size += len(piece)
+            pieces.append(piece)
+            if size > limit:
+                raise _too_large(limit)
+            left = unzip.unconsumed_tail
+            if unzip.eof:
+                # A gzip file may have several members, one after the other.
+                left = unzip.unused_data
+                if not left:
+                    return b"".join(pieces)
+                unzip = zlib.decompressobj(wbits=31)
+            elif not left and not piece:
+                break
+    except zlib.error:
+        raise Unreadable(400, "broken_gzip", "The body is said to be gzip and is not, or is damaged.") from None
+    raise Unreadable(400, "broken_gzip", "The gzip body ends too early.")
+
+
+def _cut() -> Unreadable:
+    return Unreadable(400, "truncated", "The connection ended before the whole body was here. Send the same again.")
+
+
+def _too_large(limit: int) -> Unreadable:
+    return Unreadable(413, "too_large", f"At most {limit // 2**20} MiB decoded a request; send several requests.")
+
+
+# --- Pushes in flight
+
+_in_flight: Counter[int] = Counter()
+_lock = threading.Lock()
+
+
+@contextmanager
+def in_flight(token_id: int) -> Iterator[None]:
+    """Counts a push of this token in this process while it is worked on. Raises TooFast."""
+    with _lock:
+        if _in_flight[token_id] >= MAX_IN_FLIGHT:
+            raise TooFast
+        _in_flight[token_id] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _in_flight[token_id] -= 1
+            if not _in_flight[token_id]:
+                del _in_flight[token_id]

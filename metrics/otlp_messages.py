@@ -1,0 +1,114 @@
+"""OTLP/HTTP's bodies: requests read in both encodings, and what they are answered with.
+
+Source: opentelemetry-proto, docs/specification.md, OTLP/HTTP. A sentence about a body that cannot be read never quotes
+it: bodies hold prompts.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from metrics.format import Unreadable
+from metrics.otlp_json import ExportMetrics, ExportSpans, decode
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+# Clients read at most 4 MiB of an answer, and people read less.
+MAX_MESSAGE_CHARACTERS = 1_000
+
+
+class Signal(StrEnum):
+    """What a path takes: the last part of its address."""
+
+    METRICS = "metrics"
+    TRACES = "traces"
+    LOGS = "logs"
+
+
+_RESPONSES: dict[Signal, type[Message]] = {
+    Signal.METRICS: ExportMetricsServiceResponse,
+    Signal.TRACES: ExportTraceServiceResponse,
+    Signal.LOGS: ExportLogsServiceResponse,
+}
+_REJECTED = {Signal.METRICS: "rejected_data_points", Signal.TRACES: "rejected_spans"}
+# google.rpc.Code by HTTP status.
+_CODES = {
+    400: Code.INVALID_ARGUMENT,
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    405: Code.UNIMPLEMENTED,
+    413: Code.RESOURCE_EXHAUSTED,
+    415: Code.INVALID_ARGUMENT,
+    429: Code.RESOURCE_EXHAUSTED,
+    503: Code.UNAVAILABLE,
+}
+
+
+def request_of(signal: Signal, body: bytes, content_type: str) -> Any:
+    """The Export...ServiceRequest in the body: a protobuf message, or an object of `otlp_json` that reads like one.
+
+    An empty body is a request without anything in it. Raises Unreadable.
+    """
+    is_metrics = signal is Signal.METRICS
+    if content_type == PROTOBUF:
+        try:
+            return (ExportMetricsServiceRequest if is_metrics else ExportTraceServiceRequest).FromString(body)
+        except DecodeError:
+            raise _malformed(f"The body is no Export{_name(signal)}ServiceRequest in protobuf, or was cut.") from None
+    try:
+        return decode(body, ExportMetrics if is_metrics else ExportSpans)
+    except msgspec.ValidationError as error:
+        # It names the place and the types, never the value.
+        raise _malformed(f"The body is not OTLP's JSON: {str(error).replace('`', '')}.") from None
+    except RecursionError:
+        raise _malformed("The body is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _malformed("The body is not JSON in UTF-8, or was cut.") from None
+    except ValueError:
+        raise Unreadable(413, "too_many_values", "Not readable in one piece; send smaller batches.") from None
+
+
+def response_of(signal: Signal, content_type: str, *, rejected: int = 0, message: str = "") -> bytes:
+    """The Export...ServiceResponse of a request that was taken: what of it does not count, or is worth a word."""
+    response = _RESPONSES[signal]()
+    if rejected or message:
+        partial: Any = response.partial_success  # type: ignore[attr-defined]
+        setattr(partial, _REJECTED[signal], rejected)
+        partial.error_message = message[:MAX_MESSAGE_CHARACTERS]
+    return _encoded(response, content_type)
+
+
+def status_of(content_type: str, status: int, message: str) -> bytes:
+    """The google.rpc.Status of a request that was not taken."""
+    code = _CODES.get(status, Code.UNKNOWN)
+    return _encoded(Status(code=code, message=message[:MAX_MESSAGE_CHARACTERS]), content_type)
+
+
+def _encoded(message: Message, content_type: str) -> bytes:
+    if content_type == PROTOBUF:
+        return message.SerializeToString()
+    return msgspec.json.encode(MessageToDict(message))
+
+
+def _malformed(sentence: str) -> Unreadable:
+    return Unreadable(400, "malformed", sentence)
+
+
+def _name(signal: Signal) -> str:
+    return "Metrics" if signal is Signal.METRICS else "Trace"
