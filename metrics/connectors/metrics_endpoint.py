@@ -63,7 +63,8 @@ class MetricsEndpoint(CounterConnector):
             "addresses",
             "Addresses",
             ParameterKind.URLS,
-            help="One a line, one for each replica; they are added up. /metrics is added where no path is given.",
+            help="One a line, one for each replica; they are added up. /metrics is added where no path is given. "
+            "A new or changed address counts from its next reading on; what it had counted before is not added.",
             placeholder="http://10.0.0.5:8000",
         ),
         PRESET_PARAMETER,

@@ -57,7 +57,12 @@ def _spec(data: MovedData, divisor: Decimal) -> dict[str, Any]:
         "axis": {"labelLimit": 190, "grid": False, "domain": False, "ticks": False},
         "scale": {"paddingInner": 0.35},
     }
-    x = {"type": "quantitative", "title": None, "scale": {"zero": True, "nice": True, "padding": 44}}
+    x = {
+        "type": "quantitative",
+        "title": None,
+        "axis": {"tickCount": 5},
+        "scale": {"zero": True, "nice": True, "padding": 44},
+    }
     text = {"type": "text", "baseline": "middle", "tooltip": None}
     layers: list[dict[str, Any]] = [
         {

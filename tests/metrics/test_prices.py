@@ -257,7 +257,7 @@ def test_only_admins_change_prices(who, reads, request, sign_in, api, hour, sour
     own = OwnPrice.objects.create(**OWN, backend=source)
     if reads and who != "erin":
         # Its backend serves no roadmap of theirs.
-        assert "0 own prices" in client.get("/prices/").text
+        assert "Every price is the public list" in client.get("/prices/").text
     for path in ("add/", "again/", f"{own.pk}/remove/", "again/00000000-0000-0000-0000-000000000000/take-back/"):
         assert client.post(f"/prices/{path}", entered(hour)).status_code == 403
     assert (
