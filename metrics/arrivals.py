@@ -21,8 +21,8 @@ ARRIVES_WITHIN = timedelta(days=7)
 GRAIN = timedelta(minutes=1)
 
 
-def note_arrival(token: Token, signal: str, *, now: datetime | None = None) -> None:
-    """Keeps that usage arrived as this signal. One statement, that writes once a minute at most."""
+def note_arrival(token: Token, signal: str, *, now: datetime | None = None) -> bool:
+    """Keeps that usage arrived as this signal, once a minute at most; returns whether it did. One statement."""
     now = now or timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -30,11 +30,12 @@ def note_arrival(token: Token, signal: str, *, now: datetime | None = None) -> N
             " ON CONFLICT (token_id, signal) DO UPDATE SET at = excluded.at WHERE metrics_arrivedsignal.at < %s",
             [token.pk, signal, now, now - GRAIN],
         )
+        return bool(cursor.rowcount)
 
 
-def has_arrived(token: Token, signal: str) -> bool:
+def has_arrived(token: Token, signal: str, *, now: datetime) -> bool:
     """Whether this signal has come with the token lately."""
-    return ArrivedSignal.objects.filter(token=token, signal=signal, at__gt=timezone.now() - ARRIVES_WITHIN).exists()
+    return ArrivedSignal.objects.filter(token=token, signal=signal, at__gt=now - ARRIVES_WITHIN).exists()
 
 
 def undecided(now: datetime | None = None) -> QuerySet[Token]:

@@ -1,4 +1,4 @@
-"""Counting exported spans: as records, like any push."""
+"""Counting exported spans: as records, like any push, where the token counts traces."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from django.conf import settings
 
 from accounts.access import Asker
 from accounts.models import Token
+from metrics.actions.otlp_signals import acknowledged
 from metrics.actions.usage import NothingAccepted, count_batch, limits_at
 from metrics.arrivals import note_arrival
 from metrics.exported import Exported
-from metrics.formats.otlp_traces import Reading, records_of
-from metrics.otlp_messages import Signal
+from metrics.formats.otlp_traces import Reading, holds_usage, records_of
 
 
 def count_spans(asker: Asker, token: Token, request: Any, now: datetime) -> Exported:
     """Counts the inference spans of an ExportTraceServiceRequest. Call it in a transaction. Raises Unreadable.
 
-    Those of a token that counts metrics are acknowledged, and only noted to arrive.
+    With a token that counts metrics nothing is counted, so that an application that sends both is counted once.
     """
-    reading = Reading(takes_roadmap=token.workload_id is None, kept_labels=frozenset(settings.KEPT_LABELS))
+    if not holds_usage(request):
+        return Exported()
+    if token.signal != Token.Signal.TRACES:
+        return acknowledged(token, Token.Signal.TRACES, now)
+    note_arrival(token, Token.Signal.TRACES, now=now)
+    reading = Reading(
+        counts_step_tokens=token.counts_step_tokens,
+        takes_roadmap=token.workload_id is None,
+        kept_labels=frozenset(settings.KEPT_LABELS),
+    )
     batch = records_of(request, limits_at(now), reading)
     exported = Exported()
-    if batch.records or batch.rejections:
-        note_arrival(token, Signal.TRACES, now=now)
-    if token.signal != Signal.TRACES:
-        return exported
     if batch.records:
         # Where all are rejected, the batch says why.
         with suppress(NothingAccepted):

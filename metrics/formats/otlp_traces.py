@@ -180,6 +180,20 @@ def records_of(request: Any, limits: Limits, reading: Reading) -> Batch:
     return check(batch, limits)
 
 
+def holds_usage(request: Any) -> bool:
+    """Whether some span is about inference, or tries to be."""
+    for group in request.resource_spans:
+        for scope in group.scope_spans:
+            for span in scope.spans:
+                values = wanted_values(span.attributes, READ)
+                try:
+                    if values and _operation(values) is not None:
+                        return True
+                except BadAttribute:
+                    return True
+    return False
+
+
 def _spans(request: Any, reading: Reading, batch: Batch) -> Iterator[tuple[int, Any, _Resource]]:
     index = 0
     for group in request.resource_spans:

@@ -388,10 +388,11 @@ def test_one_bad_span_loses_no_other():
 
 def test_a_span_with_a_hundred_thousand_attributes_is_read_like_any_other():
     many = {f"gen_ai.prompt.{number}.content": "planted" for number in range(100_000)}
-    began = time.monotonic()
-    record = one({**many, **CHAT, "gen_ai.usage.input_tokens": 5})
+    request = request_of({**many, **CHAT, "gen_ai.usage.input_tokens": 5})
+    began = time.process_time()
+    (record,) = read(request).records
+    assert time.process_time() - began < 2
     assert record.input_tokens == 5
-    assert time.monotonic() - began < 5
 
 
 def test_more_spans_than_a_push_may_hold_are_refused_as_a_whole():

@@ -18,6 +18,7 @@ SOURCES = (
     "labels.py",
     "record_costs.py",
     "api/usage.py",
+    "api/intake.py",
 )
 DOCS = (ROOT / "docs" / "push.md").read_text()
 
