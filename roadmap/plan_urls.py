@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern] = [
     path("phases/<int:pk>/start/", roadmaps.phase_start, name="phase_start"),
     path("phases/<int:phase_id>/milestones/new/", milestones.milestone_new, name="milestone_new"),
     path("milestones/<int:pk>/edit/", milestones.milestone_edit, name="milestone_edit"),
+    path("milestones/<int:pk>/date/", milestones.milestone_date, name="milestone_date"),
     path("milestones/<int:pk>/tick/", milestones.milestone_tick, name="milestone_tick"),
     path("milestones/<int:pk>/drop/", milestones.milestone_drop, name="milestone_drop"),
     path("milestones/<int:pk>/delete/", milestones.milestone_delete, name="milestone_delete"),

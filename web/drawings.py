@@ -12,7 +12,9 @@ from web.pieces import GateMark, Gauge, Lane, MilestoneMark, PhaseSpan
 from web.wording import MONTHS, day
 
 SPARK_WIDTH, SPARK_TOP, SPARK_BOTTOM = 100.0, 4.0, 32.0
-LANE_TOP, LANE_STEP = 36.0, 42.0
+LANE_TOP, LANE_STEP = 44.0, 50.0
+# Milestones stand this much above their bar; a line between two of a lane rises this much above them.
+DOT_RISE, WAIT_RISE = 7.0, 11.0
 # Half a hairline between two phases that touch, in percent of the axis.
 PLAN_GAP = 0.17
 
@@ -160,6 +162,7 @@ class Diamond:
     x: float
     name: str
     y: float = 0.0
+    url: str = ""
 
 
 def phase_bars(phase: PhaseSpan, axis: Axis, today: date, *, gap: float = 0.0, y: float = 0.0) -> list[Bar]:
@@ -223,6 +226,23 @@ class Dot:
     y: float
     name: str
     promised: float | None
+    url: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A line from a mark to one that waits for it, in a box of `width` percent and `height` px, drawn 100 wide.
+
+    `is_against`: the one that waits is due first.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    path: str
+    is_against: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +267,18 @@ class TimelineDrawing:
     """The whole timeline; heights in px, widths in percent."""
 
     lanes: list[LaneDrawing]
+    waits: list[Wait]
     ticks: list[tuple[float, str]]
     today: float | None
     height: float
     bottom: float
     label: str
+
+    @property
+    def has_links(self) -> bool:
+        return any(dot.url for lane in self.lanes for dot in lane.dots) or any(
+            lane.gate.url for lane in self.lanes if lane.gate
+        )
 
 
 def draw_timeline(lanes: Sequence[Lane], axis: Axis, today: date, label: str) -> TimelineDrawing:
@@ -259,6 +286,7 @@ def draw_timeline(lanes: Sequence[Lane], axis: Axis, today: date, label: str) ->
     bottom = LANE_TOP + LANE_STEP * len(lanes) - 2
     return TimelineDrawing(
         lanes=[_draw_lane(lane, axis, today, LANE_TOP + LANE_STEP * index) for index, lane in enumerate(lanes)],
+        waits=_draw_waits(lanes, axis),
         ticks=axis.ticks(),
         today=axis.at(today) if axis.start <= today < axis.end else None,
         height=bottom + 4,
@@ -281,8 +309,10 @@ def _draw_lane(lane: Lane, axis: Axis, today: date, y: float) -> LaneDrawing:
     return LaneDrawing(
         bars=phase_bars(lane.phase, axis, today, y=y),
         ghost=ghost_bar(lane.phase, axis, y=y + 13),
-        gate=Diamond(gate.state, axis.at(gate.day), f"{gate.name}, {day(gate.day)}", y + 7.5) if gate else None,
-        dots=[_draw_dot(mark, axis, y - 7) for mark in lane.milestones],
+        gate=Diamond(gate.state, axis.at(gate.day), f"{gate.name}, {day(gate.day)}", y + 7.5, gate.url)
+        if gate
+        else None,
+        dots=[_draw_dot(mark, axis, y - DOT_RISE) for mark in lane.milestones],
         name=lane.phase.name,
         note=lane.phase.note,
         name_x=x,
@@ -295,10 +325,44 @@ def _draw_lane(lane: Lane, axis: Axis, today: date, y: float) -> LaneDrawing:
 
 def _draw_dot(mark: MilestoneMark, axis: Axis, y: float) -> Dot:
     moved = mark.promised is not None and mark.promised != mark.day
+    name = f"{mark.name}, {day(mark.day)}" + (f", first promised {day(mark.promised)}" if moved else "")
     return Dot(
         kind=mark.state,
         x=axis.at(mark.day),
         y=y,
-        name=f"{mark.name}, {day(mark.day)}" + (f", first promised {day(mark.promised)}" if moved else ""),
+        name=name,
         promised=axis.at(mark.promised) if moved and mark.promised else None,
+        url=mark.url,
+        label=f"{mark.action} {name}".strip(),
     )
+
+
+def _draw_waits(lanes: Sequence[Lane], axis: Axis) -> list[Wait]:
+    places = {
+        mark.id: (axis.at(mark.day), LANE_TOP + LANE_STEP * index - DOT_RISE)
+        for index, lane in enumerate(lanes)
+        for mark in lane.milestones
+        if mark.id
+    }
+    return [
+        _draw_wait(places[before], places[mark.id])
+        for lane in lanes
+        for mark in lane.milestones
+        if mark.id
+        for before in mark.waits_for
+        if before in places and places[before] != places[mark.id]
+    ]
+
+
+def _draw_wait(before: tuple[float, float], after: tuple[float, float]) -> Wait:
+    """An arc above two marks of one lane, a bow from lane to lane; a mark right below another gets a sliver."""
+    left, right = sorted((before[0], after[0]))
+    width = max(0.05, round(right - left, 2))
+    if before[1] == after[1]:
+        path = f"M0 {WAIT_RISE}C0 0 100 0 100 {WAIT_RISE}"
+        return Wait(left, before[1] - WAIT_RISE, width, WAIT_RISE, path, before[0] > after[0])
+    top, height = min(before[1], after[1]), abs(after[1] - before[1])
+    falls = (before[1] < after[1]) == (before[0] <= after[0])
+    start, end = (0.0, height) if falls else (height, 0.0)
+    path = f"M0 {start}C50 {start} 50 {end} 100 {end}"
+    return Wait(left, top, width, height, path, before[0] > after[0])

@@ -111,21 +111,29 @@ class PhaseSpan:
 
 @dataclass(frozen=True, slots=True)
 class GateMark:
-    """A gate on the axis."""
+    """A gate on the axis; `passed` is a go. With `url` the mark on a timeline is a link."""
 
     day: date
-    state: Literal["passed", "open", "late"]
+    state: Literal["passed", "conditional", "held", "stopped", "open", "late"]
     name: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MilestoneMark:
-    """A milestone on the timeline, with the day it was first promised for."""
+    """A milestone on the timeline, with the day it was first promised for.
+
+    `waits_for`: the `id`s of marks of any lane. With `url` the mark is a link, opened in place, called `action`.
+    """
 
     day: date
     state: Literal["done", "open", "late"]
     name: str
     promised: date | None = None
+    id: int = 0
+    waits_for: Sequence[int] = ()
+    url: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from django.db import transaction
 
@@ -11,8 +12,11 @@ from accounts.access import Asker
 from accounts.models import AuditEvent, Role
 from metrics.errors import RuleViolation
 from roadmap.actions.changes import change, check, record, require, text_required, today
+from roadmap.actions.phases import locked_phases
 from roadmap.models import Milestone, Phase
+from roadmap.queries.schedule import dependencies_of, successor_moves
 from roadmap.rules.phases import check_day
+from roadmap.rules.schedule import ring_through
 
 CHANGEABLE = frozenset({"name", "due_on", "owner", "evidence_url", "outside_key"})
 LABELS = {
@@ -24,13 +28,20 @@ LABELS = {
     "state": "state",
     "done_on": "done on",
     "dropped_reason": "reason",
+    "depends_on": "depends on",
 }
+# All, none, or the ids of those that move along.
+Along = Literal["all", "none"] | Collection[int]
 
 
 @transaction.atomic
 def add_milestone(asker: Asker, phase: Phase, *, name: str, due_on: date, **fields: Any) -> Milestone:
-    """A new milestone; its due date is the date first promised. `fields`: owner, evidence_url, outside_key."""
+    """A new milestone; its due date is the date first promised. `fields`: owner, evidence_url, outside_key, depends_on.
+
+    `depends_on` are other milestones of the same roadmap.
+    """
     require(asker, Role.MANAGER, phase.roadmap)
+    depends_on: Collection[Milestone] = fields.pop("depends_on", ())
     check_day(due_on, field="due_on")
     milestone = Milestone(
         phase=phase,
@@ -42,22 +53,40 @@ def add_milestone(asker: Asker, phase: Phase, *, name: str, due_on: date, **fiel
     check(milestone)
     _check_key(milestone)
     milestone.save()
-    record(asker, "add_milestone", milestone, phase.roadmap, None, {"name": milestone.name, "due_on": due_on})
+    _, after = _depend(milestone, depends_on)
+    record(asker, "add_milestone", milestone, phase.roadmap, None, {"name": milestone.name, "due_on": due_on} | after)
     return milestone
 
 
 @transaction.atomic
-def change_milestone(asker: Asker, milestone: Milestone, *, version: int | None = None, **changes: Any) -> Milestone:
-    """Changes the fields of CHANGEABLE. Where `version` is an old one, says what changed instead."""
-    require(asker, Role.MANAGER, milestone.phase.roadmap)
+def change_milestone(
+    asker: Asker,
+    milestone: Milestone,
+    *,
+    version: int | None = None,
+    move_successors: Along = "none",
+    **changes: Any,
+) -> Milestone:
+    """Changes the fields of CHANGEABLE and `depends_on`. Where `version` is an old one, says what changed instead.
+
+    With a new due date `move_successors` says which of those that wait for it move along, as
+    `roadmap.queries.schedule.successor_moves` shows beforehand.
+    """
+    roadmap = milestone.phase.roadmap
+    require(asker, Role.MANAGER, roadmap)
+    # Dates and dependencies of one roadmap change one after the other, so that two people cannot close a ring.
+    locked_phases(roadmap)
     milestone = _locked(milestone, version)
+    depends_on: Collection[Milestone] | None = changes.pop("depends_on", None)
     if "name" in changes:
         changes["name"] = text_required(changes["name"], field="name", what="the milestone a name")
     if "due_on" in changes:
         check_day(changes["due_on"], field="due_on")
+    was, now = ({}, {}) if depends_on is None else _depend(milestone, depends_on)
+    along = _move_along(milestone, changes.get("due_on", milestone.due_on), move_successors)
     before, after = change(milestone, _known(changes))
     _check_key(milestone)
-    return _save(asker, "change_milestone", milestone, before, after)
+    return _save(asker, "change_milestone", milestone, before | was | along[0], after | now | along[1])
 
 
 @transaction.atomic
@@ -110,6 +139,56 @@ def delete_milestone(asker: Asker, milestone: Milestone) -> None:
     milestone.delete()
 
 
+def _depend(milestone: Milestone, wanted: Iterable[Milestone]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sets what a milestone waits for; refuses one of another roadmap and every ring, which it names."""
+    roadmap = milestone.phase.roadmap
+    chosen = {item.pk: item for item in wanted}
+    if milestone.pk in chosen:
+        raise RuleViolation("depends_on_itself", f"'{milestone.name}' cannot wait for itself.", "depends_on")
+    names = dict(Milestone.objects.filter(phase__roadmap=roadmap).values_list("pk", "name"))
+    if strange := [item.name for pk, item in chosen.items() if pk not in names]:
+        raise RuleViolation("other_roadmap", f"'{strange[0]}' is a milestone of another roadmap.", "depends_on")
+    waits_for = dependencies_of(roadmap)
+    held = waits_for.get(milestone.pk, set())
+    if held == set(chosen):
+        return {}, {}
+    waits_for[milestone.pk] = set(chosen)
+    if ring := ring_through(milestone.pk, waits_for):
+        words = " waits for ".join(f"'{names[pk]}'" for pk in ring)
+        raise RuleViolation("dependency_ring", f"That would be a ring: {words}. Take one of these out.", "depends_on")
+    milestone.depends_on.set(chosen.values())
+    return {"depends_on": _listed(names, held)}, {"depends_on": _listed(names, chosen)}
+
+
+def _listed(names: dict[int, str], ids: Iterable[int]) -> str | None:
+    return ", ".join(f"#{pk} {names[pk]}" for pk in sorted(ids)) or None
+
+
+def _move_along(milestone: Milestone, due_on: date, along: Along) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Moves the chosen successors of a milestone that goes to `due_on`; what moved, by name, for its audit row."""
+    if along == "none" or due_on == milestone.due_on:
+        return {}, {}
+    list(Milestone.objects.select_for_update().filter(phase__roadmap=milestone.phase.roadmap).order_by("pk"))
+    rows = successor_moves(milestone, due_on)
+    if along != "all":
+        chosen = set(along)
+        if strange := chosen - {row.milestone.pk for row in rows}:
+            raise RuleViolation(
+                "not_moved", f"Milestone {min(strange)} does not move along with this one.", "move_successors"
+            )
+        rows = [row for row in rows if row.milestone.pk in chosen]
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for row in rows:
+        check_day(row.move.new_due_on, field="due_on")
+        row.milestone.due_on = row.move.new_due_on
+        row.milestone.version += 1
+        key = f"#{row.milestone.pk} {row.milestone.name}"
+        before[key], after[key] = row.move.due_on, row.move.new_due_on
+    Milestone.objects.bulk_update([row.milestone for row in rows], ["due_on", "version"])
+    return before, after
+
+
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
     unknown = set(fields) - CHANGEABLE
     if unknown:
@@ -130,20 +209,24 @@ def _locked(milestone: Milestone, version: int | None) -> Milestone:
 
 
 def _last_change(milestone: Milestone) -> str:
-    """'Bob Builder changed this meanwhile: due date 2026-12-03 (was 2026-12-01).'"""
-    event = (
-        AuditEvent.objects.filter(subject_type="roadmap.milestone", subject_id=str(milestone.pk))
-        .order_by("-id")
-        .first()
-    )
-    if event is None or not event.after:
-        return "The plan of its phase moved this milestone meanwhile."
-    before = event.before or {}
-    parts = [
-        f"{LABELS.get(name, name)} {value or 'none'} (was {before.get(name) or 'none'})"
-        for name, value in event.after.items()
-    ]
-    return f"{event.actor_name} changed this milestone meanwhile: {', '.join(parts)}."
+    """'Bob Builder changed this milestone meanwhile: due date 2026-12-03 (was 2026-12-01).'"""
+    roadmap = milestone.phase.roadmap
+    recent = AuditEvent.objects.filter(workload=roadmap.workload, subject_type="roadmap.milestone").order_by("-id")[:50]
+    for event in recent:
+        before, after = event.before or {}, event.after or {}
+        if event.subject_id == str(milestone.pk) and after:
+            parts = [
+                f"{LABELS.get(name, name)} {value or 'none'} (was {before.get(name) or 'none'})"
+                for name, value in after.items()
+            ]
+            return f"{event.actor_name} changed this milestone meanwhile: {', '.join(parts)}."
+        for name, value in after.items():
+            if name.startswith(f"#{milestone.pk} "):
+                return (
+                    f"{event.actor_name} moved '{event.subject_name}' meanwhile, and this milestone with it: "
+                    f"due date {value} (was {before.get(name)})."
+                )
+    return "The plan of its phase moved this milestone meanwhile."
 
 
 def _check_key(milestone: Milestone) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from roadmap.api import activity, gates, kpis, milestones, roadmaps, steering
+from roadmap.api import activity, checklists, gates, kpis, milestones, roadmaps, steering
 
 urlpatterns: list[URLPattern] = [
     path("roadmaps/", roadmaps.RoadmapList.as_view(), name="api_roadmaps"),
@@ -16,12 +16,13 @@ urlpatterns: list[URLPattern] = [
     path("phases/<int:pk>/start", roadmaps.PhaseStart.as_view(), name="api_phase_start"),
     path("milestones/", milestones.MilestoneList.as_view(), name="api_milestones"),
     path("milestones/<int:pk>", milestones.MilestoneDetail.as_view(), name="api_milestone"),
+    path("milestones/<int:pk>/move", milestones.MilestoneMove.as_view(), name="api_milestone_move"),
     path("milestones/<int:pk>/tick", milestones.MilestoneTick.as_view(), name="api_milestone_tick"),
     path("milestones/<int:pk>/reopen", milestones.MilestoneReopen.as_view(), name="api_milestone_reopen"),
     path("milestones/<int:pk>/drop", milestones.MilestoneDrop.as_view(), name="api_milestone_drop"),
-    path("checklist/", milestones.ChecklistList.as_view(), name="api_checklist"),
-    path("checklist/<int:pk>", milestones.ChecklistDetail.as_view(), name="api_checklist_item"),
-    path("checklist/<int:pk>/tick", milestones.ChecklistTick.as_view(), name="api_checklist_tick"),
+    path("checklist/", checklists.ChecklistList.as_view(), name="api_checklist"),
+    path("checklist/<int:pk>", checklists.ChecklistDetail.as_view(), name="api_checklist_item"),
+    path("checklist/<int:pk>/tick", checklists.ChecklistTick.as_view(), name="api_checklist_tick"),
     path("kpis/", kpis.KpiList.as_view(), name="api_kpis"),
     path("kpis/<int:pk>", kpis.KpiDetail.as_view(), name="api_kpi"),
     path("kpis/<int:pk>/readings", kpis.Readings.as_view(), name="api_readings"),

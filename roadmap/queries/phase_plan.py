@@ -49,6 +49,14 @@ class MilestoneRow:
     tone: str
     word: str
     note: str
+    waits_for: Sequence[Milestone] = ()
+
+    @property
+    def waits(self) -> str:
+        """The names of what it waits for and is not done; empty once it is done itself."""
+        if self.milestone.state != Milestone.State.OPEN:
+            return ""
+        return ", ".join(item.name for item in self.waits_for if item.state == Milestone.State.OPEN)
 
     @property
     def is_done(self) -> bool:
@@ -136,7 +144,7 @@ def phase_plan(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) 
         rights=rights_for(rows.role),
         today=today,
         kpis=[_kpi_row(kpi, values.get(kpi.pk)) for kpi in rows.kpis],
-        milestones=[_milestone_row(item, today) for item in rows.milestones],
+        milestones=[_milestone_row(item, today, rows.waits_for.get(item.pk, ())) for item in rows.milestones],
         costs=cost_rows,
         cost_totals=sorted(totals.items()),
         checklist=[
@@ -209,16 +217,16 @@ def _kpi_row(kpi: Kpi, value: KpiValue | None) -> KpiRow:
     )
 
 
-def _milestone_row(milestone: Milestone, today: date) -> MilestoneRow:
+def _milestone_row(milestone: Milestone, today: date, waits_for: Sequence[Milestone]) -> MilestoneRow:
     if milestone.state == Milestone.State.DONE:
         note = wording.day(milestone.done_on) if milestone.done_on != milestone.due_on else ""
-        return MilestoneRow(milestone, "green", "Done", note)
+        return MilestoneRow(milestone, "green", "Done", note, waits_for)
     if milestone.state == Milestone.State.DROPPED:
-        return MilestoneRow(milestone, "off", "Dropped", milestone.dropped_reason)
+        return MilestoneRow(milestone, "off", "Dropped", milestone.dropped_reason, waits_for)
     late = (today - milestone.due_on).days
     if late > 0:
-        return MilestoneRow(milestone, "red", f"{wording.plural(late, 'day')} late", "")
-    return MilestoneRow(milestone, "none", "Open", "Due today" if late == 0 else "")
+        return MilestoneRow(milestone, "red", f"{wording.plural(late, 'day')} late", "", waits_for)
+    return MilestoneRow(milestone, "none", "Open", "Due today" if late == 0 else "", waits_for)
 
 
 def _cost_row(entry: CostEntry, phase: Phase, today: date) -> CostRow:

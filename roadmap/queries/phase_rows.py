@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,6 +30,8 @@ from roadmap.queries.together import Prepared, link, prepare
 # Stand-ins in the prepared statement; no row has such an id, no phase such a kind.
 ROADMAP, PHASE, KIND = -1_000_000_001, -1_000_000_002, "stand-in"
 
+Dependency = Milestone.depends_on.through
+
 PEOPLE = {
     "phases": ("owner", "budget_owner", "growth_set_by"),
     "gates": ("gatekeeper",),
@@ -47,6 +49,7 @@ class PhaseRows:
 
     `costs`: all cost entries of the roadmap. `criteria`: those of the phase's gate, with their subjects. `decisions`:
     of all gates, the last first, without their evidence. `update`: the last one.
+    `waits_for`: by a milestone's id what has to be done before it, of any phase.
     """
 
     roadmap: Roadmap
@@ -59,6 +62,7 @@ class PhaseRows:
     kpis: Sequence[Kpi]
     readings: Sequence[Reading]
     milestones: Sequence[Milestone]
+    waits_for: Mapping[int, Sequence[Milestone]]
     checklist: Sequence[ChecklistItem]
     costs: Sequence[CostEntry]
     notes: Sequence[Annotation]
@@ -109,11 +113,20 @@ def phase_rows(
         kpis=rows["kpis"],
         readings=rows["readings"],
         milestones=rows["milestones"],
+        waits_for=_waits_for(rows),
         checklist=rows["checklist"],
         costs=rows["costs"],
         notes=rows["notes"],
         update=rows["updates"][0] if rows["updates"] else None,
     )
+
+
+def _waits_for(rows: dict[str, list[Any]]) -> dict[int, list[Milestone]]:
+    before = {item.pk: item for item in rows["before"]}
+    found: dict[int, list[Milestone]] = {}
+    for item in rows["dependencies"]:
+        found.setdefault(item.from_milestone_id, []).append(before[item.to_milestone_id])
+    return found
 
 
 @cache
@@ -131,6 +144,10 @@ def _prepared(*, by_id: bool) -> Prepared:
             "kpis": Kpi.objects.filter(phase__in=wanted),
             "readings": Reading.objects.filter(kpi__phase__in=wanted).order_by("at"),
             "milestones": Milestone.objects.filter(phase__in=wanted),
+            "dependencies": Dependency.objects.filter(from_milestone__phase__in=wanted),
+            "before": Milestone.objects.filter(
+                pk__in=Dependency.objects.filter(from_milestone__phase__in=wanted).values("to_milestone_id")
+            ),
             "checklist": ChecklistItem.objects.filter(phase__in=wanted),
             "costs": CostEntry.objects.filter(roadmap_id=ROADMAP),
             "notes": Annotation.objects.filter(phase__in=wanted),

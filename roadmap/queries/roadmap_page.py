@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
+
+from django.urls import reverse
 
 from accounts.access import Asker
 from accounts.models import Membership, Role
 from roadmap.models import Gate, GateDecision, Milestone, Phase, Risk, Roadmap, Update
 from roadmap.queries.phase_plan import Rights, gate_word, rights_of
+from roadmap.queries.schedule import dependencies_of
 from web import wording
 from web.drawings import Axis
 from web.pieces import GateMark, Lane, MilestoneMark, PhaseSpan
@@ -18,6 +21,12 @@ from web.pieces import GateMark, Lane, MilestoneMark, PhaseSpan
 DAY = timedelta(days=1)
 TONES = {"on_track": "green", "at_risk": "amber", "off_track": "red"}
 STATE_TONES = {"proposed": "none", "active": "green", "paused": "amber", "stopped": "off", "live": "green"}
+GATE_MARKS: Mapping[str, Literal["passed", "conditional", "held", "stopped"]] = {
+    "go": "passed",
+    "conditional": "conditional",
+    "hold": "held",
+    "stop": "stopped",
+}
 STATE_BUTTONS = {
     "proposed": [("stopped", "Stop it before it starts")],
     "active": [("paused", "Pause it")],
@@ -36,6 +45,23 @@ class GateLine:
     tone: str
     word: str
     decision: GateDecision | None
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneLine:
+    """A mark of the timeline in words."""
+
+    milestone: Milestone
+    phase: Phase
+    tone: str
+    word: str
+    waits_for: str
+
+    @property
+    def slip_days(self) -> int:
+        """Days later than first promised; negative: earlier."""
+        day = self.milestone.done_on or self.milestone.due_on
+        return (day - self.milestone.baseline_due_on).days
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +98,7 @@ class RoadmapPage:
     state_tone: str
     phases: Sequence[Phase]
     current: Phase | None
+    milestones: Sequence[MilestoneLine]
     lanes: Sequence[Lane]
     axis: Axis
     label: str
@@ -104,7 +131,7 @@ class RoadmapSetup:
 
 
 def roadmap_page(asker: Asker, roadmap: Roadmap, *, today: date) -> RoadmapPage:
-    """The page of a roadmap that the asker may see, in six queries."""
+    """The page of a roadmap that the asker may see, in seven queries."""
     phases = list(roadmap.phases.select_related("owner").order_by("position"))
     for phase in phases:
         phase.roadmap = roadmap
@@ -117,14 +144,21 @@ def roadmap_page(asker: Asker, roadmap: Roadmap, *, today: date) -> RoadmapPage:
     open_ones = [item for item in milestones if item.state == Milestone.State.OPEN]
     current = next((phase for phase in phases if phase.state == Phase.State.ACTIVE), None)
     coming = [item for item in open_ones if item.due_on >= today]
-    lanes = [_lane(phase, gates.get(phase.pk), decisions, milestones, today) for phase in phases]
+    rights, waits_for = rights_of(asker, roadmap), dependencies_of(roadmap)
+    marks: dict[int, list[MilestoneMark]] = {}
+    for item in milestones:
+        if item.state != Milestone.State.DROPPED:
+            mark = _mark(item, today, waits_for=waits_for.get(item.pk, set()), can_manage=rights.can_manage)
+            marks.setdefault(item.phase_id, []).append(mark)
+    lanes = [_lane(phase, gates.get(phase.pk), decisions, marks.get(phase.pk, []), today) for phase in phases]
     return RoadmapPage(
         roadmap=roadmap,
-        rights=rights_of(asker, roadmap),
+        rights=rights,
         today=today,
         state_tone=STATE_TONES[roadmap.state],
         phases=phases,
         current=current,
+        milestones=_milestone_lines(phases, milestones, waits_for, today),
         lanes=lanes,
         axis=_axis(lanes, today),
         label=_label(roadmap, phases),
@@ -207,7 +241,7 @@ def _lane(
     phase: Phase,
     gate: Gate | None,
     decisions: Mapping[int, GateDecision],
-    milestones: Sequence[Milestone],
+    marks: Sequence[MilestoneMark],
     today: date,
 ) -> Lane:
     start = phase.started_on or phase.planned_start_on
@@ -226,7 +260,6 @@ def _lane(
         promised_end=phase.baseline_end_on + DAY,
         note=_note(phase, decision, start, today),
     )
-    marks = [_mark(item, today) for item in milestones if item.phase_id == phase.pk and item.state != "dropped"]
     return Lane(span, _gate_mark(phase, gate, decision, today), marks)
 
 
@@ -245,18 +278,47 @@ def _note(phase: Phase, decision: GateDecision | None, start: date, today: date)
 def _gate_mark(phase: Phase, gate: Gate | None, decision: GateDecision | None, today: date) -> GateMark | None:
     if gate is None:
         return None
-    name = f"{phase.get_kind_display()} gate"
+    name, url = f"{phase.get_kind_display()} gate", gate.get_absolute_url()
     if phase.state == Phase.State.CLOSED and decision is not None:
-        return GateMark(decision.decided_on, "passed", f"{name}: {decision.get_outcome_display().lower()}")
-    is_late = phase.state == Phase.State.ACTIVE and gate.due_on < today
-    return GateMark(gate.due_on, "late" if is_late else "open", name)
+        name = f"{name}: {decision.get_outcome_display().lower()}"
+        return GateMark(decision.decided_on, GATE_MARKS[decision.outcome], name, url)
+    if phase.state == Phase.State.ACTIVE and gate.due_on < today:
+        return GateMark(gate.due_on, "late", f"{name}, overdue", url)
+    if decision is not None and decision.outcome == GateDecision.Outcome.HOLD:
+        return GateMark(gate.due_on, "held", f"{name}, put on hold {wording.day(decision.decided_on)}", url)
+    return GateMark(gate.due_on, "open", name, url)
 
 
-def _mark(milestone: Milestone, today: date) -> MilestoneMark:
+def _mark(milestone: Milestone, today: date, *, waits_for: Collection[int], can_manage: bool) -> MilestoneMark:
+    shared: dict[str, Any] = {
+        "name": milestone.name,
+        "promised": milestone.baseline_due_on,
+        "id": milestone.pk,
+        "waits_for": sorted(waits_for),
+    }
     if milestone.state == Milestone.State.DONE:
-        return MilestoneMark(milestone.done_on or milestone.due_on, "done", milestone.name, milestone.baseline_due_on)
-    is_late = milestone.due_on < today
-    return MilestoneMark(milestone.due_on, "late" if is_late else "open", milestone.name, milestone.baseline_due_on)
+        return MilestoneMark(milestone.done_on or milestone.due_on, "done", **shared)
+    if can_manage:
+        shared |= {"url": reverse("milestone_date", args=[milestone.pk]), "action": "Move"}
+    return MilestoneMark(milestone.due_on, "late" if milestone.due_on < today else "open", **shared)
+
+
+def _milestone_lines(
+    phases: Sequence[Phase], milestones: Sequence[Milestone], waits_for: Mapping[int, Collection[int]], today: date
+) -> list[MilestoneLine]:
+    by_phase, names = {phase.pk: phase for phase in phases}, {item.pk: item.name for item in milestones}
+    lines = []
+    for item in milestones:
+        if item.state == Milestone.State.DROPPED:
+            continue
+        waits = ", ".join(names[pk] for pk in sorted(waits_for.get(item.pk, ())))
+        if item.state == Milestone.State.DONE:
+            tone, word = "green", "Done"
+        else:
+            late = (today - item.due_on).days
+            tone, word = ("red", f"{wording.plural(late, 'day')} late") if late > 0 else ("none", "Open")
+        lines.append(MilestoneLine(item, by_phase[item.phase_id], tone, word, waits))
+    return sorted(lines, key=lambda line: (line.phase.position, line.milestone.due_on, line.milestone.pk))
 
 
 def _axis(lanes: Sequence[Lane], today: date) -> Axis:

@@ -21,6 +21,7 @@ _FIELDS = {
     "evidence_url": "the evidence",
     "budget_amount": "the budget",
     "outside_key": "the outside key",
+    "depends_on": "what it waits for",
     "target_on": "the day of the target",
     "rate_amount": "the rate",
 }
@@ -66,7 +67,12 @@ def sentence(action: str, subject: str, before: Values | None, after: Values | N
 
 
 def _changed(name: str, was: Values, now: Values) -> str:
-    told = [field for field in now if field not in _SILENT]
+    # A milestone that others wait for names each that moved along as '#12 Runbook'.
+    along = sum(1 for field in now if field.startswith("#"))
+    told = [field for field in now if field not in _SILENT and not field.startswith("#")]
+    if along and "due_on" in told:
+        moves = _changed(name, was, {field: now[field] for field in told})
+        return f"{moves}, and {wording.plural(along, 'milestone')} that {'waits' if along == 1 else 'wait'} for it"
     if "due_on" in told and (moved := _moved(name, was.get("due_on"), now.get("due_on"))):
         rest = [field for field in told if field != "due_on"]
         return moved if not rest else f"{moved}, and changed {_fields(rest, was, now)}"

@@ -19,12 +19,13 @@ from roadmap.actions.milestones import (
     reopen_milestone,
     tick_milestone,
 )
-from roadmap.forms.milestones import DropForm, MilestoneForm, TickForm
+from roadmap.forms.milestones import DateForm, DropForm, MilestoneForm, TickForm
 from roadmap.models import Milestone
-from roadmap.views.place import More, act, allow, form_view, phase_or_404, phase_place
+from roadmap.views.place import More, act, allow, form_view, phase_or_404, phase_place, timeline_place
+from web import wording
 
 SECTION = "milestones"
-FIELDS = ("name", "due_on", "owner", "evidence_url", "outside_key")
+FIELDS = ("name", "due_on", "owner", "evidence_url", "outside_key", "depends_on")
 
 
 def _find(request: HttpRequest, pk: int) -> tuple[Asker, Milestone]:
@@ -39,6 +40,10 @@ def _find(request: HttpRequest, pk: int) -> tuple[Asker, Milestone]:
     return asker, milestone
 
 
+def _saved(name: str, along: int) -> str:
+    return f"'{name}' saved" + (f", and {wording.plural(along, 'milestone')} moved along." if along else ".")
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def milestone_new(request: HttpRequest, phase_id: int) -> HttpResponse:
     """Adds a milestone to a phase."""
@@ -46,7 +51,7 @@ def milestone_new(request: HttpRequest, phase_id: int) -> HttpResponse:
     allow(asker, Role.MANAGER, phase.roadmap)
 
     def save(form: MilestoneForm) -> str:
-        added = add_milestone(asker, phase, **form.cleaned_data)
+        added = add_milestone(asker, phase, **{name: form.cleaned_data[name] for name in FIELDS})
         return f"'{added.name}' added."
 
     return form_view(
@@ -72,8 +77,9 @@ def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
     def save(form: MilestoneForm) -> str:
         changes = {name: form.cleaned_data[name] for name in FIELDS}
-        change_milestone(asker, milestone, version=form.cleaned_data.get("version"), **changes)
-        return f"'{changes['name']}' saved."
+        along = form.along()
+        change_milestone(asker, milestone, version=form.cleaned_data.get("version"), move_successors=along, **changes)
+        return _saved(changes["name"], len(along))
 
     return form_view(
         request,
@@ -87,6 +93,33 @@ def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
             More(reverse("milestone_drop", args=[pk]), "Drop it"),
             More(reverse("milestone_delete", args=[pk]), "Delete", f"Delete the milestone '{milestone.name}'?"),
         ],
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def milestone_date(request: HttpRequest, pk: int) -> HttpResponse:
+    """Moves a milestone from the timeline of its roadmap."""
+    asker, milestone = _find(request, pk)
+    roadmap = milestone.phase.roadmap
+    allow(asker, Role.MANAGER, roadmap)
+
+    def make(**kwargs: Any) -> DateForm:
+        return DateForm(milestone=Milestone.objects.select_related("phase__roadmap").get(pk=pk), **kwargs)
+
+    def save(form: DateForm) -> str:
+        data, along = form.cleaned_data, form.along()
+        change_milestone(asker, milestone, version=data["version"], due_on=data["due_on"], move_successors=along)
+        return _saved(milestone.name, len(along))
+
+    return form_view(
+        request,
+        asker,
+        timeline_place(roadmap),
+        make=make,
+        save=save,
+        title=f"Move '{milestone.name}'",
+        row_id=milestone.pk,
+        deletes=[More(reverse("milestone_edit", args=[pk]), "Change everything else of it", is_elsewhere=True)],
     )
 
 

@@ -27,7 +27,7 @@ from roadmap.queries.gate_page import gate_page
 from roadmap.queries.kpi_values import kpi_values
 from roadmap.queries.phase_plan import phase_plan
 from roadmap.queries.phase_rows import PhaseRows, phase_rows
-from roadmap.queries.roadmap_page import roadmap_setup, steering
+from roadmap.queries.roadmap_page import roadmap_page, roadmap_setup, steering
 from web.htmx import done, is_partial, render, with_message
 
 FORM_PAGE = "roadmap/form_page.html"
@@ -35,11 +35,15 @@ FORM_PAGE = "roadmap/form_page.html"
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Another thing to do with the row of an open form; with a question it is a POST that asks once."""
+    """Another thing to do with the row of an open form; with a question it is a POST that asks once.
+
+    `is_elsewhere`: a form of another page, so that htmx leaves the link to the browser.
+    """
 
     url: str
     label: str
     question: str = ""
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,11 @@ def phase_place(phase: Phase, section: str) -> Place:
 def roadmap_place(roadmap: Roadmap, section: str) -> Place:
     """The risks or updates of a roadmap's page."""
     return Place(roadmap, section, roadmap.get_absolute_url(), lambda asker: steering_context(asker, roadmap))
+
+
+def timeline_place(roadmap: Roadmap) -> Place:
+    """The timeline of a roadmap's page."""
+    return Place(roadmap, "timeline", roadmap.get_absolute_url(), lambda asker: timeline_context(asker, roadmap))
 
 
 def settings_place(roadmap: Roadmap, section: str) -> Place:
@@ -147,6 +156,11 @@ def phase_context(asker: Asker, phase: Phase) -> dict[str, Any]:
 def steering_context(asker: Asker, roadmap: Roadmap) -> dict[str, Any]:
     """What the risks and updates of a roadmap need."""
     return {"steering": steering(asker, roadmap)}
+
+
+def timeline_context(asker: Asker, roadmap: Roadmap) -> dict[str, Any]:
+    """What the timeline of a roadmap needs."""
+    return {"page": roadmap_page(asker, roadmap, today=timezone.localdate())}
 
 
 def settings_context(asker: Asker, roadmap: Roadmap) -> dict[str, Any]:
@@ -236,7 +250,7 @@ def _take_present_version(form: forms.BaseForm, make: Callable[..., forms.BaseFo
     """After somebody else's change the form, sent again, is meant for the state that it now tells of."""
     if error.code != "conflict_changed_meanwhile" or "version" not in form.fields:
         return
-    data = dict(form.data.items())
+    data = form.data.copy()  # type: ignore[attr-defined]
     data[form.add_prefix("version")] = str(make().initial.get("version", ""))
     form.data = data
 
