@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.access import Asker
 from accounts.models import Token
 from metrics import identity
+from metrics.actions.otlp_metrics import count_points
 from metrics.actions.otlp_traces import count_spans
 from metrics.actions.usage import note_problem
 from metrics.deadlocks import done_again
@@ -32,6 +33,7 @@ class ExportAnswer:
 
 
 _COUNTERS: dict[Signal, Callable[[Asker, Token, Any, datetime], Exported]] = {
+    Signal.METRICS: count_points,
     Signal.TRACES: count_spans,
 }
 

@@ -113,13 +113,7 @@ def count_batch(asker: Asker, token: Token, batch: Batch, now: datetime) -> Rece
         raise NothingAccepted(sorted(batch.rejections))
     receipt_id = _next_receipt_id() if "id" in batch.fields else None
     repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if receipt_id is not None else 0
-    # `through` names a backend or gateway; one that is gone links nothing.
-    through = Backend.objects.filter(slug=token.through).first() if token.through else None
-    if through is not None and not may_go_through(asker, token, through):
-        batch.warn(
-            "through_not_allowed", f"'{through.slug}' serves no roadmap of yours: not linked.", len(batch.records)
-        )
-        through = None
+    through = through_of(asker, token, batch, len(batch.records))
     folded = fold(
         batch,
         places.found,
@@ -127,14 +121,23 @@ def count_batch(asker: Asker, token: Token, batch: Batch, now: datetime) -> Rece
         through_id=through.pk if through is not None else None,
     )
     is_new = within_allowance(token, folded, batch, now=now)
-    series = _series(folded, places)
+    series = series_of(folded, places)
     receipt = _receipt(asker, token, batch, folded, places, repeats)
     if receipt_id is not None:
         receipt.pk = receipt_id
-    _post(receipt, folded.posted(series), places)
+    post_cells(receipt, folded.posted(series), places)
     if is_new:
         counting.recount({one.backend_id for one in folded.identities})
     return receipt
+
+
+def through_of(asker: Asker, token: Token, batch: Batch, records: int) -> Backend | None:
+    """What the token's traffic goes through: a backend or gateway. One that is gone, or may not be linked, is none."""
+    through = Backend.objects.filter(slug=token.through).first() if token.through else None
+    if through is not None and not may_go_through(asker, token, through):
+        batch.warn("through_not_allowed", f"'{through.slug}' serves no roadmap of yours: not linked.", records)
+        return None
+    return through
 
 
 def limits_at(now: datetime) -> Limits:
@@ -142,7 +145,7 @@ def limits_at(now: datetime) -> Limits:
     return Limits(now=now, oldest=_oldest(now), max_records=settings.PUSH_MAX_RECORDS)
 
 
-def _series(folded: Folded, places: Places) -> dict[SeriesIdentity, int]:
+def series_of(folded: Folded, places: Places) -> dict[SeriesIdentity, int]:
     """The ids of the batch's series. What is pushed to a roadmap of the demo goes when the demo goes."""
     demo = {workload_id for workload_id, workload in places.workloads.items() if workload.is_demo}
     if not demo:
@@ -200,18 +203,18 @@ def _receipt(asker: Asker, token: Token, batch: Batch, folded: Folded, places: P
             {"code": code, "detail": detail, "records": count}
             for (code, detail), count in sorted(batch.warnings.items())[:MAX_LISTED]
         ],
-        note=_priced_by(folded.price_refs),
+        note=priced_by(folded.price_refs),
         is_demo=bool(places.found) and all(_is_demo(place, places) for place in places.found.values()),
     )
 
 
-def _priced_by(refs: Iterable[str]) -> str:
+def priced_by(refs: Iterable[str]) -> str:
     """Which prices the estimates used, as far as the note's 300 characters reach."""
     text = "; ".join(sorted(refs))
     return f"Priced by {text}"[:300] if text else ""
 
 
-def _post(receipt: Receipt, cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> None:
+def post_cells(receipt: Receipt, cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> None:
     by_backend: dict[int, list[ledger.PostedCell]] = defaultdict(list)
     for backend_id, cell in cells:
         by_backend[backend_id].append(cell)

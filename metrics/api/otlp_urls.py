@@ -6,5 +6,5 @@ from metrics.api.otlp import export_view
 from metrics.otlp_messages import Signal
 
 urlpatterns: list[URLPattern] = [
-    path(str(signal), export_view(signal).as_view(), name=f"otlp_{signal}") for signal in (Signal.TRACES, Signal.LOGS)
+    path(str(signal), export_view(signal).as_view(), name=f"otlp_{signal}") for signal in Signal
 ]

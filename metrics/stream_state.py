@@ -1,0 +1,75 @@
+"""The last point of each pushed cumulative stream, kept 35 days: one read and one write a push, whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+from metrics.models import CounterState
+
+KEPT_FOR = timedelta(days=35)
+# A stream that only says the same again is written this often, so that it is not forgotten.
+REFRESHED_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LastPoint:
+    """Its time in nanoseconds, what it counted, and when it was written."""
+
+    time_ns: int
+    reading: dict[str, Any]
+    written_at: datetime
+
+
+def hold(groups: Collection[bytes]) -> None:
+    """Holds these groups of streams (16 bytes each) until the transaction ends, in one order for everybody.
+
+    Two exports of one stream count one after the other, also where neither is known yet.
+    """
+    keys = sorted({int.from_bytes(group[:8], signed=True) for group in groups})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS held (k)", [keys])
+
+
+def last_points(streams: Collection[bytes]) -> dict[bytes, LastPoint]:
+    """The last point of each of the streams that is known."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT stream_digest, state::text, sampled_at FROM metrics_counterstate"
+            " WHERE backend_id IS NULL AND stream_digest = ANY(%s::bytea[])",
+            [list(streams)],
+        )
+        rows = cursor.fetchall()
+    found = {}
+    for stream, text, written_at in rows:
+        state = msgspec.json.decode(text)
+        found[bytes(stream)] = LastPoint(state["t"], state["v"], written_at)
+    return found
+
+
+def keep(points: Mapping[bytes, tuple[int, dict[str, Any]]], now: datetime) -> None:
+    """Writes (time, reading) of these streams. Call it in the transaction that posts their differences."""
+    if not points:
+        return
+    streams = sorted(points)
+    states = [msgspec.json.encode({"t": points[one][0], "v": points[one][1]}).decode() for one in streams]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO metrics_counterstate (id, backend_id, stream_digest, state, sampled_at)"
+            " SELECT gen_random_uuid(), NULL, stream, state::jsonb, %s"
+            " FROM unnest(%s::bytea[], %s::text[]) AS i (stream, state)"
+            " ON CONFLICT (backend_id, stream_digest) DO UPDATE"
+            " SET state = excluded.state, sampled_at = excluded.sampled_at",
+            [now, streams, states],
+        )
+
+
+def drop_expired(now: datetime) -> int:
+    """Deletes the states of pushed streams that nothing was heard of for 35 days; returns how many."""
+    dropped, _ = CounterState.objects.filter(backend=None, sampled_at__lt=now - KEPT_FOR).delete()
+    return dropped
