@@ -12,7 +12,7 @@ from hashlib import blake2b
 from django.db import transaction
 
 from accounts.access import Asker, can, can_send_unallocated, visible_workloads
-from accounts.models import Role, Token, Workload
+from accounts.models import Role, Workload
 from metrics import identity
 from metrics.fold import Place, PlaceKey
 from metrics.models import Allocation, Backend
@@ -75,13 +75,13 @@ def find_places(asker: Asker, keys: Iterable[PlaceKey]) -> Places:
     return places
 
 
-def may_go_through(asker: Asker, token: Token, backend: Backend) -> bool:
-    """Whether a token's pushes may be linked with this backend.
+def may_go_through(asker: Asker, measured_at: MeasuredAt, backend: Backend) -> bool:
+    """Whether the asker's pushes, measured there, may be linked with this backend.
 
     What an application measures gives way to the backend's own figures. What a gateway or server measures can take
     their place, so that its sender has to see them: admins, and those whose roadmaps it serves.
     """
-    if token.measured_at == MeasuredAt.APPLICATION or asker.user.is_admin:
+    if measured_at == MeasuredAt.APPLICATION or asker.user.is_admin:
         return True
     mine = visible_workloads(asker).values("pk")
     if backend.default_workload_id is not None and mine.filter(pk=backend.default_workload_id).exists():

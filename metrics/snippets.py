@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 NO_TOKEN = "<make a token first>"  # noqa: S105 - stands where a token will
 
@@ -18,30 +19,58 @@ class Snippet:
     text: str
 
 
-def snippets(*, address: str, token: str, at: datetime) -> list[Snippet]:
-    """For curl, Python and Node. `at` is the time of the example record, aware UTC."""
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where each kind of sender sends to: absolute, without a slash at the end."""
+
+    usage: str
+    litellm: str
+    otlp: str
+
+
+def snippets(addresses: Addresses, *, token: str, at: datetime) -> list[Snippet]:
+    """One for each way of sending. `at` is the time of the example record, aware UTC."""
     return [
-        Snippet("curl", "curl", "Paste it into a terminal: one record arrives, timed now.", curl(address, token, at)),
-        Snippet("python", "Python", "Needs nothing but Python's standard library.", _python(address, token)),
-        Snippet("node", "Node", "Needs Node 18 or newer.", _node(address, token)),
+        Snippet("curl", "curl", "Paste it into a terminal: one record arrives, timed now.", curl(addresses, token, at)),
+        Snippet("python", "Python", "Needs nothing but Python's standard library.", _python(addresses, token)),
+        Snippet("node", "Node", "Needs Node 18 or newer.", _node(addresses, token)),
+        Snippet(
+            "opentelemetry",
+            "OpenTelemetry",
+            "Variables of a program that is instrumented with OpenTelemetry's GenAI conventions, Traceloop or "
+            "OpenInference. Nothing else changes.",
+            _otel_variables(addresses, token),
+        ),
+        Snippet(
+            "collector",
+            "OpenTelemetry Collector",
+            "An exporter for the Collector's configuration, and the pipelines that use it.",
+            _collector(addresses, token),
+        ),
+        Snippet(
+            "litellm",
+            "LiteLLM",
+            "Goes into the proxy's config.yaml; each request arrives some seconds after it ended.",
+            _litellm(addresses, token),
+        ),
     ]
 
 
-def curl(address: str, token: str, at: datetime) -> str:
+def curl(addresses: Addresses, token: str, at: datetime) -> str:
     """A command that sends one record of a request that ended at `at`."""
     record = (
         f'{{"timestamp": "{at:%Y-%m-%dT%H:%M:%SZ}", "provider": "openai", "model": "gpt-4o-mini", '
         '"input_tokens": 812, "output_tokens": 164, "duration_ms": 1840}'
     )
     return (
-        f"curl -sS {address} \\\n"
+        f"curl -sS {addresses.usage} \\\n"
         f"  -H 'Authorization: Bearer {token}' \\\n"
         "  -H 'Content-Type: application/json' \\\n"
         f"  -d '{{\"records\": [{record}]}}'"
     )
 
 
-def _python(address: str, token: str) -> str:
+def _python(addresses: Addresses, token: str) -> str:
     return f'''import json, urllib.request
 from datetime import datetime, timezone
 
@@ -54,7 +83,7 @@ record = {{
     "duration_ms": 1840,
 }}
 request = urllib.request.Request(
-    "{address}",
+    "{addresses.usage}",
     data=json.dumps({{"records": [record]}}).encode(),
     headers={{"Authorization": "Bearer {token}", "Content-Type": "application/json"}},
 )
@@ -62,7 +91,7 @@ print(urllib.request.urlopen(request).read().decode())
 '''
 
 
-def _node(address: str, token: str) -> str:
+def _node(addresses: Addresses, token: str) -> str:
     return f"""const record = {{
   timestamp: new Date().toISOString(),
   provider: "openai",
@@ -71,9 +100,61 @@ def _node(address: str, token: str) -> str:
   output_tokens: 164,
   duration_ms: 1840,
 }};
-fetch("{address}", {{
+fetch("{addresses.usage}", {{
   method: "POST",
   headers: {{ Authorization: "Bearer {token}", "Content-Type": "application/json" }},
   body: JSON.stringify({{ records: [record] }}),
 }}).then(async (answer) => console.log(answer.status, await answer.text()));
+"""
+
+
+def _otel_variables(addresses: Addresses, token: str) -> str:
+    # The specification has header values percent-encoded: a space is %20.
+    return f"""export OTEL_EXPORTER_OTLP_ENDPOINT={addresses.otlp}
+export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+export OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20{quote(token, safe="")}
+"""
+
+
+def _collector(addresses: Addresses, token: str) -> str:
+    return f"""receivers:
+  otlp:
+    protocols:
+      http:
+        endpoint: localhost:4318
+      grpc:
+        endpoint: localhost:4317
+
+exporters:
+  otlphttp/phaseline:
+    endpoint: {addresses.otlp}
+    headers:
+      Authorization: "Bearer {token}"
+
+service:
+  pipelines:
+    metrics:
+      receivers: [otlp]
+      exporters: [otlphttp/phaseline]
+    traces:
+      receivers: [otlp]
+      exporters: [otlphttp/phaseline]
+"""
+
+
+def _litellm(addresses: Addresses, token: str) -> str:
+    return f"""litellm_settings:
+  callbacks: ["phaseline"]
+  # Keeps prompts and answers out of all callbacks. Phaseline reads none of them either way.
+  turn_off_message_logging: true
+
+callback_settings:
+  phaseline:
+    callback_type: generic_api
+    endpoint: {addresses.litellm}
+    headers:
+      Authorization: "Bearer {token}"
+    # Without retries LiteLLM forgets what it could not deliver; these reach over four minutes.
+    max_retries: 8
+    retry_delay: 1
 """

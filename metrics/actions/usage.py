@@ -22,7 +22,7 @@ from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
 from metrics.fold import DEFAULTS, Folded, Place, PlaceKey, fold, place_keys
 from metrics.format import Batch, Limits, Rejection
-from metrics.formats import DECODERS
+from metrics.formats import Decoder
 from metrics.identity import SeriesGone, SeriesIdentity
 from metrics.models import Backend, PushProblem, Receipt
 from metrics.new_series import within_allowance
@@ -64,22 +64,24 @@ def accept_usage(
     *,
     token: Token,
     body: bytes,
-    content_type: str,
+    decode: Decoder,
     path: str,
     idempotency_key: str | None,
     see: Callable[[str | None], str],
+    measured_at: MeasuredAt | None = None,
     now: datetime | None = None,
 ) -> PushAnswer:
     """Counts a push in one transaction, or answers a repeat as the first time.
 
-    `see(slug)` is the address where the figures of that roadmap (None: of none, or of several) show. Raises Unreadable,
-    KeyViolation, and NothingAccepted where no record can count.
+    `see(slug)` is the address where the figures of that roadmap (None: of none, or of several) show. `measured_at` is
+    where the sender measures, if that is known better than the token says. Raises Unreadable, KeyViolation, and
+    NothingAccepted where no record can count.
     """
     now = now or timezone.now()
     key = PushKey.of(token, path, body, idempotency_key)
 
     def accept() -> PushAnswer:
-        return _accept(asker, key, body=body, content_type=content_type, see=see, now=now)
+        return _accept(asker, key, body=body, decode=decode, see=see, measured_at=measured_at, now=now)
 
     try:
         return done_again(accept)
@@ -90,22 +92,35 @@ def accept_usage(
 
 
 def _accept(
-    asker: Asker, key: PushKey, *, body: bytes, content_type: str, see: Callable[[str | None], str], now: datetime
+    asker: Asker,
+    key: PushKey,
+    *,
+    body: bytes,
+    decode: Decoder,
+    see: Callable[[str | None], str],
+    measured_at: MeasuredAt | None,
+    now: datetime,
 ) -> PushAnswer:
     with transaction.atomic():
         key.lock()
         first = key.first_answer(now)
         if first is not None:
             return PushAnswer(first.status or 201, first.answer or {}, is_replay=True)
-        batch = DECODERS[content_type](body, limits_at(now))
-        receipt = count_batch(asker, key.token, batch, now)
+        batch = decode(body, limits_at(now))
+        receipt = count_batch(asker, key.token, batch, now, measured_at=measured_at)
         document = answer_document(receipt, batch, see)
         key.remember(receipt, 201, document)
         return PushAnswer(201, document)
 
 
-def count_batch(asker: Asker, token: Token, batch: Batch, now: datetime) -> Receipt:
-    """The receipt of the batch, posted. Call it in a transaction. Raises NothingAccepted."""
+def count_batch(
+    asker: Asker, token: Token, batch: Batch, now: datetime, *, measured_at: MeasuredAt | None = None
+) -> Receipt:
+    """The receipt of the batch, posted. Call it in a transaction. Raises NothingAccepted.
+
+    `measured_at`: where it was measured, where that is not what the token says.
+    """
+    measured_at = measured_at or MeasuredAt(token.measured_at)
     places = find_places(asker, place_keys(batch))
     if places.refused:
         batch.reject(_refusals(batch, places))
@@ -113,11 +128,11 @@ def count_batch(asker: Asker, token: Token, batch: Batch, now: datetime) -> Rece
         raise NothingAccepted(sorted(batch.rejections))
     receipt_id = _next_receipt_id() if "id" in batch.fields else None
     repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if receipt_id is not None else 0
-    through = through_of(asker, token, batch, len(batch.records))
+    through = through_of(asker, token, batch, len(batch.records), measured_at=measured_at)
     folded = fold(
         batch,
         places.found,
-        measured_at=MeasuredAt(token.measured_at),
+        measured_at=measured_at,
         through_id=through.pk if through is not None else None,
     )
     is_new = within_allowance(token, folded, batch, now=now)
@@ -131,10 +146,12 @@ def count_batch(asker: Asker, token: Token, batch: Batch, now: datetime) -> Rece
     return receipt
 
 
-def through_of(asker: Asker, token: Token, batch: Batch, records: int) -> Backend | None:
+def through_of(
+    asker: Asker, token: Token, batch: Batch, records: int, *, measured_at: MeasuredAt | None = None
+) -> Backend | None:
     """What the token's traffic goes through: a backend or gateway. One that is gone, or may not be linked, is none."""
     through = Backend.objects.filter(slug=token.through).first() if token.through else None
-    if through is not None and not may_go_through(asker, token, through):
+    if through is not None and not may_go_through(asker, measured_at or MeasuredAt(token.measured_at), through):
         batch.warn("through_not_allowed", f"'{through.slug}' serves no roadmap of yours: not linked.", records)
         return None
     return through

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from metrics.api import backends, imports, prices, rules, series
 from metrics.api.receipts import ReceiptListView, ReceiptReverseView, ReceiptView
+from metrics.api.usage import LiteLLMView
 
 urlpatterns: list[URLPattern] = [
     path("backends/", backends.BackendListView.as_view(), name="api_backends"),
@@ -35,6 +36,7 @@ urlpatterns: list[URLPattern] = [
     path("imports/<uuid:uuid>/confirm", imports.ImportConfirmView.as_view(), name="api_import_confirm"),
     path("look-alikes/", series.LookAlikeListView.as_view(), name="api_look_alikes"),
     path("look-alikes/<int:pk>/", series.LookAlikeView.as_view(), name="api_look_alike"),
+    path("usage/litellm", LiteLLMView.as_view(), name="api_usage_litellm"),
     path("receipts/", ReceiptListView.as_view(), name="api_receipts"),
     path("receipts/<uuid:uuid>", ReceiptView.as_view(), name="api_receipt"),
     path("receipts/<uuid:uuid>/reverse", ReceiptReverseView.as_view(), name="api_receipt_reverse"),

@@ -1,8 +1,9 @@
-"""`POST /api/v1/usage`: push usage records. A plain view: the body is decoded by msgspec, not by serializers."""
+"""`POST /api/v1/usage` and its sisters: push usage records. Plain views: msgspec decodes the body, no serializer."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import msgspec
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
@@ -18,34 +19,38 @@ from accounts.authentication import TokenAuthentication
 from accounts.models import Token
 from accounts.permissions import HasScope
 from metrics.actions.usage import NothingAccepted, PushAnswer, accept_usage, note_problem, rejected_rows
-from metrics.api.intake import StorageDown, body_of, in_flight
-from metrics.api.usage_schema import PUSH_SCHEMA
+from metrics.api.intake import StorageDown, TooFast, body_of, in_flight
+from metrics.api.usage_schema import LITELLM_SCHEMA, PUSH_SCHEMA
 from metrics.errors import RuleViolation
 from metrics.format import Unreadable
-from metrics.formats import DECODERS
+from metrics.formats import DECODERS, LITELLM_DECODERS, Decoder
 from metrics.push_keys import KeyViolation
+from metrics.usage import MeasuredAt
 from web.problems import CONTENT_TYPE as PROBLEM_TYPE
 from web.problems import problem
 
 KEY_RETRY_SECONDS = 1
 CHANGED = "What this push belongs to was changed or deleted meanwhile. Send the same again."
-# Keys hold per token and path, whether or not the address was written with a slash at its end.
-PATH = "/api/v1/usage"
+CHANGED_OR_HELD = "The same post is being worked on, or what it belongs to has just changed. Send the same again."
 
 
-class UsageView(APIView):
-    """Push usage records. The answer is sent after the commit: what was acknowledged is kept."""
+class PushView(APIView):
+    """What every address that takes records does. The answer is sent after the commit: acknowledged is kept."""
 
     authentication_classes = (TokenAuthentication,)
     permission_classes = (HasScope,)
     scope = "push"
+    # Keys hold per token and path, whether or not the address was written with a slash at its end.
+    path: ClassVar[str]
+    decoders: ClassVar[Mapping[str, Decoder]]
+    measured_at: ClassVar[MeasuredAt | None] = None
 
-    @extend_schema(**PUSH_SCHEMA)
-    def post(self, request: Request) -> HttpResponse:
+    def accept(self, request: Request) -> HttpResponse:
+        """The answer to a push."""
         token = request.auth
         if not isinstance(token, Token):
             raise NotAuthenticated
-        content_type = _content_type(request)
+        content_type = self._content_type(request)
         with in_flight(token.pk):
             try:
                 body = body_of(request)
@@ -53,10 +58,11 @@ class UsageView(APIView):
                     Asker(user=token.owner, token=token),
                     token=token,
                     body=body,
-                    content_type=content_type,
-                    path=PATH,
+                    decode=self.decoders[content_type],
+                    path=self.path,
                     idempotency_key=request.headers.get("Idempotency-Key"),
                     see=lambda slug: request.build_absolute_uri(address_of(slug)),
+                    measured_at=self.measured_at,
                 )
             except Unreadable as error:
                 note_problem(token, code=error.code, detail=error.message)
@@ -77,6 +83,45 @@ class UsageView(APIView):
             except (OperationalError, InterfaceError) as error:
                 raise StorageDown from error
         return _answer(answer)
+
+    def _content_type(self, request: Request) -> str:
+        content_type = (request.content_type or "").partition(";")[0].strip().lower()
+        if content_type not in self.decoders:
+            raise UnsupportedMediaType(
+                content_type, detail=f"Send {' or '.join(self.decoders)}, not '{content_type or 'no content type'}'."
+            )
+        return content_type
+
+
+class UsageView(PushView):
+    """Push usage records."""
+
+    path = "/api/v1/usage"
+    decoders = DECODERS
+
+    @extend_schema(**PUSH_SCHEMA)
+    def post(self, request: Request) -> HttpResponse:
+        return self.accept(request)
+
+
+class LiteLLMView(PushView):
+    """What a LiteLLM proxy's `generic_api` callback posts."""
+
+    path = "/api/v1/usage/litellm"
+    decoders = LITELLM_DECODERS
+    # Whatever the token says: it is a gateway.
+    measured_at = MeasuredAt.GATEWAY
+
+    @extend_schema(**LITELLM_SCHEMA)
+    def post(self, request: Request) -> HttpResponse:
+        try:
+            answer = self.accept(request)
+        except TooFast as error:
+            raise StorageDown(str(error.detail)) from error
+        if answer.status_code == 409:
+            # LiteLLM repeats nothing below 500, and drops the requests instead.
+            return _problem(503, "try_again", CHANGED_OR_HELD, {"Retry-After": str(KEY_RETRY_SECONDS)})
+        return answer
 
 
 def address_of(slug: str | None) -> str:
@@ -118,12 +163,3 @@ def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None
 
 def _json(document: dict[str, Any], status: int, content_type: str = "application/json") -> HttpResponse:
     return HttpResponse(msgspec.json.encode(document), status=status, content_type=content_type)
-
-
-def _content_type(request: Request) -> str:
-    content_type = (request.content_type or "").partition(";")[0].strip().lower()
-    if content_type not in DECODERS:
-        raise UnsupportedMediaType(
-            content_type, detail=f"Send {' or '.join(DECODERS)}, not '{content_type or 'no content type'}'."
-        )
-    return content_type

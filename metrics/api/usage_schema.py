@@ -197,6 +197,30 @@ PUSH_SCHEMA: dict[str, Any] = {
     ],
 }
 
+LITELLM_SCHEMA: dict[str, Any] = {
+    **PUSH_SCHEMA,
+    "operation_id": "push_litellm",
+    "summary": "Post from a LiteLLM proxy",
+    "description": (
+        "What LiteLLM's `generic_api` callback posts: a list of its standard logging payloads (or one a line). "
+        "Prompts, answers and users are not read. A request is told from its repeats by its id. Answers are those of "
+        "pushed records; LiteLLM sends again only after a 5xx, so that 409 and 429 are 503 here."
+    ),
+    "request": {
+        "application/json": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 10_000,
+            "items": {
+                "type": "object",
+                "description": "LiteLLM's StandardLoggingPayload",
+                "additionalProperties": True,
+            },
+        }
+    },
+    "examples": [OpenApiExample("Counted", value=_ANSWER, response_only=True, status_codes=["201"])],
+}
+
 
 class ReceiptSerializer(serializers.Serializer[Any]):
     """What became of one push or import."""

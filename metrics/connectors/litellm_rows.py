@@ -10,35 +10,22 @@ from decimal import Decimal
 from typing import Any, Self, TypedDict
 
 from metrics.answers import Reader
+from metrics.litellm import (
+    PERSONAL,
+    first_token_ms,
+    include_cache,
+    model_and_provider,
+    name_of,
+    operation_of,
+    text_of,
+    tier_of,
+)
 from metrics.usage import SeriesKey, UsageCell
 from metrics.wildcard import any_of
 
 reader = Reader("LiteLLM")
 
 MILLISECOND = timedelta(milliseconds=1)
-# The first token and the end are the same moment where they are no further apart.
-SAME_MOMENT_MS, SAME_MOMENT_SHARE = 5.0, 0.01
-# LiteLLM's call types by the operation names of OpenTelemetry; the asynchronous ones begin with an 'a'.
-OPERATIONS = {
-    "completion": "chat",
-    "responses": "chat",
-    "anthropic_messages": "chat",
-    "text_completion": "text_completion",
-    "generate_content": "generate_content",
-    "generate_content_stream": "generate_content",
-    "embedding": "embeddings",
-    "image_generation": "image_generation",
-    "image_edit": "image_generation",
-    "transcription": "transcription",
-    "speech": "text_to_speech",
-    "moderation": "moderation",
-    "rerank": "rerank",
-}
-STANDARD = {"", "none", "auto", "default", "standard"}
-# Unset values arrive as the text 'None' where they went through a label.
-UNSET = {"", "none", "null"}
-# A key's alias may be a person's address; then the key's number stands for it.
-PERSONAL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class Money(TypedDict, total=False):
@@ -81,7 +68,7 @@ class LogRow:
                 text_of(row.get("model")),
                 text_of(row.get("custom_llm_provider")),
                 labels,
-                operation=_operation(text_of(row.get("call_type"))),
+                operation=operation_of(text_of(row.get("call_type"))),
                 service_tier=tier,
             ),
             started_at=started_at,
@@ -110,7 +97,7 @@ def day_cell(
         for measure, field in counted.items()
         if metrics.get(field) is not None
     }
-    _include_cache(sums)
+    include_cache(sums)
     if "total_response_time_ms" in metrics and "duration_count" in sums:
         sums["duration_sum_ms"] = reader.amount(metrics["total_response_time_ms"], "total_response_time_ms")
     money = _money(metrics.get("spend"), sums, is_cache_hit=False)
@@ -128,15 +115,12 @@ def series_key(
     model: str, provider: str, labels: Mapping[str, str], *, operation: str = "chat", service_tier: str = ""
 ) -> SeriesKey:
     """The series of a request: 'openai/gpt-x' is gpt-x of openai, whichever of the two LiteLLM names."""
-    prefix, slash, rest = model.partition("/")
-    if slash and rest and (not provider or prefix == provider):
-        provider, model = prefix, rest
-    tier = service_tier.lower()
+    model, provider = model_and_provider(model, provider)
     return SeriesKey(
-        provider=provider[:100] or "unknown",
-        model=model[:200] or "unknown",
+        provider=provider[:100],
+        model=model,
         operation=operation,
-        service_tier="standard" if tier in STANDARD else tier[:50],
+        service_tier=tier_of(service_tier) or "standard",
         labels=tuple(sorted((name, value) for name, value in labels.items() if value)),
     )
 
@@ -145,21 +129,6 @@ def label_pattern(tags: Iterable[str]) -> re.Pattern[str] | None:
     """What matches the tags to keep; * stands for any ending. None: no tag is kept."""
     patterns = list(tags)
     return re.compile(any_of(patterns), re.DOTALL) if patterns else None
-
-
-def text_of(value: Any) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    return "" if text.lower() in UNSET else text
-
-
-def name_of(alias: Any, identity: Any, *, what: str = "") -> str:
-    """The alias, else the beginning of the id: 'key 0e7cdb9d'. Never a person's address."""
-    name, number = text_of(alias), text_of(identity)
-    if name and not PERSONAL.search(name):
-        return name[:100]
-    if what and number:
-        return f"{what} {number[:8]}"
-    return "" if PERSONAL.search(number) else number[:100]
 
 
 def _part(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -171,11 +140,6 @@ def _moment(value: Any, field: str) -> datetime:
     if isinstance(value, str) and not re.search(r"(Z|[+-]\d\d:?\d\d)$", value):
         value = f"{value}+00:00"
     return reader.moment(value, field).astimezone(UTC)
-
-
-def _operation(call_type: str) -> str:
-    name = call_type.lower()
-    return OPERATIONS.get(name) or OPERATIONS.get(name.removeprefix("a")) or name[:50] or "chat"
 
 
 def _tag(tags: Any, kept: re.Pattern[str] | None) -> str:
@@ -198,15 +162,8 @@ def _tokens(row: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, int |
     sums: dict[str, int | Decimal] = {
         measure: reader.count(value, measure) for measure, value in told.items() if value is not None
     }
-    _include_cache(sums)
+    include_cache(sums)
     return sums
-
-
-def _include_cache(sums: dict[str, int | Decimal]) -> None:
-    """Input contains cached and cache-write tokens; where they are more than it, it did not."""
-    cached = sums.get("cached_input_tokens", 0) + sums.get("cache_write_input_tokens", 0)
-    if "input_tokens" in sums and cached > sums["input_tokens"]:
-        sums["input_tokens"] += cached
 
 
 def _first(*values: Any) -> Any:
@@ -214,9 +171,7 @@ def _first(*values: Any) -> Any:
 
 
 def _latencies(row: Mapping[str, Any], started_at: datetime, sums: Mapping[str, int | Decimal]) -> dict[str, float]:
-    """In milliseconds. No field says whether it was a stream: of an answer in one piece the first token is its end, as
-    LiteLLM has it, give or take the moment that lies between its two readings of the clock.
-    """
+    """In milliseconds. No field says whether it was a stream."""
     if not row.get("endTime"):
         return {}
     duration = (_moment(row["endTime"], "endTime") - started_at) / MILLISECOND
@@ -225,7 +180,7 @@ def _latencies(row: Mapping[str, Any], started_at: datetime, sums: Mapping[str, 
     found = {"duration": duration}
     if row.get("completionStartTime"):
         first = (_moment(row["completionStartTime"], "completionStartTime") - started_at) / MILLISECOND
-        if 0 < first < duration - max(SAME_MOMENT_MS, duration * SAME_MOMENT_SHARE):
+        if first_token_ms(duration, first) is not None:
             found["time_to_first_token"] = first
             tokens = int(sums.get("output_tokens", 0))
             if tokens > 1:

@@ -26,7 +26,7 @@ from metrics.actions.usage import can_reverse, reverse_receipt, visible_receipts
 from metrics.api.usage import address_of
 from metrics.errors import RuleViolation
 from metrics.models import PushProblem, Receipt
-from metrics.snippets import NO_TOKEN, Snippet, snippets
+from metrics.snippets import NO_TOKEN, Addresses, Snippet, snippets
 from web.htmx import done, render
 
 PAGE_SIZE = 25
@@ -153,8 +153,12 @@ def _chosen(asker: Asker, slug: str) -> Workload | None:
 
 def _snippets(request: HttpRequest, workload: Workload | None, text: str, now: datetime) -> list[Snippet]:
     # A bound token needs no roadmap in the record.
-    address = request.build_absolute_uri(reverse("api_usage"))
-    return snippets(address=address, token=text or NO_TOKEN, at=now.astimezone(UTC).replace(microsecond=0))
+    addresses = Addresses(
+        usage=request.build_absolute_uri(reverse("api_usage")),
+        litellm=request.build_absolute_uri(reverse("api_usage_litellm")),
+        otlp=request.build_absolute_uri("/otlp"),
+    )
+    return snippets(addresses, token=text or NO_TOKEN, at=now.astimezone(UTC).replace(microsecond=0))
 
 
 def _tokens(asker: Asker) -> Any:

@@ -19,6 +19,7 @@ SOURCES = (
     "record_costs.py",
     "api/usage.py",
     "api/intake.py",
+    "formats/litellm_callback.py",
 )
 DOCS = (ROOT / "docs" / "push.md").read_text()
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
+import yaml
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.peers import litellm_home
@@ -31,12 +32,15 @@ WRITTEN_WITHIN = 30.0
 class LiteLLMProxy:
     """A proxy with the prometheus callback. `models`: entries of `model_list`. `server`: a URL of PostgreSQL.
 
+    With `settings`, YAML to stand in its configuration word for word, it has these instead of the callback.
+
     Teams, keys and requests go through its own API; so do the three questions that the connector asks.
     """
 
     folder: Path
     server: str
     models: list[dict[str, Any]]
+    settings: str = ""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -51,21 +55,22 @@ class LiteLLMProxy:
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._make_database()
+        of_its_own = {
+            "callbacks": ["prometheus"],
+            "require_auth_for_metrics_endpoint": False,
+            "telemetry": False,
+            "num_retries": 0,
+        }
         settings = {
             "model_list": self.models,
-            "litellm_settings": {
-                "callbacks": ["prometheus"],
-                "require_auth_for_metrics_endpoint": False,
-                "telemetry": False,
-                "num_retries": 0,
-            },
             "general_settings": {
                 "master_key": MASTER_KEY,
                 "proxy_batch_write_at": 1,
                 "disable_spend_logs": False,
             },
+            **({} if self.settings else {"litellm_settings": of_its_own}),
         }
-        (self.folder / "config.yaml").write_text(json.dumps(settings))  # JSON is YAML
+        (self.folder / "config.yaml").write_text(f"{yaml.safe_dump(settings)}\n{self.settings}")
         where = conninfo_to_dict(self.server)
         login = ":".join(quote(str(where[name]), safe="") for name in ("user", "password") if where.get(name))
         socket = urlencode({name: where[name] for name in ("host", "port") if where.get(name)})
