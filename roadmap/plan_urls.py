@@ -45,6 +45,7 @@ urlpatterns: list[URLPattern] = [
     path("phases/<int:phase_id>/notes/new/", notes.note_new, name="note_new"),
     path("notes/<int:pk>/delete/", notes.note_delete, name="note_delete"),
     path("gates/<int:pk>/", gates.gate, name="gate"),
+    path("gates/<int:pk>/undo/", gates.gate_undo, name="gate_undo"),
     path("gates/<int:pk>/edit/", gates.gate_edit, name="gate_edit"),
     path("gates/<int:pk>/criteria/new/", gates.criterion_new, name="criterion_new"),
     path("criteria/<int:pk>/delete/", gates.criterion_delete, name="criterion_delete"),

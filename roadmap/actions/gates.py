@@ -9,16 +9,19 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.access import Asker, can
 from accounts.models import Role, User
+from metrics import series
 from metrics.errors import RuleViolation
+from roadmap.actions.carry_over import carry_over
 from roadmap.actions.changes import change, check, record, require, text_required, today
+from roadmap.actions.late_costs import check_late, entries_after, settle_late
 from roadmap.actions.phases import locked_phases, move_planned, open_phase
 from roadmap.kpi import KpiValue
 from roadmap.models import (
     ChecklistItem,
-    CostEntry,
     Gate,
     GateCriterion,
     GateDecision,
@@ -28,8 +31,6 @@ from roadmap.models import (
     Roadmap,
 )
 from roadmap.queries.gate_state import CriterionState, criteria_of, evidence_document, standings_of
-from roadmap.rules.costs import CostSpan, cut_after
-from roadmap.rules.formulas import key_from, renamed
 from roadmap.rules.gates import Outcome, check_outcome, plain, sha256_of
 from roadmap.rules.phases import DAY, check_day
 
@@ -45,8 +46,6 @@ class Condition:
     owner: User | None
 
 
-# What happens to a cost entry with days after a stop: keep it, end it on the day of the stop, or remove it.
-LATE_COST_CHOICES = ("keep", "end", "remove")
 ValuesOf = Callable[[Phase], Mapping[int, KpiValue]]
 
 
@@ -70,7 +69,7 @@ def change_gate(asker: Asker, gate: Gate, **changes: Any) -> Gate:
     unknown = set(changes) - CHANGEABLE
     if unknown:
         raise TypeError(f"unknown fields: {sorted(unknown)}")
-    gate = _locked(gate)
+    gate = locked_gate(gate)
     if "due_on" in changes:
         check_day(changes["due_on"], field="due_on")
     keeper = changes.get("gatekeeper")
@@ -94,7 +93,7 @@ def add_criterion(
     """Makes a KPI, milestone or checklist item of the phase a criterion of its gate."""
     roadmap = gate.phase.roadmap
     require(asker, Role.MANAGER, roadmap)
-    gate = _locked(gate)
+    gate = locked_gate(gate)
     if subject.phase_id != gate.phase_id:
         raise RuleViolation("other_phase", "A gate asks for what belongs to its own phase.", "subject")
     name = {Kpi: "kpi", Milestone: "milestone", ChecklistItem: "checklist_item"}[type(subject)]
@@ -139,11 +138,11 @@ def decide_gate(
     """
     roadmap = Roadmap.objects.select_for_update(of=("self",)).select_related("workload").get(pk=gate.phase.roadmap_id)
     phases = locked_phases(roadmap)
-    gate = _locked(gate)
+    gate = locked_gate(gate)
     phase = next(item for item in phases if item.pk == gate.phase_id)
     phase.roadmap = roadmap
     gate.phase = phase
-    _check_may_decide(asker, gate)
+    check_may_decide(asker, gate)
     if phase.state != Phase.State.ACTIVE:
         word = "is decided already" if phase.state == Phase.State.CLOSED else "has not started"
         raise RuleViolation("already_decided", f"{phase.get_kind_display()} {word}.", "outcome")
@@ -154,11 +153,13 @@ def decide_gate(
     criteria = criteria_of([gate], values={phase.pk: values_of(phase)}, today=day)[gate.pk]
     check_outcome(chosen, standings_of(criteria), condition_count=len(conditions), new_due_on=new_due_on, today=day)
     _check_conditions(conditions, day)
-    late = _late_entries(roadmap, day) if chosen == Outcome.STOP else []
-    _check_late(late, late_costs or {})
-    decision = _freeze(asker, gate, chosen, reason, criteria, conditions, new_due_on, day, link)
+    late = entries_after(roadmap, day) if chosen == Outcome.STOP else []
+    check_late(late, late_costs or {})
+    decision = freeze(
+        asker, gate, chosen, reason, criteria, conditions=conditions, new_due_on=new_due_on, day=day, link=link
+    )
     if chosen == Outcome.HOLD:
-        _hold(gate, phase, phases, new_due_on or day)
+        hold(gate, phase, phases, new_due_on or day)
     else:
         _close(phase, day)
     if chosen in (Outcome.GO, Outcome.CONDITIONAL):
@@ -166,7 +167,7 @@ def decide_gate(
     if chosen == Outcome.STOP:
         roadmap.state = Roadmap.State.STOPPED
         roadmap.save(update_fields=["state"])
-        _settle_late(late, late_costs or {}, day)
+        settle_late(late, late_costs or {}, day)
     record(
         asker,
         "decide_gate",
@@ -195,28 +196,33 @@ def _check_conditions(conditions: Sequence[Condition], day: date) -> None:
             raise RuleViolation("condition_without_owner", f"Name an owner for '{item.name}'.", "conditions")
 
 
-def _check_may_decide(asker: Asker, gate: Gate) -> None:
+def check_may_decide(asker: Asker, gate: Gate) -> None:
     if asker.user.pk == gate.phase.owner_id:
         raise PermissionDenied("The phase's owner does not decide its gate. Name another gatekeeper.")
     if not may_decide(asker, gate):
         raise PermissionDenied("Only the gatekeeper or an admin decides this gate.")
 
 
-def _freeze(
+def freeze(
     asker: Asker,
     gate: Gate,
     outcome: Outcome,
     reason: str,
     criteria: Sequence[CriterionState],
-    conditions: Sequence[Condition],
-    new_due_on: date | None,
+    *,
     day: date,
-    link: str,
+    conditions: Sequence[Condition] = (),
+    new_due_on: date | None = None,
+    link: str = "",
+    undoes: GateDecision | None = None,
 ) -> GateDecision:
+    """The decision with its evidence as it stands now, saved. Part of decide_gate and undo_decision."""
     evidence = plain(
         evidence_document(
             gate,
             criteria,
+            sources=series.freshness([gate.phase.roadmap.workload_id]),
+            as_of=timezone.now(),
             outcome=outcome.value,
             reason=reason,
             decided_by=asker.user.display_name,
@@ -230,6 +236,7 @@ def _freeze(
                 for item in conditions
             ],
             new_due_on=new_due_on,
+            undoes=undoes,
         )
     )
     decision = GateDecision(
@@ -242,13 +249,14 @@ def _freeze(
         link=link,
         evidence=evidence,
         evidence_sha256=sha256_of(evidence),
+        undoes=undoes,
     )
     check(decision)
     decision.save()
     return decision
 
 
-def _hold(gate: Gate, phase: Phase, phases: list[Phase], new_due_on: date) -> None:
+def hold(gate: Gate, phase: Phase, phases: list[Phase], new_due_on: date) -> None:
     """The phase goes on until the new gate date; what is planned after it moves along."""
     gate.due_on = new_due_on
     gate.save(update_fields=["due_on"])
@@ -276,7 +284,7 @@ def _go_on(roadmap: Roadmap, phase: Phase, phases: list[Phase], conditions: Sequ
         open_phase(following, on=(phase.ended_on or day) + DAY)
         delta = ((phase.ended_on or day) + DAY - planned_start).days
         move_planned(phases, after=following, by_days=delta)
-        _carry_over(phase, following)
+        carry_over(phase, following)
     for item in conditions:
         milestone = Milestone(
             phase=following or phase,
@@ -290,87 +298,7 @@ def _go_on(roadmap: Roadmap, phase: Phase, phases: list[Phase], conditions: Sequ
         milestone.save()
 
 
-def _carry_over(phase: Phase, following: Phase) -> None:
-    """Each KPI goes on with its history: into the next phase's KPI of the same measure or name, else anew."""
-    there = list(following.kpis.all())
-    taken = {kpi.key for kpi in there}
-    has_value = any(kpi.is_value for kpi in there)
-    position = max((kpi.position for kpi in there), default=-1)
-    keys: dict[str, str] = {}
-    made: list[Kpi] = []
-    for kpi in phase.kpis.all():
-        same = next(
-            (item for item in there if (kpi.measure and item.measure == kpi.measure) or item.name == kpi.name), None
-        )
-        if same is None:
-            position += 1
-            same = Kpi(
-                phase=following,
-                name=kpi.name,
-                key=kpi.key if kpi.key not in taken else key_from(kpi.name, taken),
-                unit=kpi.unit,
-                direction=kpi.direction,
-                source=kpi.source,
-                measure=kpi.measure,
-                formula=kpi.formula,
-                window_days=kpi.window_days,
-                combine=kpi.combine,
-                minimum_sample=kpi.minimum_sample,
-                is_value=kpi.is_value and not has_value,
-                position=position,
-            )
-            taken.add(same.key)
-            made.append(same)
-        keys[kpi.key] = same.key
-        same.carried_from = kpi
-        if same.target is None:
-            same.target = kpi.target
-        if same.baseline is None:
-            same.baseline = kpi.baseline
-        if same.is_value and same.rate_amount is None:
-            same.rate_amount, same.rate_currency = kpi.rate_amount, kpi.rate_currency
-            same.rate_source, same.rate_owner = kpi.rate_source, kpi.rate_owner
-        same.save()
-    for kpi in made:
-        if kpi.formula:
-            kpi.formula = renamed(kpi.formula, keys)
-            kpi.save(update_fields=["formula"])
-
-
-def late_entries(roadmap: Roadmap) -> list[CostEntry]:
-    """Cost entries with days after today: a stop asks about each of them."""
-    return _late_entries(roadmap, today())
-
-
-def _late_entries(roadmap: Roadmap, day: date) -> list[CostEntry]:
-    return [entry for entry in roadmap.cost_entries.all() if (entry.end_on or entry.start_on) > day]
-
-
-def _check_late(late: Sequence[CostEntry], choices: Mapping[int, str]) -> None:
-    for entry in late:
-        if choices.get(entry.pk) not in LATE_COST_CHOICES:
-            raise RuleViolation(
-                "late_cost_undecided",
-                f"After the stop '{entry.name}' still costs. Say: keep it, end it today, or remove it.",
-                "late_costs",
-            )
-
-
-def _settle_late(late: Sequence[CostEntry], choices: Mapping[int, str], day: date) -> None:
-    for entry in late:
-        choice = choices[entry.pk]
-        if choice == "keep":
-            continue
-        left = cut_after(CostSpan(entry.amount, entry.start_on, entry.end_on), day) if choice == "end" else None
-        if left is None or left.amount == 0:
-            entry.delete()
-            continue
-        entry.amount = left.amount
-        entry.end_on = left.end_on if left.end_on != entry.start_on else None
-        entry.save(update_fields=["amount", "end_on"])
-
-
-def _locked(gate: Gate) -> Gate:
+def locked_gate(gate: Gate) -> Gate:
     return (
         Gate.objects.select_for_update(of=("self",))
         .select_related("phase__roadmap__workload", "gatekeeper")

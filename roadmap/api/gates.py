@@ -14,17 +14,19 @@ from rest_framework.reverse import reverse
 from accounts.models import Role
 from metrics.errors import RuleViolation
 from roadmap.actions.gates import (
-    LATE_COST_CHOICES,
     Condition,
     add_criterion,
     change_gate,
     decide_gate,
     remove_criterion,
 )
+from roadmap.actions.late_costs import LATE_COST_CHOICES
+from roadmap.actions.undoing import undo_decision
 from roadmap.api.rows import Input, ListView, PlanView, check_people, described, person_field
-from roadmap.models import ChecklistItem, Gate, GateCriterion, GateDecision, Kpi, Milestone
+from roadmap.models import ChecklistItem, Gate, GateCriterion, GateDecision, Kpi, Milestone, Phase
 from roadmap.queries.gate_state import criteria_of, is_intact
 from roadmap.queries.kpi_values import kpi_values
+from roadmap.queries.since_then import since_then
 
 SUBJECTS: dict[str, type[Kpi | Milestone | ChecklistItem]] = {
     "kpi": Kpi,
@@ -62,6 +64,7 @@ class DecisionOut(serializers.ModelSerializer[GateDecision]):
 
     id = serializers.UUIDField(source="uuid")
     decided_by = serializers.CharField(source="decided_by_name")
+    undoes = serializers.UUIDField(source="undoes.uuid", default=None, help_text="The decision that this takes back.")
     is_intact = serializers.SerializerMethodField()
 
     class Meta:
@@ -74,6 +77,7 @@ class DecisionOut(serializers.ModelSerializer[GateDecision]):
             "decided_on",
             "recorded_at",
             "is_recorded_later",
+            "undoes",
             "link",
             "evidence",
             "evidence_sha256",
@@ -97,20 +101,42 @@ class GateOut(serializers.ModelSerializer[Gate]):
         fields = ("id", "roadmap", "phase", "due_on", "baseline_due_on", "gatekeeper")
 
 
+class SinceThenOut(serializers.Serializer[Any]):
+    """A KPI of the last decision's evidence: its value then, and today over the same window."""
+
+    subject_id = serializers.IntegerField()
+    name = serializers.CharField()
+    unit = serializers.CharField()
+    then = serializers.DecimalField(max_digits=None, decimal_places=None, allow_null=True)
+    now = serializers.DecimalField(max_digits=None, decimal_places=None, allow_null=True)
+    is_changed = serializers.BooleanField()
+    was_met = serializers.BooleanField(allow_null=True)
+    is_met = serializers.BooleanField(allow_null=True)
+
+
 class GateDetailOut(GateOut):
-    """A gate with its criteria live and its decisions, the last first."""
+    """A gate with its criteria live and its decisions, the last first; `since_then` once its phase is closed."""
 
     criteria = serializers.SerializerMethodField()
+    since_then = serializers.SerializerMethodField()
     decisions = DecisionOut(many=True)
 
     class Meta(GateOut.Meta):
-        fields = (*GateOut.Meta.fields, "criteria", "decisions")  # type: ignore[assignment]
+        fields = (*GateOut.Meta.fields, "criteria", "since_then", "decisions")  # type: ignore[assignment]
 
     @extend_schema_field(CriterionOut(many=True))
     def get_criteria(self, gate: Gate) -> Any:
         values = {gate.phase_id: kpi_values(gate.phase)}
         states = criteria_of([gate], values=values, today=timezone.localdate())[gate.pk]
         return CriterionOut(states, many=True).data
+
+    @extend_schema_field(SinceThenOut(many=True))
+    def get_since_then(self, gate: Gate) -> Any:
+        last = gate.decisions.first()
+        if last is None or gate.phase.state != Phase.State.CLOSED:
+            return []
+        last.gate = gate
+        return SinceThenOut(since_then(last), many=True).data
 
 
 class GateView(PlanView):
@@ -194,6 +220,27 @@ class CriterionDetail(PlanView):
     def delete(self, request: Request, pk: int) -> Response:
         remove_criterion(self.asker, self.row(pk))
         return Response(status=204)
+
+
+class UndoIn(Input):
+    """Why, and when it is to be decided again."""
+
+    reason = serializers.CharField(max_length=4000)
+    new_due_on = serializers.DateField()
+
+
+@described(DecisionOut, UndoIn, tag="gates", post="Take the decision that closed the phase back, with a new one")
+class GateUndo(GateView):
+    """Who may decide the gate may undo its last decision."""
+
+    serializer_class = DecisionOut
+
+    def post(self, request: Request, pk: int) -> Response:
+        found = self.row(pk)
+        decision = undo_decision(self.asker, found, values_of=kpi_values, **self.read(UndoIn))
+        response = self.answer(decision, 201)
+        response["Location"] = reverse("api_gate", args=[pk], request=request)
+        return response
 
 
 class ConditionIn(Input):

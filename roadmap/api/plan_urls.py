@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern] = [
     path("gates/", gates.GateList.as_view(), name="api_gates"),
     path("gates/<int:pk>", gates.GateDetail.as_view(), name="api_gate"),
     path("gates/<int:pk>/criteria", gates.CriterionList.as_view(), name="api_criteria"),
+    path("gates/<int:pk>/undo", gates.GateUndo.as_view(), name="api_gate_undo"),
     path("gates/<int:pk>/decide", gates.GateDecide.as_view(), name="api_gate_decide"),
     path("criteria/<int:pk>", gates.CriterionDetail.as_view(), name="api_criterion"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from django.utils import timezone
 from accounts.access import Asker
 from accounts.models import Membership, OrganisationRole, Role, User, Workload
 from metrics import demo as usage
+from metrics import series
 from metrics.errors import RuleViolation
+from metrics.figures import SourceFreshness
 from metrics.windows import local_day
 from roadmap.actions.reports import close_month
 from roadmap.actions.roadmaps import make_roadmap
@@ -283,10 +286,20 @@ def _decide_passed_gates(roadmap: Roadmap, people: dict[str, User]) -> None:
                     decided_on=phase.ended_on,
                     conditions=[],
                     new_due_on=None,
+                    sources=_sources_as_of(roadmap, decided_at),
+                    as_of=decided_at,
                 )
             )
             decision.evidence, decision.evidence_sha256 = document, sha256_of(document)
         decision.save()
+
+
+def _sources_as_of(roadmap: Roadmap, at: datetime) -> list[SourceFreshness]:
+    """The roadmap's sources with their data as far as it went then."""
+    return [
+        replace(source, data_until=min(source.data_until, at) if source.data_until else None, last_push_at=None)
+        for source in series.freshness([roadmap.workload_id])
+    ]
 
 
 def _close_months(now: datetime) -> None:

@@ -71,6 +71,13 @@ class CriterionForm(Form):
         return self.subjects[self.cleaned_data["subject"]]
 
 
+class UndoForm(Form):
+    """Why a decision is taken back, and when the gate is to be decided again."""
+
+    reason = forms.CharField(label="Why it is taken back", widget=forms.Textarea(attrs={"rows": 2}), max_length=4000)
+    new_due_on = forms.DateField(label="New gate date", widget=DateInput)
+
+
 class DecideForm(Form):
     """Outcome, reason, and what the outcome asks for: conditions, a new date, what becomes of later cost entries."""
 

@@ -63,7 +63,8 @@ class GateCriterion(models.Model):
 
 
 class GateDecision(models.Model):
-    """A decision with its evidence as it stood then (canonical JSON, SHA-256). Never changed; undoing is a new one."""
+    """A decision with its evidence as it stood then (canonical JSON, SHA-256). Never changed, which the database
+    itself sees to; undoing is a new one."""
 
     class Outcome(models.TextChoices):
         """See product.md, States."""
@@ -84,6 +85,8 @@ class GateDecision(models.Model):
     recorded_at = models.DateTimeField(auto_now_add=True)
     is_recorded_later = models.BooleanField(default=False)
     link = models.URLField(blank=True, default="")
+    # The decision that this one takes back.
+    undoes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by")
     evidence = models.JSONField(null=True, blank=True)
     evidence_sha256 = models.CharField(max_length=64, blank=True, default="")
 

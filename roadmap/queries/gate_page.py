@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from accounts.access import Asker
+from metrics import series
+from metrics.figures import SourceFreshness
 from roadmap.kpi import KpiValue
 from roadmap.models import Gate, GateDecision, Phase, Roadmap
 from roadmap.queries.gate_state import CriterionState, criteria_of, is_intact, standings_of
 from roadmap.queries.phase_plan import Rights, gate_word, rights_of, text_of
+from roadmap.queries.since_then import SinceThen, since_then
 from roadmap.rules.gates import met_count, unmet_musts
 from web import wording
 
@@ -34,6 +37,7 @@ class CriterionRow:
     target: str
     window: str
     sample: str
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class DecisionCard:
     rows: Sequence[CriterionRow]
     met: int
     conditions: Sequence[Mapping[str, Any]]
+    sources: Sequence[Mapping[str, Any]]
 
     @property
     def by(self) -> str:
@@ -70,6 +75,9 @@ class GatePage:
     total: int
     unmet: Sequence[str]
     decisions: Sequence[DecisionCard]
+    # What the decision that closed the phase rests on, from today's ledger; empty while it is open.
+    since: Sequence[SinceThen]
+    sources: Sequence[SourceFreshness]
     earlier: Sequence[DecisionCard]
 
     @property
@@ -80,6 +88,21 @@ class GatePage:
     @property
     def is_recorded_later(self) -> bool:
         return bool(self.decisions and self.decisions[0].decision.is_recorded_later)
+
+    @property
+    def can_be_undone(self) -> bool:
+        """The last decision closed the phase, was measured, and nothing after it has been decided."""
+        return (
+            self.phase.state == Phase.State.CLOSED
+            and bool(self.decisions)
+            and not self.is_recorded_later
+            and (self.following is None or self.following.state != Phase.State.CLOSED)
+        )
+
+    @property
+    def changed(self) -> int:
+        """How many figures are others than they were."""
+        return sum(1 for row in self.since if row.is_changed)
 
     @property
     def phase_url(self) -> str:
@@ -98,7 +121,7 @@ def gate_page(asker: Asker, gate: Gate, *, values: Mapping[int, KpiValue], today
     met, total = met_count(standings_of(criteria))
     decisions = list(
         GateDecision.objects.filter(gate__phase__roadmap=roadmap, gate__phase__position__lte=phase.position)
-        .select_related("gate__phase", "decided_by")
+        .select_related("gate__phase__roadmap", "decided_by", "undoes", "undone_by")
         .order_by("-recorded_at", "-pk")
     )
     own = [item for item in decisions if item.gate_id == gate.pk]
@@ -118,6 +141,8 @@ def gate_page(asker: Asker, gate: Gate, *, values: Mapping[int, KpiValue], today
         total=total,
         unmet=unmet_musts(standings_of(criteria)),
         decisions=[_card(item) for item in own],
+        since=since_then(own[0]) if own and phase.state == Phase.State.CLOSED else [],
+        sources=series.freshness([roadmap.workload_id]),
         earlier=[_card(item) for item in decisions if item.gate_id != gate.pk],
     )
 
@@ -137,6 +162,7 @@ def _live_row(item: CriterionState) -> CriterionRow:
             target=_target_text(item.needs, item.direction, item.target),
             window=wording.days(value.start_on, item.last_on) if value and value.start_on and item.last_on else "",
             sample=_sample_text(value.sample if value else None, item.minimum_sample),
+            definition=item.definition,
         )
     return CriterionRow(
         id=item.id,
@@ -180,6 +206,10 @@ def _card(decision: GateDecision) -> DecisionCard:
             {**item, "due_on": date.fromisoformat(item["due_on"])}
             for item in evidence.get("decision", {}).get("conditions", [])
         ],
+        sources=[
+            {**item, "data_until": datetime.fromisoformat(item["data_until"]) if item["data_until"] else None}
+            for item in evidence.get("sources", [])
+        ],
     )
 
 
@@ -207,6 +237,7 @@ def _frozen_row(item: Mapping[str, Any]) -> CriterionRow:
             target=_target_text(item["needs"], item["direction"], item.get("target")),
             window=_frozen_window(window),
             sample=_sample_text(item.get("sample"), item.get("minimum_sample", 0)),
+            definition=item.get("definition", ""),
         )
     done_on, due_on = item.get("done_on"), item.get("due_on")
     return CriterionRow(

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from django.conf import settings
+
+from metrics.figures import SourceFreshness
 from roadmap.kpi import KpiStatus, KpiValue
+from roadmap.kpis import BY_NAME
 from roadmap.models import Gate, GateCriterion, GateDecision, Kpi
 from roadmap.rules.gates import Result, Standing, kpi_result, sha256_of
 from web import wording
 
 NO_VALUES: Mapping[int, KpiValue] = {}
-EVIDENCE_FORMAT = 1
+# 2: with sources, their freshness, and how each measure is defined.
+EVIDENCE_FORMAT = 2
 Kind = Literal["kpi", "milestone", "checklist"]
 
 
@@ -35,6 +40,8 @@ class CriterionState:
     unit: str = ""
     direction: str = ""
     measure: str = ""
+    formula: str = ""
+    definition: str = ""
     target: Decimal | None = None
     baseline: Decimal | None = None
     minimum_sample: int = 0
@@ -150,10 +157,22 @@ def _kpi_state(row: GateCriterion, kpi: Kpi, value: KpiValue | None) -> Criterio
         unit=kpi.unit,
         direction=kpi.direction,
         measure=kpi.measure,
+        formula=kpi.formula,
+        definition=definition_of(kpi),
         target=kpi.target,
         baseline=kpi.baseline,
         minimum_sample=kpi.minimum_sample,
     )
+
+
+def definition_of(kpi: Kpi) -> str:
+    """How a KPI's value comes about, in words."""
+    if kpi.source == Kpi.Source.COMPUTED:
+        measure = BY_NAME.get(kpi.measure)
+        return measure.definition if measure else ""
+    if kpi.source == Kpi.Source.FORMULA:
+        return kpi.formula
+    return kpi.get_combine_display()
 
 
 def evidence_document(
@@ -166,8 +185,12 @@ def evidence_document(
     decided_on: date,
     conditions: Sequence[Mapping[str, Any]],
     new_due_on: date | None,
+    sources: Sequence[SourceFreshness],
+    as_of: datetime,
+    undoes: GateDecision | None = None,
 ) -> dict[str, Any]:
-    """What stood at the decision: every criterion with value, target, window, sample, source and definition."""
+    """What stood at the decision: every criterion with value, target, window, sample and definition, and the sources
+    that figures came from with how far their data went."""
     phase = gate.phase
     return {
         "format": EVIDENCE_FORMAT,
@@ -187,7 +210,22 @@ def evidence_document(
             "decided_on": decided_on,
             "conditions": list(conditions),
             "new_due_on": new_due_on,
+            "undoes": {"id": undoes.uuid, "sha256": undoes.evidence_sha256} if undoes else None,
         },
+        "as_of": as_of,
+        "time_zone": str(settings.REPORTING_ZONE),
+        "sources": [
+            {
+                "slug": source.slug,
+                "name": source.name,
+                "connector": source.connector or "push",
+                "measured_at": source.measured_at,
+                "data_until": source.data_until,
+                "last_push_at": source.last_push_at,
+                "has_problem": bool(source.problem),
+            }
+            for source in sources
+        ],
         "criteria": [_evidence_of(item) for item in criteria],
     }
 
@@ -206,7 +244,8 @@ def _evidence_of(item: CriterionState) -> dict[str, Any]:
         return document | {"due_on": item.due_on, "done_on": item.done_on}
     value = item.value
     return document | {
-        "measure": item.measure or "reading",
+        "measure": item.measure or ("formula" if item.formula else "reading"),
+        "definition": item.definition,
         "unit": item.unit,
         "direction": item.direction,
         "baseline": item.baseline,

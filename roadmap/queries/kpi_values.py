@@ -86,27 +86,14 @@ def kpi_values(
         kpis = list(phase.kpis.all())
     if not kpis:
         return {}
-    if readings is None:
-        readings = Reading.objects.filter(kpi__in=[kpi.pk for kpi in kpis])
-    if entries is None and entered is None and any(kpi.source != Kpi.Source.READ for kpi in kpis):
-        entries = list(CostEntry.objects.filter(roadmap=phase.roadmap_id))
-    by_kpi = _by_kpi(readings, now)
-    value_kpi = next((kpi for kpi in kpis if kpi.is_value and kpi.combine == Kpi.Combine.SUM), None)
-    window_values = WindowValues(
-        phase=phase,
-        kpis=kpis,
-        today=today,
-        readings=by_kpi,
-        reader=reader or Readings((phase.roadmap.workload_id,), now),
-        entries=entries or (),
-        entered=entered,
-        value_readings=by_kpi[value_kpi.pk] if value_kpi else [],
+    worked_out = window_values(
+        phase, kpis=kpis, readings=readings, entries=entries, reader=reader, entered=entered, now=now, today=today
     )
     values = {}
     for kpi in kpis:
         window = kpi_window(kpi, phase, today)
         values[kpi.pk] = (
-            no_data(kpi.unit, "the phase has not started") if window is None else window_values.over(kpi, window)
+            no_data(kpi.unit, "the phase has not started") if window is None else worked_out.over(kpi, window)
         )
     return {
         kpi.pk: values[kpi.pk].judged(
@@ -117,6 +104,36 @@ def kpi_values(
         )
         for kpi in kpis
     }
+
+
+def window_values(
+    phase: Phase,
+    *,
+    kpis: Sequence[Kpi],
+    now: datetime,
+    today: date,
+    readings: Iterable[Reading] | None = None,
+    entries: Sequence[CostEntry] | None = None,
+    reader: FiguresReader | None = None,
+    entered: Entered | None = None,
+) -> WindowValues:
+    """What works the values of these KPIs out over any window; see kpi_values for what may be given."""
+    if readings is None:
+        readings = Reading.objects.filter(kpi__in=[kpi.pk for kpi in kpis])
+    if entries is None and entered is None and any(kpi.source != Kpi.Source.READ for kpi in kpis):
+        entries = list(CostEntry.objects.filter(roadmap=phase.roadmap_id))
+    by_kpi = _by_kpi(readings, now)
+    value_kpi = next((kpi for kpi in kpis if kpi.is_value and kpi.combine == Kpi.Combine.SUM), None)
+    return WindowValues(
+        phase=phase,
+        kpis=kpis,
+        today=today,
+        readings=by_kpi,
+        reader=reader or Readings((phase.roadmap.workload_id,), now),
+        entries=entries or (),
+        entered=entered,
+        value_readings=by_kpi[value_kpi.pk] if value_kpi else [],
+    )
 
 
 def last_value(kpi: Kpi) -> KpiValue | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
@@ -14,11 +16,12 @@ from roadmap.actions.gates import (
     add_criterion,
     change_gate,
     decide_gate,
-    late_entries,
     may_decide,
     remove_criterion,
 )
-from roadmap.forms.gates import CriterionForm, DecideForm, GateForm
+from roadmap.actions.late_costs import late_entries
+from roadmap.actions.undoing import undo_decision
+from roadmap.forms.gates import CriterionForm, DecideForm, GateForm, UndoForm
 from roadmap.models import Gate, GateCriterion, Phase
 from roadmap.queries.kpi_values import kpi_values
 from roadmap.views.place import act, allow, form_view, gate_context, gate_place
@@ -61,8 +64,32 @@ def gate(request: HttpRequest, pk: int) -> HttpResponse:
                 return done(request, found.get_absolute_url(), message)
         status = 422
         asker, found = _find(request, pk)
-    context = {"form": form, "decides": decides, **gate_context(asker, found)}
+    context = {"form": form, "decides": decides, **_undo_context(asker, found), **gate_context(asker, found)}
     return render(request, "roadmap/gate.html", context, status=status)
+
+
+def _undo_context(asker: Asker, found: Gate, form: UndoForm | None = None) -> dict[str, Any]:
+    return {"undo": (form or UndoForm(prefix="undo")) if may_decide(asker, found) else None}
+
+
+@require_POST
+def gate_undo(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes the decision that closed the phase back, with a new one."""
+    asker, found = _find(request, pk)
+    if not may_decide(asker, found):
+        raise PermissionDenied("Only the gatekeeper or an admin takes a decision back, and never the phase's owner.")
+    form = UndoForm(request.POST, prefix="undo")
+    if form.is_valid():
+        try:
+            undo_decision(asker, found, values_of=kpi_values, **form.cleaned_data)
+        except RuleViolation as error:
+            form.add_violation(error)
+        else:
+            message = f"Taken back. {found.phase.get_kind_display()} runs again; what was decided stays below."
+            return done(request, found.get_absolute_url(), message)
+    asker, found = _find(request, pk)
+    context = {"decides": False, **_undo_context(asker, found, form), **gate_context(asker, found)}
+    return render(request, "roadmap/gate.html", context, status=422)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

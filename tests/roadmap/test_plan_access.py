@@ -64,6 +64,7 @@ PAGES = {
     "note_new": ("get", CONTRIBUTE),
     "note_delete": ("post", MANAGE),
     "gate": ("get", READ),
+    "gate_undo": None,
     "gate_edit": ("get", MANAGE),
     "criterion_new": ("get", MANAGE),
     "criterion_delete": ("post", MANAGE),
@@ -113,6 +114,7 @@ API = {
     "api_gate": {"get": (READ, None), "patch": (MANAGE, {"due_on": "2027-01-01"})},
     "api_criteria": {"post": (MANAGE, {"kpi": 0})},
     "api_gate_decide": {"post": ("decide", {"outcome": "stop", "reason": "x"})},
+    "api_gate_undo": {"post": ("undo", {"reason": "x", "new_due_on": "2027-01-01"})},
     "api_criterion": {"delete": (MANAGE, None)},
 }
 
@@ -252,6 +254,9 @@ def test_rest_by_role(rows, person, request, api):
         elif needed == "decide":
             # Alice owns the phase.
             expected = {201} if person == "adam" else {403}
+        elif needed == "undo":
+            # The same people; there is nothing to take back yet.
+            expected = {409, 422} if person == "adam" else {403}
         elif held < needed:
             expected = {403}
         else:

@@ -25,6 +25,7 @@ from roadmap.actions import (
     reports,
     risks,
     roadmaps,
+    undoing,
     updates,
 )
 from roadmap.models import Kpi
@@ -34,7 +35,7 @@ DAY = timedelta(days=1)
 # Every module there is, so that a new one is walked too.
 MODULES = [importlib.import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
 # What takes an asker and changes nothing itself.
-NO_ACTIONS = {"may_decide", "require", "record", "close_due_months"}
+NO_ACTIONS = {"may_decide", "require", "record", "close_due_months", "freeze", "check_may_decide"}
 
 
 def actions() -> dict[str, object]:
@@ -109,13 +110,20 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "decide_gate": lambda: gates.decide_gate(
             d, gate, outcome="hold", reason="x", new_due_on=today + DAY, values_of=kpi_values
         ),
+        "undo_decision": lambda: undoing.undo_decision(
+            d, held["stopped"], reason="x", new_due_on=today + DAY, values_of=kpi_values
+        ),
     }, held
 
 
-def test_each_action_writes_one_row(steps, adam, asker, today):
+def test_each_action_writes_one_row(steps, alice, adam, asker, today):
     calls, held = steps
     assert set(calls) == set(actions())
     later = roadmaps.make_roadmap(asker(adam), name="Planned", owner=adam, start_on=today + DAY)
+    stopped = roadmaps.make_roadmap(asker(adam), name="Stopped", owner=later.owner, start_on=today)
+    stopped.phases.update(owner=alice)
+    held["stopped"] = stopped.phases.get(kind="poc").gate
+    gates.decide_gate(asker(adam), held["stopped"], outcome="stop", reason="x", values_of=kpi_values)
     held["planned"] = later.phases.get(kind="poc")
     for name, call in calls.items():
         before = AuditEvent.objects.count()
