@@ -72,5 +72,5 @@ def _user_menu(user: User, *, reads_trail: bool) -> list[dict[str, str]]:
     if user.is_admin:
         entries.append(("People", "/settings/people/"))
     if reads_trail:
-        entries.append(("Audit trail", "/settings/audit/"))
+        entries += [("Templates", "/settings/templates/"), ("Audit trail", "/settings/audit/")]
     return [{"text": text, "url": url} for text, url in entries]

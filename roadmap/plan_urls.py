@@ -2,13 +2,14 @@
 
 from django.urls import URLPattern, path
 
-from roadmap.views import checklists, cost_entries, gates, kpis, milestones, notes, roadmaps, steering
+from roadmap.views import checklists, cost_entries, gates, kpis, milestones, notes, roadmaps, steering, templates
 
 urlpatterns: list[URLPattern] = [
     path("roadmaps/new/", roadmaps.roadmap_new, name="roadmap_new"),
     path("roadmaps/first/", roadmaps.roadmap_first, name="roadmap_first"),
     path("roadmaps/<slug:slug>/", roadmaps.roadmap, name="roadmap"),
     path("roadmaps/<slug:slug>/settings/", roadmaps.roadmap_settings, name="roadmap_settings"),
+    path("roadmaps/<slug:slug>/save-as-template/", templates.template_new, name="template_new"),
     path("roadmaps/<slug:slug>/state/", roadmaps.roadmap_state, name="roadmap_state"),
     path("roadmaps/<slug:slug>/people/new/", roadmaps.member_new, name="member_new"),
     path("roadmaps/<slug:slug>/people/<int:pk>/change/", roadmaps.member_change, name="member_change"),

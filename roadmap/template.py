@@ -1,33 +1,43 @@
-"""What a roadmap template is, and how it is read from YAML. Knows no database and no clock.
+"""What a roadmap template is. Knows no database and no clock.
+
+A template that comes with the product may start with `extends: <another>`: it then has what that one has, with items
+of the same key replaced, others added, and those in `without` left out. An imported one stands by itself.
 
 A template's dates are shares of its phase (0 its first day, 1 its last), so that milestones stretch with the phase.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Any
-
-import yaml
+from decimal import Decimal
 
 from metrics.errors import RuleViolation
+from roadmap.kpis import BY_NAME
+from roadmap.rules.formulas import check_formulas, read_formula
+from roadmap.rules.schedule import ring_through
 
-# Goes up when a template of this version could not be read by the code before it.
-FORMAT = 1
+# Goes up when a template of this version could not be read by the code before it. 2: industry and use case, what a
+# milestone waits for, example targets.
+FORMAT = 2
+# A template larger than this is none; a plan of a hundred milestones a phase has a fifth of it.
+MAX_BYTES = 256 * 1024
+MAX_ITEMS = 200
 PHASE_KINDS = ("poc", "scale_up", "optimise")
-FOLDER = Path(__file__).parent / "roadmap_templates"
+UNITS = ("token", "request", "image", "audio_second", "video_second", "job")
+RISK_CLASSES = ("minimal", "limited", "high")
+DATA_CLASSES = ("public", "internal", "confidential", "personal")
+CHECKLIST_CATEGORIES = ("data", "guardrails", "privacy", "monitoring", "portability")
+RISK_CATEGORIES = ("supply", "lock_in", "safety", "privacy", "quality", "adoption")
 
 
 @dataclass(frozen=True, slots=True)
 class MilestoneTemplate:
-    """`at`: share of the phase at which it is due."""
+    """`at`: share of the phase at which it is due. `after`: keys of what it waits for, `poc.key` of another phase."""
 
     key: str
     name: str
     at: Decimal
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,9 @@ class ChecklistTemplate:
 class KpiTemplate:
     """A KPI that is read, with unit and direction; or a computed one, which takes both from its `measure`.
 
-    `units`: the units of work it is for, empty for all. No target is invented.
+    `formula`: over keys of KPIs of the same phase (roadmap.rules.formulas). `units`: the units of work it is for, empty
+    for all. `example`: a target that others took, for orientation: a roadmap gets it only where the person who makes it
+    says so. No target is invented.
     """
 
     key: str
@@ -51,10 +63,11 @@ class KpiTemplate:
     unit: str = ""
     direction: str = ""
     measure: str = ""
+    formula: str = ""
     window_days: int | None = 28
     combine: str = "last"
     minimum_sample: int = 0
-    target: Decimal | None = None
+    example: Decimal | None = None
     is_value: bool = False
     units: tuple[str, ...] = ()
 
@@ -93,101 +106,83 @@ class RiskTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Three phases in a row and the risks to begin with."""
+    """Three phases in a row and the risks to begin with.
+
+    `unit_of_work`, `risk_class`, `data_class`: what such a use case usually has, offered, not imposed.
+    """
 
     slug: str
     name: str
     summary: str
     phases: tuple[PhaseTemplate, ...]
     risks: tuple[RiskTemplate, ...]
+    industry: str = ""
+    use_case: str = ""
+    unit_of_work: str = ""
+    risk_class: str = ""
+    data_class: str = ""
+    is_own: bool = False
 
     @property
     def months(self) -> tuple[int, ...]:
         return tuple(phase.months for phase in self.phases)
 
 
-def read_template(text: str, *, slug: str) -> Template:
-    """The template in a YAML text. A RuleViolation says what is wrong with it."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RuleViolation("template_unreadable", f"This is not YAML: {error}") from error
-    if not isinstance(document, Mapping):
-        raise RuleViolation("template_unreadable", "A template is a YAML mapping with name, phases and risks.")
-    version = document.get("format")
-    if version != FORMAT:
-        raise RuleViolation(
-            "template_format", f"This template has format {version!r}; this version of Phaseline reads format {FORMAT}."
-        )
-    try:
-        template = Template(
-            slug=slug,
-            name=str(document["name"]),
-            summary=str(document.get("summary", "")),
-            phases=tuple(_phase(row) for row in document["phases"]),
-            risks=tuple(RiskTemplate(**row) for row in document.get("risks", [])),
-        )
-    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
-        raise RuleViolation(
-            "template_unreadable", f"The template is incomplete or has an unknown entry: {error}"
-        ) from error
-    check_template(template)
-    return template
-
-
-def _phase(row: Mapping[str, Any]) -> PhaseTemplate:
-    return PhaseTemplate(
-        kind=str(row["kind"]),
-        months=int(row["months"]),
-        milestones=tuple(
-            MilestoneTemplate(key=str(item["key"]), name=str(item["name"]), at=Decimal(str(item["at"])))
-            for item in row.get("milestones", [])
-        ),
-        checklist=tuple(ChecklistTemplate(**item) for item in row.get("checklist", [])),
-        kpis=tuple(_kpi(item) for item in row.get("kpis", [])),
-        criteria=tuple(CriterionTemplate(**item) for item in row.get("criteria", [])),
-    )
-
-
-def _kpi(item: Mapping[str, Any]) -> KpiTemplate:
-    fields = dict(item)
-    fields["units"] = tuple(fields.get("units", ()))
-    if fields.get("target") is not None:
-        fields["target"] = Decimal(str(fields["target"]))
-    return KpiTemplate(**fields)
-
-
 def check_template(template: Template) -> None:
     """Refuses a template whose parts do not fit together."""
     if tuple(phase.kind for phase in template.phases) != PHASE_KINDS:
-        raise RuleViolation("template_phases", f"A template has the phases {', '.join(PHASE_KINDS)}, in this order.")
+        raise RuleViolation(
+            "template_phases", f"A template has the phases {', '.join(PHASE_KINDS)}, in this order.", "file"
+        )
+    known = {f"{phase.kind}.{item.key}" for phase in template.phases for item in phase.milestones}
     for phase in template.phases:
         subjects = [item.key for item in phase.milestones]
         subjects += [item.key for item in phase.checklist]
         subjects += [item.key for item in phase.kpis]
         if len(subjects) != len(set(subjects)):
-            raise RuleViolation("template_keys", f"In phase {phase.kind} a key stands twice.")
+            raise RuleViolation("template_keys", f"In phase {phase.kind} a key stands twice.", "file")
         for criterion in phase.criteria:
             if criterion.subject not in subjects:
                 raise RuleViolation(
-                    "template_criteria", f"The gate of {phase.kind} asks for '{criterion.subject}', which is not there."
+                    "template_criteria",
+                    f"The gate of {phase.kind} asks for '{criterion.subject}', which is not there.",
+                    "file",
                 )
-        if any(not 0 <= item.at <= 1 for item in phase.milestones):
-            raise RuleViolation("template_dates", f"In phase {phase.kind} a milestone lies outside the phase (0 to 1).")
+        for item in phase.milestones:
+            for before in item.after:
+                if full_key(phase.kind, before) not in known:
+                    raise RuleViolation(
+                        "template_after", f"'{item.name}' waits for '{before}', which is not there.", "file"
+                    )
         if bare := [kpi.name for kpi in phase.kpis if not kpi.measure and not kpi.direction]:
-            raise RuleViolation("template_kpis", f"Phase {phase.kind}: '{bare[0]}' needs a measure or a direction.")
+            raise RuleViolation(
+                "template_kpis", f"Phase {phase.kind}: '{bare[0]}' needs a measure or a direction.", "file"
+            )
+        formulas = {kpi.key: read_formula(kpi.formula) for kpi in phase.kpis if kpi.formula}
+        check_formulas(formulas, keys=[kpi.key for kpi in phase.kpis], no_divisors={})
+        if twice := [kpi.name for kpi in phase.kpis if kpi.formula and kpi.measure]:
+            raise RuleViolation(
+                "template_kpis", f"Phase {phase.kind}: '{twice[0]}' has a measure and a formula; it takes one.", "file"
+            )
+        if strange := [kpi.measure for kpi in phase.kpis if kpi.measure and kpi.measure not in BY_NAME]:
+            raise RuleViolation("template_kpis", f"Phase {phase.kind}: there is no measure '{strange[0]}'.", "file")
         if sum(1 for kpi in phase.kpis if kpi.is_value) > 1:
-            raise RuleViolation("template_value_kpi", f"Phase {phase.kind} has more than one value KPI.")
+            raise RuleViolation("template_value_kpi", f"Phase {phase.kind} has more than one value KPI.", "file")
+        names = [kpi.name for kpi in phase.kpis if not kpi.units]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise RuleViolation("template_keys", f"Phase {phase.kind} has two KPIs named '{twice[0]}'.", "file")
+    waits = {
+        f"{phase.kind}.{item.key}": {full_key(phase.kind, before) for before in item.after}
+        for phase in template.phases
+        for item in phase.milestones
+    }
+    numbers = {key: number for number, key in enumerate(waits)}
+    by_number = {numbers[key]: {numbers[before] for before in befores} for key, befores in waits.items()}
+    for key, number in numbers.items():
+        if ring_through(number, by_number):
+            raise RuleViolation("template_ring", f"The milestone '{key}' waits for itself, directly or not.", "file")
 
 
-def load_templates(folder: Path = FOLDER) -> Sequence[Template]:
-    """Every template that comes with the product, in the order of their file names."""
-    return tuple(read_template(path.read_text("utf-8"), slug=path.stem) for path in sorted(folder.glob("*.yaml")))
-
-
-def find_template(slug: str) -> Template:
-    """The template of this name; a RuleViolation where there is none."""
-    for template in load_templates():
-        if template.slug == slug:
-            return template
-    raise RuleViolation("unknown_template", "There is no such template.", "template")
+def full_key(kind: str, key: str) -> str:
+    """`poc.key` of a key as it stands in a phase."""
+    return key if "." in key else f"{kind}.{key}"

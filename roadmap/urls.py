@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.views import demo, phase, portfolio, reports, spend
+from roadmap.views import demo, phase, portfolio, reports, spend, templates
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", portfolio.portfolio_page, name="portfolio"),
@@ -18,6 +18,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("spend/spend.xlsx", spend.spend_xlsx, name="spend_xlsx"),
     path("spend/focus.csv", spend.spend_focus, name="spend_focus"),
     path("", include("roadmap.plan_urls")),
+    path("settings/templates/", templates.templates, name="templates"),
+    path("settings/templates/<slug:slug>/", templates.template, name="template"),
+    path("settings/templates/<slug:slug>/template.yaml", templates.template_yaml, name="template_yaml"),
+    path("settings/templates/<slug:slug>/retire/", templates.template_retire, name="template_retire"),
     path("settings/demo/", demo.demo_page, name="demo"),
     path("settings/demo/remove/", demo.demo_remove, name="demo_remove"),
     path("reports/", reports.reports, name="reports"),

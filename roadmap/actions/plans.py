@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 
 from roadmap.actions.changes import today
 from roadmap.kpis import BY_NAME
 from roadmap.models import ChecklistItem, Gate, GateCriterion, Kpi, Milestone, Phase, Risk, Roadmap
-from roadmap.rules.formulas import key_from
+from roadmap.rules.formulas import key_from, read_formula
 from roadmap.rules.phases import DAY, Span, day_at
-from roadmap.template import PhaseTemplate, Template
+from roadmap.template import PhaseTemplate, Template, full_key
 
 
-def lay_out(roadmap: Roadmap, phases: Sequence[Phase], template: Template, *, current: str | None) -> None:
+def lay_out(
+    roadmap: Roadmap, phases: Sequence[Phase], template: Template, *, current: str | None, takes_examples: bool = False
+) -> None:
     """Milestones, checklists, KPIs, gates and risks. `current`: the phase it is in, when entered in the middle.
 
     Phases before the current one get a gate and nothing to do; the current one's milestones lie in what is left of it.
+    With `takes_examples` the template's example targets become the KPIs' targets; else these have none.
     """
+    laid: dict[str, Milestone] = {}
     past = [phase for phase in phases if current and phase.state == Phase.State.CLOSED]
     for phase, part in zip(phases, template.phases, strict=True):
         gate = Gate.objects.create(
@@ -30,7 +34,9 @@ def lay_out(roadmap: Roadmap, phases: Sequence[Phase], template: Template, *, cu
         if phase.kind == current:
             first = max(span.start_on, today() + DAY)
             span = Span(min(first, span.end_on), span.end_on)
-        _fill(gate, phase, part, span, roadmap.unit_of_work)
+        made = _fill(gate, phase, part, span, roadmap.unit_of_work, takes_examples=takes_examples)
+        laid |= {full_key(part.kind, key): milestone for key, milestone in made.items()}
+    _connect(laid, template)
     Risk.objects.bulk_create(
         Risk(
             roadmap=roadmap,
@@ -44,7 +50,21 @@ def lay_out(roadmap: Roadmap, phases: Sequence[Phase], template: Template, *, cu
     )
 
 
-def _fill(gate: Gate, phase: Phase, part: PhaseTemplate, span: Span, unit_of_work: str) -> None:
+def _connect(laid: Mapping[str, Milestone], template: Template) -> None:
+    """What waits for what, as far as both are in the plan."""
+    through = Milestone.depends_on.through
+    through.objects.bulk_create(
+        through(from_milestone=laid[full_key(phase.kind, item.key)], to_milestone=laid[full_key(phase.kind, before)])
+        for phase in template.phases
+        for item in phase.milestones
+        for before in dict.fromkeys(item.after)
+        if full_key(phase.kind, item.key) in laid and full_key(phase.kind, before) in laid
+    )
+
+
+def _fill(
+    gate: Gate, phase: Phase, part: PhaseTemplate, span: Span, unit_of_work: str, *, takes_examples: bool
+) -> dict[str, Milestone]:
     milestones = {
         item.key: Milestone(
             phase=phase, name=item.name, due_on=day_at(span, item.at), baseline_due_on=day_at(span, item.at)
@@ -60,20 +80,29 @@ def _fill(gate: Gate, phase: Phase, part: PhaseTemplate, span: Span, unit_of_wor
             phase=phase,
             name=item.name.replace("{currency}", settings.REPORTING_CURRENCY),
             key=key_from(item.key),
-            unit=BY_NAME[item.measure].unit_in(settings.REPORTING_CURRENCY) if item.measure else item.unit,
+            unit=BY_NAME[item.measure].unit_in(settings.REPORTING_CURRENCY)
+            if item.measure
+            else item.unit.replace("{currency}", settings.REPORTING_CURRENCY),
             direction=item.direction or BY_NAME[item.measure].direction,
-            source=Kpi.Source.COMPUTED if item.measure else Kpi.Source.READ,
+            source=Kpi.Source.COMPUTED if item.measure else Kpi.Source.FORMULA if item.formula else Kpi.Source.READ,
+            formula=item.formula,
             measure=item.measure,
             window_days=item.window_days,
             combine=item.combine,
             minimum_sample=item.minimum_sample,
-            target=item.target,
+            target=item.example if takes_examples else None,
             is_value=item.is_value,
             position=index,
         )
         for index, item in enumerate(part.kpis)
         if not item.units or unit_of_work in item.units
     }
+    while lame := [
+        key for key, kpi in kpis.items() if kpi.formula and not read_formula(kpi.formula).names <= set(kpis)
+    ]:
+        # What it reads is for another unit of work.
+        for key in lame:
+            del kpis[key]
     Milestone.objects.bulk_create(milestones.values())
     ChecklistItem.objects.bulk_create(checklist.values())
     Kpi.objects.bulk_create(kpis.values())
@@ -90,3 +119,4 @@ def _fill(gate: Gate, phase: Phase, part: PhaseTemplate, span: Span, unit_of_wor
                 GateCriterion(gate=gate, needs=item.needs, is_must=item.is_must, position=position, **subject)
             )
     GateCriterion.objects.bulk_create(criteria)
+    return milestones

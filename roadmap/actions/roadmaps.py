@@ -19,8 +19,9 @@ from metrics.errors import RuleViolation
 from roadmap.actions import plans
 from roadmap.actions.changes import change, check, check_currency, record, require, text_required, today
 from roadmap.models import CostEntry, Gate, GateDecision, Phase, Programme, Roadmap
+from roadmap.queries.templates import template_named
 from roadmap.rules.phases import DAY, Span, check_day, check_lengths, check_row, check_span, months_after, spans_from
-from roadmap.template import PHASE_KINDS, Template, find_template
+from roadmap.template import PHASE_KINDS, Template
 
 FIRST_SLUG = "my-first-roadmap"
 # Addresses under /roadmaps/ that are pages of their own.
@@ -82,19 +83,22 @@ def make_roadmap(
     programme: str = "",
     currency: str = "",
     budgets: Mapping[str, Decimal | None] | None = None,
+    example_targets: bool = False,
     is_demo: bool = False,
     **fields: Any,
 ) -> Roadmap:
     """A new roadmap with its workload, phases, milestones, checklists, KPIs, gates and risks from a template.
 
     Either from `start_on` (today where not given), or in the `middle`. `months` are the phases' lengths, the template's
-    where not given; `budgets` amounts by phase kind in `currency`. `fields` are those of CHANGEABLE. The owner and the
-    asker become managers. RuleViolation where the plan makes no sense.
+    where not given; `budgets` amounts by phase kind in `currency`. `fields` are those of CHANGEABLE; where they leave
+    out industry, unit of work, risk or data class, the template's is taken. With `example_targets` the KPIs begin with
+    the template's examples as targets. The owner and the asker become managers. RuleViolation where the plan makes no
+    sense.
     """
     if not can_make_roadmaps(asker):
         raise PermissionDenied("Only an admin, or who already manages a roadmap, may make another.")
     name = text_required(name, field="name", what="the roadmap a name")
-    plan = template if isinstance(template, Template) else find_template(template)
+    plan = template if isinstance(template, Template) else template_named(template)
     lengths = tuple(months or plan.months)
     if len(lengths) != len(PHASE_KINDS):
         raise RuleViolation("phase_length", "Give the length of each of the three phases.", "months")
@@ -102,6 +106,9 @@ def make_roadmap(
     unknown = set(fields) - CHANGEABLE
     if unknown:
         raise TypeError(f"unknown fields: {sorted(unknown)}")
+    for field in ("unit_of_work", "risk_class", "data_class", "industry"):
+        if getattr(plan, field) and not fields.get(field):
+            fields[field] = getattr(plan, field)
     spans = _middle_spans(middle, lengths) if middle else _fresh_spans(start_on or today(), lengths)
     currency = check_currency(currency or settings.REPORTING_CURRENCY)
     with transaction.atomic():
@@ -115,7 +122,7 @@ def make_roadmap(
         roadmap.state = _first_state(spans, middle)
         roadmap.save()
         phases = _make_phases(roadmap, spans, middle, currency, budgets or {})
-        plans.lay_out(roadmap, phases, plan, current=middle.kind if middle else None)
+        plans.lay_out(roadmap, phases, plan, current=middle.kind if middle else None, takes_examples=example_targets)
         if middle:
             _record_past(roadmap, phases, middle, currency, asker)
         for person in {owner.pk: owner, asker.user.pk: asker.user}.values():

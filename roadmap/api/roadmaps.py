@@ -133,6 +133,9 @@ class RoadmapIn(RoadmapChange):
     months = serializers.ListField(
         child=serializers.IntegerField(), min_length=3, max_length=3, required=False, help_text="Of the three phases."
     )
+    example_targets = serializers.BooleanField(
+        default=False, help_text="Begin with the template's examples as targets of the KPIs."
+    )
     currency = serializers.CharField(max_length=3, required=False)
     budgets = serializers.DictField(
         child=serializers.DecimalField(**MONEY), required=False, help_text="Amounts by kind of phase."

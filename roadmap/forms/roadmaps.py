@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from accounts.models import OrganisationRole, Role, User
 from roadmap.actions.roadmaps import Middle, PassedPhase
 from roadmap.forms.plan_form import PersonField, PlanForm, link_field, people_of
 from roadmap.models import GateDecision, Phase, Programme, Roadmap
-from roadmap.template import PHASE_KINDS, load_templates
+from roadmap.template import PHASE_KINDS, Template
 from web.forms import DateInput, Form
 
 PASSED_OUTCOMES = [
@@ -28,7 +29,12 @@ class RoadmapFields(Form):
 
     name = forms.CharField(max_length=200)
     summary = forms.CharField(widget=forms.Textarea, required=False, help_text="What it is for, in a sentence or two.")
-    template = forms.ChoiceField()
+    template = forms.ChoiceField(widget=forms.HiddenInput)
+    example_targets = forms.BooleanField(
+        required=False,
+        label="Begin with the examples as targets",
+        help_text="Examples of others, not promises of yours. Without a tick every KPI begins without a target.",
+    )
     unit_of_work = forms.ChoiceField(
         choices=Roadmap.UnitOfWork.choices, help_text="What its efficiency is measured in."
     )
@@ -56,9 +62,14 @@ class RoadmapFields(Form):
     scale_up_months = forms.IntegerField(min_value=1, max_value=60, label="Months of scale-up")
     optimise_months = forms.IntegerField(min_value=1, max_value=60, label="Months of optimise")
 
-    def __init__(self, *args: Any, asker: Asker, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, asker: Asker, templates: Sequence[Template], chosen: Template, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        templates = load_templates()
+        self.initial.setdefault("template", chosen.slug)
+        for name in ("unit_of_work", "risk_class", "data_class", "industry"):
+            if value := getattr(chosen, name):
+                self.initial.setdefault(name, value)
         self.fields["template"].choices = [(item.slug, item.name) for item in templates]  # type: ignore[attr-defined]
         people = User.objects.filter(is_active=True).order_by("first_name", "last_name", "username")
         sponsors = people.filter(organisation_role__in=[OrganisationRole.ADMIN, OrganisationRole.EXECUTIVE])
@@ -67,13 +78,14 @@ class RoadmapFields(Form):
         self.fields["sponsor"].queryset = people if asker.user.is_admin else sponsors  # type: ignore[attr-defined]
         self.initial.setdefault("owner", asker.user.pk)
         self.initial.setdefault("currency", settings.REPORTING_CURRENCY)
-        for kind, months in zip(PHASE_KINDS, templates[0].months, strict=True):
+        for kind, months in zip(PHASE_KINDS, chosen.months, strict=True):
             self.initial.setdefault(f"{kind}_months", months)
 
     def facts(self) -> dict[str, Any]:
         """What make_roadmap takes, dates aside."""
         data = self.cleaned_data
-        names = ("name", "summary", "template", "unit_of_work", "owner", "sponsor", "currency", *DESCRIPTION)
+        names = ["name", "summary", "template", "unit_of_work", "owner", "sponsor", "currency", "example_targets"]
+        names += DESCRIPTION
         return {name: data[name] for name in names} | {
             "budgets": {kind: data[f"{kind}_budget"] for kind in PHASE_KINDS},
             "months": [data[f"{kind}_months"] for kind in PHASE_KINDS],

@@ -8,6 +8,7 @@ from roadmap.models.phase import Annotation, Phase
 from roadmap.models.report import Report
 from roadmap.models.roadmap import Programme, Roadmap
 from roadmap.models.steering import Risk, Update
+from roadmap.models.template import PlanTemplate
 
 __all__ = [
     "Annotation",
@@ -19,6 +20,7 @@ __all__ = [
     "Kpi",
     "Milestone",
     "Phase",
+    "PlanTemplate",
     "Programme",
     "Reading",
     "Report",

@@ -28,7 +28,7 @@ from roadmap.forms.roadmaps import (
 )
 from roadmap.queries.activity import LONGEST, activity
 from roadmap.queries.roadmap_page import roadmap_page
-from roadmap.template import load_templates
+from roadmap.queries.templates import all_templates, by_industry, preview_of
 from roadmap.views.place import (
     act,
     allow,
@@ -71,9 +71,11 @@ def roadmap_new(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied("Only an admin, or who already manages a roadmap, may make another.")
     is_middle = request.GET.get("way") == "middle"
     make = MiddleRoadmapForm if is_middle else NewRoadmapForm
-    status = 200
+    templates, status = all_templates(), 200
+    asked = request.POST.get("template") or request.GET.get("template")
+    chosen = next((item for item in templates if item.slug == asked), templates[0])
     if request.method == "POST":
-        form = make(request.POST, asker=asker)
+        form = make(request.POST, asker=asker, templates=templates, chosen=chosen)
         if form.is_valid():
             try:
                 made = make_roadmap(asker, **form.facts())
@@ -84,8 +86,15 @@ def roadmap_new(request: HttpRequest) -> HttpResponse:
         status = 422
     else:
         initial = {} if is_middle else {"start_on": timezone.localdate()}
-        form = make(asker=asker, initial=initial)
-    context = {"form": form, "is_middle": is_middle, "templates": load_templates(), "programmes": programmes()}
+        form = make(asker=asker, initial=initial, templates=templates, chosen=chosen)
+    context = {
+        "form": form,
+        "is_middle": is_middle,
+        "groups": by_industry(templates),
+        "chosen": chosen,
+        "preview": preview_of(chosen),
+        "programmes": programmes(),
+    }
     return render(request, "roadmap/roadmap_new.html", context, status=status)
 
 

@@ -28,6 +28,7 @@ PAGES = {
     "roadmap_first": None,
     "roadmap": ("get", READ),
     "roadmap_settings": ("get", MANAGE),
+    "template_new": ("get", MANAGE),
     "roadmap_state": ("post", MANAGE),
     "member_new": ("get", MANAGE),
     "member_change": ("post", MANAGE),
@@ -73,6 +74,7 @@ PAGES = {
 API = {
     "api_roadmaps": {"get": (None, None)},
     "api_roadmap": {"get": (READ, None), "patch": (MANAGE, {"summary": "x"})},
+    "api_roadmap_template": {"post": (MANAGE, {"name": "Ours"})},
     "api_roadmap_state": {"post": (MANAGE, {"state": "paused"})},
     "api_activity": {"get": (READ, None)},
     "api_people": {"get": (READ, None), "post": (MANAGE, {"person": "bob", "role": "viewer"})},

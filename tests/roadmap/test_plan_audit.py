@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import AuditEvent, Membership
 from metrics.errors import RuleViolation
 from roadmap import actions as package
+from roadmap import template_files
 from roadmap.actions import (
     checklists,
     cost_entries,
@@ -26,6 +27,7 @@ from roadmap.actions import (
     risks,
     roadmaps,
     undoing,
+    templates,
     updates,
 )
 from roadmap.models import Kpi
@@ -35,7 +37,7 @@ DAY = timedelta(days=1)
 # Every module there is, so that a new one is walked too.
 MODULES = [importlib.import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
 # What takes an asker and changes nothing itself.
-NO_ACTIONS = {"may_decide", "require", "record", "close_due_months", "freeze", "check_may_decide"}
+NO_ACTIONS = {"check_may_decide", "close_due_months", "freeze", "may_change", "may_decide", "record", "require"}
 
 
 def actions() -> dict[str, object]:
@@ -63,6 +65,12 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
 
     return {
         "make_roadmap": lambda: roadmaps.make_roadmap(d, name="Other", owner=adam),
+        "save_as_template": lambda: keep("template", templates.save_as_template(a, plan, name="Ours")),
+        "import_template": lambda: templates.import_template(
+            a, template_files.write_template(template_files.find_template("finance")), name="Theirs"
+        ),
+        "rename_template": lambda: templates.rename_template(a, held["template"], name="Ours too"),
+        "retire_template": lambda: templates.retire_template(a, held["template"]),
         "change_roadmap": lambda: roadmaps.change_roadmap(a, plan, summary="x"),
         "set_state": lambda: roadmaps.set_state(a, plan, state="paused"),
         "set_membership": lambda: keep("member", people.set_membership(a, plan, user=oscar, role="viewer")),
