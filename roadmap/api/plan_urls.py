@@ -2,11 +2,12 @@
 
 from django.urls import URLPattern, path
 
-from roadmap.api import activity, checklists, gates, kpis, milestones, roadmaps, steering, templates
+from roadmap.api import activity, checklists, gates, kpis, milestones, roadmaps, slips, steering, templates
 
 urlpatterns: list[URLPattern] = [
     path("roadmaps/", roadmaps.RoadmapList.as_view(), name="api_roadmaps"),
     path("roadmaps/<slug:slug>", roadmaps.RoadmapDetail.as_view(), name="api_roadmap"),
+    path("roadmaps/<slug:slug>/slips", slips.RoadmapSlips.as_view(), name="api_roadmap_slips"),
     path("roadmaps/<slug:slug>/template", templates.RoadmapTemplate.as_view(), name="api_roadmap_template"),
     path("roadmaps/<slug:slug>/state", roadmaps.RoadmapState.as_view(), name="api_roadmap_state"),
     path("roadmaps/<slug:slug>/activity", activity.RoadmapActivity.as_view(), name="api_activity"),

@@ -30,6 +30,7 @@ from roadmap.models import (
     Gate,
     GateDecision,
     Milestone,
+    MilestoneDate,
     Phase,
     Reading,
     Roadmap,
@@ -192,6 +193,13 @@ def _fill_milestones(plan: RoadmapPlan, running: Phase, owner: User, today: date
         if place < plan.done_milestones and milestone.due_on <= today:
             milestone.state, milestone.done_on = Milestone.State.DONE, milestone.due_on
         milestone.save()
+    # As if it had happened on its day: the plan at the start, each tick when it was done.
+    dates = MilestoneDate.objects.filter(milestone__phase__roadmap=running.roadmap).select_related("milestone")
+    start_on = min(running.roadmap.phases.values_list("baseline_start_on", flat=True))
+    for row in dates:
+        done_on = row.milestone.done_on if row.state == Milestone.State.DONE else None
+        row.at = datetime.combine(done_on or start_on, time(12), tzinfo=UTC)
+    MilestoneDate.objects.bulk_update(dates, ["at"])
 
 
 def _fill_checklist(plan: RoadmapPlan, running: Phase, person: User, today: date) -> None:

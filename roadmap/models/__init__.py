@@ -3,7 +3,7 @@
 from roadmap.models.cost_entry import CostEntry
 from roadmap.models.gate import Gate, GateCriterion, GateDecision
 from roadmap.models.kpi import Kpi, Reading
-from roadmap.models.milestone import ChecklistItem, Milestone
+from roadmap.models.milestone import ChecklistItem, Milestone, MilestoneDate
 from roadmap.models.phase import Annotation, Phase
 from roadmap.models.report import Report
 from roadmap.models.roadmap import Programme, Roadmap
@@ -19,6 +19,7 @@ __all__ = [
     "GateDecision",
     "Kpi",
     "Milestone",
+    "MilestoneDate",
     "Phase",
     "PlanTemplate",
     "Programme",

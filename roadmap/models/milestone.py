@@ -55,6 +55,21 @@ class Milestone(models.Model):
         return self.name
 
 
+class MilestoneDate(models.Model):
+    """From `at` on a milestone was due on `due_on` and in this state. A trigger of the database writes these."""
+
+    milestone = models.ForeignKey(Milestone, on_delete=models.CASCADE, related_name="dates")
+    at = models.DateTimeField()
+    due_on = models.DateField()
+    state = models.CharField(max_length=16)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.milestone_id}: {self.due_on} from {self.at}"
+
+
 class ChecklistItem(models.Model):
     """A named item of a phase to tick, with evidence."""
 

@@ -14,6 +14,8 @@ from accounts.models import Membership, Role
 from roadmap.models import Gate, GateDecision, Milestone, Phase, Risk, Roadmap, Update
 from roadmap.queries.phase_plan import Rights, gate_word, rights_of
 from roadmap.queries.schedule import dependencies_of
+from roadmap.queries.slips import months_of_plan
+from roadmap.rules.slips import MonthOfPlan, months_back
 from web import wording
 from web.drawings import Axis
 from web.pieces import GateMark, Lane, MilestoneMark, PhaseSpan
@@ -107,6 +109,7 @@ class RoadmapPage:
     next_gate: GateLine | None
     next_milestone: Milestone | None
     late_count: int
+    months: Sequence[MonthOfPlan]
     member_count: int
 
 
@@ -131,7 +134,7 @@ class RoadmapSetup:
 
 
 def roadmap_page(asker: Asker, roadmap: Roadmap, *, today: date) -> RoadmapPage:
-    """The page of a roadmap that the asker may see, in seven queries."""
+    """The page of a roadmap that the asker may see, in eight queries."""
     phases = list(roadmap.phases.select_related("owner").order_by("position"))
     for phase in phases:
         phase.roadmap = roadmap
@@ -166,6 +169,7 @@ def roadmap_page(asker: Asker, roadmap: Roadmap, *, today: date) -> RoadmapPage:
         gates=lines,
         next_gate=next((line for line in lines if line.phase.state == Phase.State.ACTIVE), None),
         next_milestone=coming[0] if coming else None,
+        months=[month for month in months_of_plan(roadmap, months_back(today, 6), today=today) if not month.is_quiet],
         late_count=sum(1 for item in open_ones if item.due_on < today and item.phase_id == (current and current.pk)),
         member_count=Membership.objects.filter(workload=roadmap.workload).count(),
     )

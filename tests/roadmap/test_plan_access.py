@@ -74,6 +74,7 @@ PAGES = {
 API = {
     "api_roadmaps": {"get": (None, None)},
     "api_roadmap": {"get": (READ, None), "patch": (MANAGE, {"summary": "x"})},
+    "api_roadmap_slips": {"get": (READ, None)},
     "api_roadmap_template": {"post": (MANAGE, {"name": "Ours"})},
     "api_roadmap_state": {"post": (MANAGE, {"state": "paused"})},
     "api_activity": {"get": (READ, None)},

@@ -26,8 +26,8 @@ from roadmap.actions import (
     reports,
     risks,
     roadmaps,
-    undoing,
     templates,
+    undoing,
     updates,
 )
 from roadmap.models import Kpi
