@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from accounts.models import SetupLink, Token, User, Workload
+
+M = TypeVar("M", bound=models.Model)
 
 TOKEN_PREFIX = "pl_"  # noqa: S105 - how a token is recognised, not one
 # `last_used_at` is written at most this often for a token, so that a push does not write a hot row each time.
@@ -56,7 +61,7 @@ def make_token(
 def find_token(text: str) -> Token | None:
     """The valid token with this text: not revoked, not expired, its owner active. None otherwise."""
     now = timezone.now()
-    token = Token.objects.select_related("owner", "workload").filter(digest=digest_of(text)).first()
+    token = _stored(digest_of(text))
     if token is None or token.revoked_at is not None or not token.owner.is_active:
         return None
     if token.expires_at is not None and token.expires_at <= now:
@@ -64,6 +69,38 @@ def find_token(text: str) -> Token | None:
     if token.last_used_at is None or now - token.last_used_at > LAST_USED_GRAIN:
         Token.objects.filter(pk=token.pk).update(last_used_at=now)
     return token
+
+
+@lru_cache(maxsize=1)
+def _reading() -> str:
+    """The statement for a token with its owner and workload. Put together once: it is asked with each request."""
+    columns = [
+        f"{short}.{field.column}"
+        for short, model in (("t", Token), ("o", User), ("w", Workload))
+        for field in model._meta.concrete_fields
+    ]
+    return (
+        f"SELECT {', '.join(columns)} FROM accounts_token t JOIN accounts_user o ON o.id = t.owner_id "  # noqa: S608
+        "LEFT JOIN accounts_workload w ON w.id = t.workload_id WHERE t.digest = %s"
+    )
+
+
+def _stored(digest: bytes) -> Token | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_reading(), [digest])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    token, row = _from_row(Token, row)
+    token.owner, row = _from_row(User, row)
+    token.workload = None if row[0] is None else _from_row(Workload, row)[0]
+    return token
+
+
+def _from_row(model: type[M], row: Sequence[Any]) -> tuple[M, Sequence[Any]]:
+    """The instance in the first columns, and the columns after it."""
+    names = [field.attname for field in model._meta.concrete_fields]
+    return model.from_db(connection.alias, names, row[: len(names)]), row[len(names) :]
 
 
 def make_setup_link(*, valid_for: timedelta = timedelta(hours=1)) -> str:

@@ -1,136 +1,150 @@
 """How fast usage is pushed over HTTP, against `\\copy` of the same records into a table of the same server.
 
-Two comparisons, measured in the same run: a table without any index (the fastest that PostgreSQL takes rows), and one
-with a unique 16-byte key (what storing records so that a repeat is harmless costs at least). The clients share the
-cores with the server.
+The stack is bin/up's: gunicorn with its settings, PostgreSQL with synchronous commit, a Celery worker and beat. The
+client is a process of its own on the same cores. Before each run the same records are copied into a table without an
+index (U: the fastest that PostgreSQL takes rows) and into one with a unique 16-byte key (K: what it costs at least to
+store records so that a repeat is harmless); the ratios of a run are to the COPY just before it. At the end the ledger
+is checked, and every record that was acknowledged has to be counted.
 
-    bin/bench push [--records N] [--json]
+    bin/bench push [--case NAME ...] [--full] [--runs N] [--records N] [--json]
+    bin/bench push --list
+    bin/bench push --case memory [--records 10000000]
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
-import statistics
+import subprocess
 import sys
-import threading
+import tempfile
 import time
-import uuid
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from random import Random
-from urllib.parse import urlsplit
+from typing import Any
 
-from benchmarks.stack import Report, Stack
+import psutil
 
-COLUMNS = "at timestamptz, model text, input_tokens bigint, output_tokens bigint, duration_ms double precision"
+from benchmarks.push_shapes import COLUMNS, Shape, copy_lines, full_matrix, rows_of, usual
+from benchmarks.stack import Report, Stack, median
+from config.install import PYTHON, ROOT
 
-
-def records(count: int, *, hours: int = 1, models: int = 1, with_ids: bool = False) -> list[dict]:
-    """Plausible records, the same every time but for their ids: `models` x `hours` cells a batch."""
-    random = Random(1)
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    made = []
-    for _ in range(count):
-        at = now - timedelta(hours=random.randrange(hours), seconds=-random.randrange(3600))
-        made.append(
-            {
-                "timestamp": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "provider": "vllm",
-                "model": f"model-{random.randrange(models)}",
-                "input_tokens": random.randrange(10, 4000),
-                "output_tokens": random.randrange(1, 800),
-                "duration_ms": round(random.lognormvariate(7, 0.6), 1),
-                **({"id": uuid.uuid4().hex} if with_ids else {}),
-            }
-        )
-    return made
-
-
-def copy_rate(folder: Path, rows: list[dict], *, with_key: bool) -> float:
-    """Rows a second of psql's `\\copy` of text into a new table, times of three runs, the median."""
-    path = folder / f"rows-{with_key}.tsv"
-    random = Random(7)
-    with path.open("w") as file:
-        for row in rows:
-            key = f"\\\\x{random.randbytes(16).hex()}\t" if with_key else ""
-            file.write(
-                f"{key}{row['timestamp']}\t{row['model']}\t{row['input_tokens']}\t{row['output_tokens']}"
-                f"\t{row['duration_ms']}\n"
-            )
-    table = "copied_unique" if with_key else "copied"
-    columns = f"key bytea UNIQUE, {COLUMNS}" if with_key else COLUMNS
-    return statistics.median(_copy(path, table, columns, len(rows)) for _ in range(3))
-
-
-def _copy(path: Path, table: str, columns: str, count: int) -> float:
-    import psycopg
-    from django.db import connection
-
-    settings = connection.get_connection_params()
-    where = {name: settings[name] for name in ("dbname", "host", "port", "user", "password") if settings.get(name)}
-    with psycopg.connect(**where, autocommit=True) as session:
-        session.execute(f"DROP TABLE IF EXISTS {table}")
-        session.execute(f"CREATE TABLE {table} ({columns})")
-        began = time.perf_counter()
-        # What psql's \copy does: the client reads the file and sends it, in one transaction.
-        with session.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy, path.open("rb") as file:
-            while piece := file.read(256 * 1024):
-                copy.write(piece)
-        return count / (time.perf_counter() - began)
-
-
-def push_all(address: str, token: str, bodies: list[bytes], *, clients: int) -> tuple[float, list[float]]:
-    """Seconds in all, and of each request, when `clients` connections send the bodies in turn."""
-    waiting = list(enumerate(bodies))
-    latencies: list[float] = []
-    failures: list[str] = []
-    lock = threading.Lock()
-
-    def run() -> None:
-        parts = urlsplit(address)
-        link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
-        while True:
-            with lock:
-                if not waiting or failures:
-                    return
-                _, body = waiting.pop()
-            began = time.perf_counter()
-            link.request(
-                "POST",
-                "/api/v1/usage",
-                body,
-                {
-                    "Authorization": f"Bearer {token}",
-                    "Content-Type": "application/json",
-                    # Each body is meant: without a key the same one would be a repeat.
-                    "Idempotency-Key": uuid.uuid4().hex,
-                },
-            )
-            answer = link.getresponse()
-            text = answer.read()
-            took = time.perf_counter() - began
-            with lock:
-                latencies.append(took)
-                if answer.status != 201:
-                    failures.append(f"{answer.status} {text[:300]!r}")
-
-    threads = [threading.Thread(target=run) for _ in range(clients)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise SystemExit(f"a push failed: {failures[0]}")
-    return time.perf_counter() - began, latencies
+MEMORY = "memory"
+# Batches that a run sends, so that it lasts a few seconds.
+RECORDS = {10_000: 400_000, 1_000: 100_000}
+FOLDED_WITHIN_SECONDS = 60
 
 
 def percentile(values: list[float], q: float) -> float:
     """Nearest rank."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * q // 100).__int__() - 1)]
+
+
+class Copy:
+    """COPY of a shape's records from a file, into a new table each time; rows a second."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[tuple[int, int, bool], Path] = {}
+
+    def rate(self, shape: Shape, count: int, *, with_key: bool) -> float:
+        import psycopg
+        from django.db import connection
+
+        path = self._file(shape, count, with_key=with_key)
+        settings = connection.get_connection_params()
+        where = {name: settings[name] for name in ("dbname", "host", "port", "user", "password") if settings.get(name)}
+        with psycopg.connect(**where, autocommit=True) as session:
+            session.execute("DROP TABLE IF EXISTS copied")
+            session.execute(f"CREATE TABLE copied ({'key bytea UNIQUE, ' if with_key else ''}{COLUMNS})")
+            began = time.perf_counter()
+            # What psql's \copy does: the client reads the file and sends it, in one transaction.
+            with session.cursor() as cursor, cursor.copy("COPY copied FROM STDIN") as copy, path.open("rb") as file:
+                while piece := file.read(256 * 1024):
+                    copy.write(piece)
+            seconds = time.perf_counter() - began
+            session.execute("DROP TABLE copied")
+        return count / seconds
+
+    def _file(self, shape: Shape, count: int, *, with_key: bool) -> Path:
+        key = (shape.series, count, with_key)
+        if key not in self._files:
+            with tempfile.NamedTemporaryFile("w", dir=self._folder, suffix=".tsv", delete=False) as file:
+                file.writelines(copy_lines(rows_of(shape, count, 1), with_key=with_key))
+            self._files[key] = Path(file.name)
+        return self._files[key]
+
+
+class Processor:
+    """CPU seconds of the server's processes since the last look: web, jobs (worker and beat) and database."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._roots = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._last = self._now()
+
+    def since(self) -> dict[str, float]:
+        now = self._now()
+        found = {name: now[name] - self._last[name] for name in now}
+        self._last = now
+        return found
+
+    def _now(self) -> dict[str, float]:
+        return {name: sum(map(_cpu_seconds, _family(root))) for name, root in self._roots.items()}
+
+
+def _family(root: psutil.Process) -> list[psutil.Process]:
+    return [root, *root.children(recursive=True)]
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """Of the process and of its children that ended."""
+    try:
+        return float(sum(process.cpu_times()[:4]))
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+class Load:
+    """Runs the client against the stack."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address, self.token = address, token
+        self.sent = 0
+        self._seed = 100
+
+    def run(self, shape: Shape, records: int) -> dict[str, Any]:
+        """What the client says of one run; ends the benchmark where a push failed."""
+        self._seed += 1
+        asked = {"address": self.address, "token": self.token, "shape": asdict(shape)}
+        client = subprocess.Popen(
+            [str(PYTHON), "-c", "from benchmarks.push_client import main; main()"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if client.stdin is None or client.stdout is None:
+            raise AssertionError("both are pipes")
+        client.stdin.write(json.dumps({**asked, "records": records, "seed": self._seed}) + "\n")
+        client.stdin.flush()
+        client.stdout.readline()
+        self.on_ready()
+        client.stdin.write("go\n")
+        client.stdin.flush()
+        said = client.stdout.read()
+        client.wait()
+        if client.returncode or not said:
+            raise SystemExit("the load client failed")
+        told: dict[str, Any] = json.loads(said)
+        if told["failure"]:
+            raise SystemExit(f"{shape.name}: a push failed: {told['failure']}")
+        self.sent += records
+        return told
+
+    def on_ready(self) -> None:
+        """Called between the making of the bodies and the first request."""
 
 
 def make_token() -> str:
@@ -143,70 +157,174 @@ def make_token() -> str:
     return make(name="bench", owner=owner, scopes=["push"], workload=workload)[1]
 
 
+def stored_bytes() -> int:
+    """Bytes of all tables of the application, with their indexes."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'metrics_%'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def pending() -> int:
+    """Receipts whose histograms are still to be folded into the hours."""
+    from metrics.models import PendingHistograms
+
+    return PendingHistograms.objects.count()
+
+
+def wait_until_folded() -> float:
+    """Seconds until nothing is left that a push put behind it."""
+    began = time.perf_counter()
+    while pending():
+        if time.perf_counter() - began > FOLDED_WITHIN_SECONDS:
+            raise SystemExit(f"after {FOLDED_WITHIN_SECONDS} seconds there are histograms that were not folded")
+        time.sleep(0.05)
+    return time.perf_counter() - began
+
+
+def measure(report: Report, shape: Shape, load: Load, copy: Copy, processor: Processor, args: Any) -> float:
+    """Runs one case and writes it down; records a second, the median."""
+    records = args.records or RECORDS.get(shape.batch, 100_000)
+    runs = []
+    for _ in range(args.runs):
+        unindexed = copy.rate(shape, max(records, 200_000), with_key=False)
+        unique = copy.rate(shape, max(records, 200_000), with_key=True)
+        before = stored_bytes()
+        load.on_ready = processor.since  # type: ignore[method-assign]
+        told = load.run(shape, records)
+        rate = records / told["seconds"]
+        cpu = processor.since()
+        behind = wait_until_folded()
+        runs.append(
+            {
+                "rate": rate,
+                "unindexed": rate / unindexed,
+                "unique": rate / unique,
+                "p50": percentile(told["latencies_ms"], 50),
+                "p99": percentile(told["latencies_ms"], 99),
+                "cpu_app": cpu["web"] / records * 1e6,
+                "cpu_jobs": cpu["jobs"] / records * 1e6,
+                "cpu_database": cpu["database"] / records * 1e6,
+                "cpu_client": told["cpu"] / records * 1e6,
+                "bytes": (stored_bytes() - before) / records * 1e6,
+                "behind": behind,
+                "refused": told["statuses"].get("429", 0),
+            }
+        )
+    middle = {name: median([run[name] for run in runs]) for name in runs[0]}
+    report.row(
+        shape.name,
+        round(middle["rate"]),
+        *(round(middle[name], 3) for name in ("unindexed", "unique")),
+        *(round(middle[name], 1) for name in ("p50", "p99")),
+        *(round(middle[name], 2) for name in ("cpu_app", "cpu_jobs", "cpu_database", "cpu_client")),
+        round(middle["bytes"] / 1e6, 2),
+        round(middle["behind"], 1),
+        int(middle["refused"]),
+    )
+    report.fact(f"ratio_to_copy_unindexed_{shape.name}", round(middle["unindexed"], 3))
+    report.fact(f"ratio_to_copy_unique_{shape.name}", round(middle["unique"], 3))
+    print(f"  {shape.name}: {middle['rate']:,.0f} records/s, {middle['unindexed']:.2f} U", file=sys.stderr, flush=True)
+    return middle["rate"]
+
+
+def memory(report: Report, load: Load, web: int, records: int) -> None:
+    """Resident memory of each web process while `records` are pushed, and its slope after the first million."""
+    step = 500_000
+    shape = Shape()
+    seen: dict[int, list[tuple[float, float]]] = {}
+    for done in range(0, records, step):
+        load.run(shape, min(step, records - done))
+        for process in psutil.Process(web).children():
+            held = process.memory_info().rss / 2**20
+            seen.setdefault(process.pid, []).append(((done + step) / 1e6, held))
+    for number, points in enumerate(seen.values(), start=1):
+        late = [point for point in points if point[0] >= 1] or points
+        report.fact(f"web_process_{number}_mib_at_most", round(max(held for _, held in points), 1))
+        report.fact(f"web_process_{number}_mib_per_million_records", round(_slope(late), 3))
+    report.fact("web_processes_seen", len(seen))
+    report.fact("records_pushed", records)
+
+
+def _slope(points: list[tuple[float, float]]) -> float:
+    """Least squares."""
+    x, y = (sum(values) / len(points) for values in zip(*points, strict=True))
+    spread = sum((at - x) ** 2 for at, _ in points)
+    return sum((at - x) * (held - y) for at, held in points) / spread if spread else 0.0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bin/bench push", description=__doc__)
-    parser.add_argument("--records", type=int, default=200_000, help="records of each run")
+    parser.add_argument("--case", action="append", default=[], help="one case by name; --list names them all")
+    parser.add_argument("--full", action="store_true", help="every combination; takes half an hour")
+    parser.add_argument("--runs", type=int, default=1, help="runs of each case; the median is printed")
+    parser.add_argument("--records", type=int, default=0, help="records of each run")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--json", action="store_true")
-    total = parser.parse_args(sys.argv[1:]).records
+    args = parser.parse_args(sys.argv[1:])
+    known = {shape.name: shape for shape in [*usual(), *full_matrix()]}
+    if args.list:
+        print("\n".join([*known, MEMORY]))
+        return
+    if unknown := [name for name in args.case if name not in known and name != MEMORY]:
+        raise SystemExit(f"There is no case {unknown[0]}; bin/bench push --list names them.")
+    shapes = [known[name] for name in args.case if name != MEMORY]
+    if not args.case:
+        shapes = full_matrix() if args.full else usual()
     report = Report(
         "push",
-        columns=["what", "records/s", "x COPY unindexed", "x COPY unique", "p50 ms", "p99 ms"],
+        columns=[
+            "case",
+            "records/s",
+            "x COPY unindexed",
+            "x COPY unique",
+            "p50 ms",
+            "p99 ms",
+            "CPU us/record app",
+            "jobs",
+            "database",
+            "client",
+            "MB/million",
+            "behind s",
+            "429s",
+        ],
     )
-    with Stack() as stack:
-        from metrics.models import UsageHour
+    with Stack() as stack, ExitStack() as running:
+        from django.core.management import call_command
 
         token = make_token()
-        rows = records(total)
-        unindexed = copy_rate(stack.var, rows, with_key=False)
-        unique = copy_rate(stack.var, rows, with_key=True)
-        report.row("COPY, no index", unindexed, 1.0, unindexed / unique, "", "")
-        report.row("COPY, unique 16-byte key", unique, unique / unindexed, 1.0, "", "")
-        shapes = [
-            # hours, models, records a batch, clients, with ids
-            (1, 1, 10_000, 1, False),
-            (1, 1, 10_000, 4, False),
-            (1, 1, 1_000, 1, False),
-            (1, 1, 1_000, 4, False),
-            (4, 25, 10_000, 4, False),
-            (1, 1, 10_000, 4, True),
-        ]
-        with stack.web(workers=2, threads=8) as address:
-            push_all(address, token, bodies_of(records(20_000), 1_000), clients=4)
-            sent = 20_000
-            for hours, models, size, clients, with_ids in shapes:
-                bodies = bodies_of(records(total, hours=hours, models=models, with_ids=with_ids), size)
-                seconds, latencies = push_all(address, token, bodies, clients=clients)
-                sent += total
-                rate = total / seconds
-                name = f"push_{hours * models}_cells_{size}_a_batch_{clients}_clients{'_with_ids' if with_ids else ''}"
-                report.row(
-                    _in_words(hours * models, size, clients, with_ids=with_ids),
-                    rate,
-                    rate / unindexed,
-                    rate / unique,
-                    percentile(latencies, 50) * 1000,
-                    percentile(latencies, 99) * 1000,
-                )
-                report.fact(f"ratio_to_copy_unindexed_{name}", round(rate / unindexed, 3))
-                report.fact(f"ratio_to_copy_unique_{name}", round(rate / unique, 3))
-        counted = sum(row.requests or 0 for row in UsageHour.objects.all())
-        if counted != sent:
-            raise SystemExit(f"{sent} records were pushed and {counted} are counted")
+        copy = Copy(stack.var)
+        address = running.enter_context(stack.web())
+        running.enter_context(stack.worker())
+        running.enter_context(stack.beat())
+        load = Load(address, token)
+        pids = {name: stack.supervisor.process_id(name) for name in ("web", "worker", "postgres")}
+        processor = Processor({"web": pids["web"], "jobs": pids["worker"], "database": pids["postgres"]})
+        # The first requests load what is loaded once.
+        load.run(Shape(batch=1_000), 20_000)
+        rates = {shape: measure(report, shape, load, copy, processor, args) for shape in shapes}
+        one, sixteen = (rates.get(Shape(batch=1_000, clients=clients)) for clients in (1, 16))
+        if one and sixteen:
+            report.fact("ratio_16_clients_to_1_on_one_series", round(sixteen / one, 3))
+        if MEMORY in args.case:
+            memory(report, load, pids["web"], args.records or 10_000_000)
+        counted = counted_records()
+        if counted != load.sent:
+            raise SystemExit(f"{load.sent} records were acknowledged and {counted} are counted")
         report.fact("records_counted", counted)
+        call_command("check_ledger")
     report.finish()
 
 
-def _in_words(cells: int, size: int, clients: int, *, with_ids: bool) -> str:
-    words = f"{cells} cell{'s' if cells > 1 else ''}, {size:,} a batch, {clients} client{'s' if clients > 1 else ''}"
-    return f"{words}, with ids" if with_ids else words
+def counted_records() -> int:
+    from django.db.models import Sum
 
+    from metrics.models import UsageHour
 
-def bodies_of(rows: list[dict], size: int) -> list[bytes]:
-    """The records as bodies of `size` records."""
-    return [
-        json.dumps({"records": rows[start : start + size]}, separators=(",", ":")).encode()
-        for start in range(0, len(rows), size)
-    ]
+    return int(UsageHour.objects.aggregate(all=Sum("requests"))["all"] or 0)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     def main() -> None:
         with Stack() as stack:              # PostgreSQL and Valkey, migrated, Django set up; DATABASE_URL is set
             ...                             # fill with the ORM or the write doors
-            with stack.web(workers=2) as address:   # gunicorn, like bin/up's; 'http://127.0.0.1:PORT'
+            with stack.web() as address:            # gunicorn, like bin/up's; 'http://127.0.0.1:PORT'
                 ...
         report = Report("push", columns=["what", "records/s", "ratio"])
         report.row("COPY", 500_000, 1.0)
@@ -89,7 +89,7 @@ class Stack:
         call_command("migrate", "--noinput", "--verbosity=0")
 
     @contextlib.contextmanager
-    def web(self, *, workers: int = 2, threads: int = 8) -> Iterator[str]:
+    def web(self) -> Iterator[str]:
         """gunicorn with bin/up's settings on a free port of loopback; yields its address."""
         collected = self.var / "staticfiles"
         if not collected.is_dir():
@@ -98,8 +98,8 @@ class Stack:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         address = f"http://127.0.0.1:{port}"
-        command = [str(PYTHON), "-m", "gunicorn", "config.wsgi:application", "--bind", f"127.0.0.1:{port}"]
-        command += ["--workers", str(workers), "--worker-class", "gthread", "--threads", str(threads)]
+        command = [str(PYTHON), "-m", "gunicorn", "config.wsgi:application", "--config", "python:config.gunicorn"]
+        command += ["--bind", f"127.0.0.1:{port}"]
         self.supervisor.start(
             Program(name="web", command=command, log=self.var / "web.log", folder=ROOT, is_ready=_answering(address))
         )
@@ -119,6 +119,17 @@ class Stack:
             yield
         finally:
             self.supervisor.stop("worker")
+
+    @contextlib.contextmanager
+    def beat(self) -> Iterator[None]:
+        """The schedule, as bin/up starts it."""
+        command = [str(PYTHON), "-m", "celery", "--app", "config", "beat", "--loglevel", "WARNING", "--pidfile="]
+        command += ["--schedule", str(self.var / "beat-schedule")]
+        self.supervisor.start(Program(name="beat", command=command, log=self.var / "beat.log", folder=ROOT))
+        try:
+            yield
+        finally:
+            self.supervisor.stop("beat")
 
 
 def _answering(address: str) -> Callable[[], bool]:

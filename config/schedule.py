@@ -11,6 +11,17 @@ SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 55},
     },
+    # Percentiles lack large pushes until it has run.
+    "fold-histograms": {
+        "task": "metrics.fold_histograms",
+        "schedule": 3.0,
+        "options": {"expires": 3},
+    },
+    "make-id-partitions": {
+        "task": "metrics.make_id_partitions",
+        "schedule": crontab(hour="*/6", minute=45),
+        "options": {"expires": 3600},
+    },
     "post-capacity": {
         "task": "metrics.post_capacity",
         "schedule": crontab(minute=7),

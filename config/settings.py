@@ -117,6 +117,8 @@ DATABASE_ANSWER_SECONDS = env.int("DATABASE_ANSWER_SECONDS", default=30)
 CLIENT_SILENCE_SECONDS = env.int("CLIENT_SILENCE_SECONDS", default=30)
 DATABASES["default"]["OPTIONS"].setdefault("server_side_binding", True)
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
+# A statement is prepared where it asks for it (metrics.together), and never by the number of its uses.
+DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1_000_000_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Jobs -----------------------------------------------------------------------------------------------------------------

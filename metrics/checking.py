@@ -93,6 +93,7 @@ def _histograms() -> Finding:
         'histogram_trim("window") AS counts FROM metrics_histogramhour WHERE histogram_trim("window") <> \'{}\'',
         "SELECT e.series_id, e.hour, g.measure, COALESCE(g.bounds_id, 0) AS bounds_id, "
         f'histogram_sum(g."window") AS counts FROM {_VALID} JOIN metrics_ledgerhistogram g ON g.entry_id = e.id '
+        f"WHERE {hours.FOLDED} "
         "GROUP BY 1, 2, 3, 4 HAVING histogram_sum(g.\"window\") <> '{}'",
         ("series_id", "hour", "measure", "bounds_id"),
         ("counts",),

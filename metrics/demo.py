@@ -279,7 +279,7 @@ def remove() -> None:
         LedgerHistogram.objects.filter(entry__in=entries)._raw_delete(using="default")
         entries._raw_delete(using="default")
     sum_again(touched)
-    RecordId.objects.filter(receipt__in=receipts).delete()
+    RecordId.objects.filter(receipt_id__in=receipts).delete()
     receipts.filter(reverses__isnull=False).delete()
     receipts.delete()
     series.delete()

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from metrics import rows
 from metrics.rows import ADDITIVE_MEASURES, CellKey
+from metrics.together import together
 from metrics.windows import local_day
 
 # (series, hour, measure number, id of the bounds or None for native counts).
@@ -33,8 +34,8 @@ def add_hours(keys: Sequence[CellKey], values: Mapping[str, Sequence[int | Decim
     measures = list(values)
     updates = ", ".join(f"{m} = COALESCE(h.{m} + EXCLUDED.{m}, h.{m}, EXCLUDED.{m})" for m in measures)
     action = f"DO UPDATE SET {updates}" if measures else "DO NOTHING"
-    with connection.cursor() as cursor:
-        cursor.execute(
+    with together() as send:
+        send(
             f"INSERT INTO metrics_usagehour AS h (series_id, hour, currency{rows.columns(measures)}) "
             f"SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]{rows.arrays(measures)}) "
             f"ON CONFLICT (series_id, hour, currency) {action}",
@@ -65,10 +66,10 @@ def mark_stale(touched: Iterable[tuple[int, datetime]]) -> None:
             day = day_of[hour] = local_day(hour, zone)
         pairs.add((series_id, day))
     ordered = sorted(pairs)
-    with connection.cursor() as cursor:
-        cursor.execute(
+    with together() as send:
+        send(
             "INSERT INTO metrics_staleday (series_id, day, touched_at) "
-            "SELECT series_id, day, %s FROM unnest(%s::bigint[], %s::date[]) AS touched (series_id, day) "
+            "SELECT series_id, day, %s::timestamptz FROM unnest(%s::bigint[], %s::date[]) AS touched (series_id, day) "
             "ON CONFLICT (series_id, day) DO UPDATE SET touched_at = EXCLUDED.touched_at",
             [timezone.now(), rows.literal(s for s, _ in ordered), rows.literal(d for _, d in ordered)],
         )
@@ -77,8 +78,8 @@ def mark_stale(touched: Iterable[tuple[int, datetime]]) -> None:
 def add_histograms(windows: Mapping[HistogramKey, str]) -> None:
     """Add to the histograms of hours; the windows as `rows.window` writes them."""
     keys = sorted(windows, key=histogram_order)
-    with connection.cursor() as cursor:
-        cursor.execute(
+    with together() as send:
+        send(
             'INSERT INTO metrics_histogramhour AS h (series_id, hour, measure, bounds_id, "window") '
             "SELECT series_id, hour, measure, bounds_id, held::bigint[] FROM unnest("
             "%s::bigint[], %s::timestamptz[], %s::smallint[], %s::bigint[], %s::text[]) "
@@ -101,6 +102,8 @@ _NAMES = ", ".join(ADDITIVE_MEASURES)
 _FROM_SUMS = ", ".join(f"t.{name}" for name in ADDITIVE_MEASURES)
 _SUMS = ", ".join(f"SUM(e.{name}) AS {name}" for name in ADDITIVE_MEASURES)
 _ALL_UNKNOWN = " AND ".join(f"{name} IS NULL" for name in ADDITIVE_MEASURES)
+# Histograms that wait are added when they are folded (metrics.behind).
+FOLDED = "NOT EXISTS (SELECT 1 FROM metrics_pendinghistograms p WHERE p.receipt_id = r.id)"
 _VALID_ENTRIES = "metrics_ledgerentry e JOIN metrics_receipt r ON r.id = e.receipt_id AND NOT r.is_void"
 
 
@@ -131,7 +134,8 @@ def sum_again(series_hours: Iterable[tuple[int, datetime]]) -> None:
         ids = _lock_histograms(cursor, wanted)
         cursor.execute(
             'UPDATE metrics_histogramhour h SET "window" = t.held FROM ('
-            "SELECT k.id, COALESCE(histogram_sum(g.\"window\") FILTER (WHERE NOT r.is_void), '{}') AS held "
+            'SELECT k.id, COALESCE(histogram_sum(g."window") FILTER (WHERE NOT r.is_void '
+            f"AND {FOLDED}), '{{}}') AS held "
             "FROM metrics_histogramhour k "
             "LEFT JOIN metrics_ledgerentry e ON e.series_id = k.series_id AND e.hour = k.hour "
             "LEFT JOIN metrics_receipt r ON r.id = e.receipt_id "

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
+from psycopg import Cursor
 
 from metrics import allocating
 from metrics.models import Backend, Series
+from metrics.together import afterwards, together
 from metrics.usage import MeasuredAt, SeriesKey
 
 CACHE_SIZE = 20_000
@@ -139,15 +141,22 @@ def _make(new: dict[bytes, SeriesIdentity], *, is_demo: bool) -> None:
 
 
 def check_exist(series_ids: Iterable[int], feed_id: int) -> None:
-    """Raise SeriesGone, and forget what this process remembers, where a series or the feed was deleted."""
+    """Raise SeriesGone, and forget what this process remembers, where a series or the feed was deleted.
+
+    In a block of `together` at its end.
+    """
     wanted = sorted(set(series_ids))
-    with connection.cursor() as cursor:
-        cursor.execute(
+    with together() as send:
+        found = send(
             "SELECT (SELECT count(*) FROM metrics_series WHERE id = ANY(%s::bigint[])), "
-            "EXISTS (SELECT 1 FROM metrics_feed WHERE id = %s)",
+            "EXISTS (SELECT 1 FROM metrics_feed WHERE id = %s::bigint)",
             ["{" + ",".join(map(str, wanted)) + "}", feed_id],
         )
-        count, feed_is_there = cursor.fetchone()
-    if count != len(wanted) or not feed_is_there:
+        afterwards(lambda: _raise_gone(found, len(wanted)))
+
+
+def _raise_gone(found: Cursor[Any], wanted: int) -> None:
+    count, feed_is_there = found.fetchone() or (0, False)
+    if count != wanted or not feed_is_there:
         forget()
         raise SeriesGone("a series of this usage was deleted meanwhile; try again")

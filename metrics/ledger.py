@@ -15,12 +15,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.access import Asker
-from metrics import due, histogram, hours, posting, rows
+from metrics import behind, due, histogram, hours, posting, rows
 from metrics.errors import RuleViolation
 from metrics.identity import SeriesGone, SeriesIdentity, caches, series_ids
 from metrics.models import Backend, Feed, Receipt, Restatement, StatedWindow
-from metrics.posting import Batch, PostedCell, bounds_id
+from metrics.posting import Batch, PostedCell, bounds_id, gather
 from metrics.rows import ADDITIVE_MEASURES
+from metrics.together import together
 from metrics.usage import COUNT_MEASURES, FeedKind
 from metrics.windows import Window
 
@@ -58,9 +59,16 @@ def post(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell]) -> Receipt:
     batch = posting.gather(cells)
     # No savepoint: nobody goes on after a posting that failed.
     with transaction.atomic(savepoint=False):
-        save(receipt)
-        posting.write(receipt, feed, batch)
+        post_push(receipt, [(feed, batch)])
     return receipt
+
+
+def post_push(receipt: Receipt, batches: Iterable[tuple[Feed, Batch]]) -> None:
+    """Add what `gather` made, a feed each, in one round trip. Call it in a transaction. Raises SeriesGone."""
+    with together():
+        save(receipt)
+        for feed, batch in batches:
+            posting.write(receipt, feed, batch)
 
 
 def post_many(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell], *, batch: int = 20_000) -> Receipt:
@@ -142,6 +150,7 @@ def reverse(receipt: Receipt, *, by: Asker | None = None, note: str = "") -> Rec
             is_void=True,
             is_demo=taken.is_demo,
         )
+        behind.forget(taken)
         _write_opposite(taken, opposite)
         taken.is_void = True
         taken.save(update_fields=["is_void"])
@@ -159,9 +168,21 @@ def lock_feed(feed: Feed) -> None:
 
 def save(receipt: Receipt) -> None:
     """Save a receipt that is new; one that holds another feed's entries already is left as it is."""
-    # A push has its id already, since ids of its records are kept with it.
-    if receipt._state.adding:
+    if not receipt._state.adding:
+        return
+    if receipt.pk is None:
         receipt.save(force_insert=True)
+        return
+    # A push has its id already, so that its row goes with the rest.
+    fields = receipt._meta.concrete_fields
+    values = [field.get_db_prep_save(field.pre_save(receipt, add=True), connection) for field in fields]
+    with together() as send:
+        send(
+            f"INSERT INTO metrics_receipt ({', '.join(field.column for field in fields)}) "
+            f"VALUES ({', '.join(['%s'] * len(fields))})",
+            values,
+        )
+    receipt._state.adding, receipt._state.db = False, connection.alias
 
 
 # --- Statements -------------------------------------------------------------------------------------------------------
@@ -304,14 +325,17 @@ def _write_opposite(taken: Receipt, opposite: Receipt) -> None:
 
 
 __all__ = [
+    "Batch",
     "PostedCell",
     "SeriesGone",
     "SeriesIdentity",
     "bounds_id",
     "feed",
+    "gather",
     "lock_feed",
     "post",
     "post_many",
+    "post_push",
     "post_statement",
     "remember_stated",
     "reverse",

@@ -8,13 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from metrics import due, histogram, hours, rows
+from metrics import behind, due, histogram, hours, rows
 from metrics.identity import caches, check_exist
 from metrics.models import Feed, HistogramBounds, Receipt
 from metrics.rows import ADDITIVE_MEASURES, HISTOGRAM_NUMBER, CellKey
-from metrics.usage import COUNT_MEASURES, MONEY_MEASURES, ForeignHistogram
+from metrics.together import together
+from metrics.usage import COUNT_MEASURES, MONEY_MEASURES, FeedKind, ForeignHistogram
 
 NativeCounts = list[int]
 _KNOWN = frozenset(ADDITIVE_MEASURES)
@@ -125,26 +126,29 @@ def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
     keys = sorted(key for key, sums in batch.sums.items() if sums or key in with_histograms)
     if not keys:
         return
-    check_exist((key[0] for key in keys), feed.pk)
     held = {name for sums in batch.sums.values() for name in sums}
     measures = [name for name in ADDITIVE_MEASURES if name in held]
     values = {name: [batch.sums[key].get(name) for key in keys] for name in measures}
-    ids = _insert_entries(receipt, feed, keys, values, returning=bool(batch.histograms))
+    # Written once, since most windows go to both tables as they are.
+    texts = {place: rows.window(window) for place, window in batch.histograms.items()}
     summed = [place for place, key in enumerate(keys) if batch.sums[key]]
-    if len(summed) == len(keys):
-        hours.add_hours(keys, values)
-    elif summed:
-        hours.add_hours(
-            [keys[place] for place in summed],
-            {name: [column[place] for place in summed] for name, column in values.items()},
-        )
-    hours.mark_stale((series, hour) for series, hour, _ in keys)
     due.note_late_usage(feed.kind, ((series, hour) for series, hour, _ in keys))
-    if batch.histograms:
-        # Written once, since most windows go to both tables as they are.
-        texts = {place: rows.window(window) for place, window in batch.histograms.items()}
-        _insert_histograms(ids, texts)
-        hours.add_histograms(_texts_of_hours(batch, texts))
+    with together():
+        check_exist((key[0] for key in keys), feed.pk)
+        _insert_entries(receipt, feed, keys, values, texts)
+        # From here on rows are locked that other postings wait for, until the transaction ends.
+        if len(summed) == len(keys):
+            hours.add_hours(keys, values)
+        elif summed:
+            hours.add_hours(
+                [keys[place] for place in summed],
+                {name: [column[place] for place in summed] for name, column in values.items()},
+            )
+        hours.mark_stale((series, hour) for series, hour, _ in keys)
+        if feed.kind == FeedKind.PUSH and len(texts) > behind.CELLS_IN_A_PUSH:
+            behind.note(receipt)
+        elif texts:
+            hours.add_histograms(_texts_of_hours(batch, texts))
 
 
 def _texts_of_hours(batch: Batch, texts: Mapping[HistogramOfCell, str]) -> dict[hours.HistogramKey, str]:
@@ -167,33 +171,32 @@ def _insert_entries(
     feed: Feed,
     keys: list[CellKey],
     values: Mapping[str, list[int | Decimal | None]],
-    *,
-    returning: bool,
-) -> dict[CellKey, int]:
+    windows: Mapping[HistogramOfCell, str],
+) -> None:
+    """The entries, and the windows of each beside it."""
     measures = list(values)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO metrics_ledgerentry (receipt_id, feed_id, series_id, hour, currency{rows.columns(measures)}) "
-            f"SELECT %s::bigint, %s::bigint, i.* FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]"
-            f"{rows.arrays(measures)}) AS i" + (" RETURNING id, series_id, hour, currency" if returning else ""),
-            [receipt.pk, feed.pk, *hours.key_arrays(keys), *(rows.numbers(values[m]) for m in measures)],
-        )
-        if not returning:
-            return {}
-        return {(series, hour, currency): pk for pk, series, hour, currency in cursor.fetchall()}
-
-
-def _insert_histograms(ids: Mapping[CellKey, int], windows: Mapping[HistogramOfCell, str]) -> None:
-    places = list(windows)
-    with connection.cursor() as cursor:
-        cursor.execute(
+    entries = (
+        f"INSERT INTO metrics_ledgerentry (receipt_id, feed_id, series_id, hour, currency{rows.columns(measures)}) "
+        f"SELECT %s::bigint, %s::bigint, i.* FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]"
+        f"{rows.arrays(measures)}) AS i"
+    )
+    params = [receipt.pk, feed.pk, *hours.key_arrays(keys), *(rows.numbers(values[m]) for m in measures)]
+    with together() as send:
+        if not windows:
+            send(entries, params)
+            return
+        send(
+            f"WITH e AS ({entries} RETURNING id, series_id, hour, currency) "
             'INSERT INTO metrics_ledgerhistogram (entry_id, measure, bounds_id, "window") '
-            "SELECT entry_id, measure, bounds_id, held::bigint[] FROM unnest("
-            "%s::bigint[], %s::smallint[], %s::bigint[], %s::text[]) AS i (entry_id, measure, bounds_id, held)",
+            "SELECT e.id, i.measure, i.bounds_id, i.held::bigint[] FROM unnest(%s::bigint[], %s::timestamptz[], "
+            "%s::text[], %s::smallint[], %s::bigint[], %s::text[]) "
+            "AS i (series_id, hour, currency, measure, bounds_id, held) "
+            "JOIN e ON e.series_id = i.series_id AND e.hour = i.hour AND e.currency = i.currency",
             [
-                rows.literal(ids[key] for key, _, _ in places),
-                rows.literal(measure for _, measure, _ in places),
-                rows.literal(bounds for _, _, bounds in places),
+                *params,
+                *hours.key_arrays([key for key, _, _ in windows]),
+                rows.literal(measure for _, measure, _ in windows),
+                rows.literal(bounds for _, _, bounds in windows),
                 rows.windows(windows.values()),
             ],
         )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b, sha256
 from typing import Any
 
-from django.db import connection
+import msgspec
 from django.utils import timezone
+from psycopg import Cursor
 
 from accounts.models import Token
+from metrics import record_ids
 from metrics.errors import RuleViolation
-from metrics.format import ID_DAYS, Batch, Record
-from metrics.models import IdempotencyKey, Receipt, RecordId
+from metrics.format import ID_DAYS, Batch
+from metrics.models import IdempotencyKey, Receipt
+from metrics.together import afterwards, together
 
 KEPT_FOR = timedelta(hours=24)
 MAX_KEY_CHARACTERS = 255
@@ -26,6 +31,14 @@ class KeyViolation(RuleViolation):
     def __init__(self, code: str, message: str, *, status: int) -> None:
         super().__init__(code, message)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """What a request was answered: the HTTP status, and the document."""
+
+    status: int
+    answer: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +59,76 @@ class PushKey:
         digest = sha256(b"key " + key.encode()) if key is not None else sha256(b"body " + body_digest)
         return cls(token, path, digest.digest(), body_digest)
 
+    def claim(self, now: datetime) -> tuple[FirstAnswer | None, int]:
+        """What the first request with this key was answered, or None; and an id for the receipt of this one.
+
+        As `lock` and `first_answer`, in one round trip.
+        """
+        with together() as send:
+            self.lock()
+            row = self._ask(now)
+            receipt = send("SELECT nextval(pg_get_serial_sequence('metrics_receipt', 'id'))")
+        return self._first(row), receipt.fetchone()[0]  # type: ignore[index]
+
     def lock(self) -> None:
         """Holds the key until the transaction ends. Raises KeyViolation where another request holds it."""
         mixed = blake2b(self.digest + self.path.encode() + str(self.token.pk).encode(), digest_size=8).digest()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(mixed, signed=True)])
-            if not cursor.fetchone()[0]:
-                raise KeyViolation(
-                    "key_in_flight", "The same request is being worked on. Ask again in a second.", status=409
-                )
+        with together() as send:
+            locked = send("SELECT pg_try_advisory_xact_lock(%s::bigint)", [int.from_bytes(mixed, signed=True)])
+            afterwards(lambda: _raise_in_flight(locked))
 
-    def first_answer(self, now: datetime) -> IdempotencyKey | None:
-        """The row of the first request with this key within 24 hours. Raises KeyViolation for another body."""
-        row = IdempotencyKey.objects.filter(
-            token=self.token,
-            path=self.path,
-            key_digest=self.digest,
-            created_at__gt=now - KEPT_FOR,
-            answer__isnull=False,
-        ).first()
-        if row is not None and bytes(row.body_digest) != self.body_digest:
+    def first_answer(self, now: datetime) -> FirstAnswer | None:
+        """What the first request with this key was answered within 24 hours. Raises KeyViolation for another body."""
+        with together():
+            row = self._ask(now)
+        return self._first(row)
+
+    def _ask(self, now: datetime) -> Cursor[Any]:
+        with together() as send:
+            return send(
+                "SELECT body_digest, status, answer FROM metrics_idempotencykey WHERE token_id = %s::bigint "
+                "AND path = %s AND key_digest = %s::bytea AND created_at > %s::timestamptz AND answer IS NOT NULL",
+                [self.token.pk, self.path, self.digest, now - KEPT_FOR],
+            )
+
+    def _first(self, row: Cursor[Any]) -> FirstAnswer | None:
+        found = row.fetchone()
+        if found is None:
+            return None
+        body_digest, status, answer = found
+        if bytes(body_digest) != self.body_digest:
             raise KeyViolation(
                 "key_reused", "This Idempotency-Key was used for another body. Take a new one.", status=422
             )
-        return row
+        return FirstAnswer(status, json.loads(answer) if isinstance(answer, str) else answer)
 
     def remember(self, receipt: Receipt, status: int, answer: dict[str, Any]) -> None:
         """Keeps the answer in the transaction of what it answers."""
-        row = IdempotencyKey(
-            token=self.token,
-            path=self.path,
-            key_digest=self.digest,
-            body_digest=self.body_digest,
-            created_at=timezone.now(),
-            status=status,
-            answer=answer,
-            receipt=receipt,
-        )
-        # One of more than 24 hours ago makes room.
-        IdempotencyKey.objects.bulk_create(
-            [row],
-            update_conflicts=True,
-            unique_fields=["token", "path", "key_digest"],
-            update_fields=["body_digest", "created_at", "status", "answer", "receipt"],
-        )
+        with together() as send:
+            send(
+                "INSERT INTO metrics_idempotencykey "
+                "(token_id, path, key_digest, body_digest, created_at, status, answer, receipt_id) VALUES "
+                "(%s::bigint, %s, %s::bytea, %s::bytea, %s::timestamptz, %s::smallint, %s::jsonb, %s::bigint) "
+                # One of more than 24 hours ago makes room.
+                "ON CONFLICT (token_id, path, key_digest) DO UPDATE SET body_digest = EXCLUDED.body_digest, "
+                "created_at = EXCLUDED.created_at, status = EXCLUDED.status, answer = EXCLUDED.answer, "
+                "receipt_id = EXCLUDED.receipt_id",
+                [
+                    self.token.pk,
+                    self.path,
+                    self.digest,
+                    self.body_digest,
+                    timezone.now(),
+                    status,
+                    msgspec.json.encode(answer).decode(),
+                    receipt.pk,
+                ],
+            )
+
+
+def _raise_in_flight(locked: Cursor[Any]) -> None:
+    if not locked.fetchone()[0]:  # type: ignore[index]
+        raise KeyViolation("key_in_flight", "The same request is being worked on. Ask again in a second.", status=409)
 
 
 def drop_repeats(batch: Batch, workload_ids: Sequence[int | None], receipt_id: int) -> int:
@@ -100,60 +139,82 @@ def drop_repeats(batch: Batch, workload_ids: Sequence[int | None], receipt_id: i
     """
     if "id" not in batch.fields:
         return 0
-    digests = [
-        None if record.id is None else _id_digest(record, workload_id)
-        for record, workload_id in zip(batch.records, workload_ids, strict=True)
-    ]
-    named = sorted({digest for digest in digests if digest is not None})
-    if not named:
+    places = _places(batch, workload_ids)
+    named: dict[date, set[bytes]] = defaultdict(set)
+    count = 0
+    for day, digests in places.digests.items():
+        named[day].update(digests)
+        count += len(digests)
+    if not count:
         return 0
-    new = _keep_ids(named, receipt_id)
+    new = record_ids.keep(named, receipt_id)
+    if new is None:
+        if count == sum(map(len, named.values())):
+            return 0
+        new = named
     records, indexes, repeats = [], [], 0
-    for record, index, digest in zip(batch.records, batch.indexes, digests, strict=True):
-        if digest is None:
-            pass
-        elif digest in new:
+    for record, index, place in zip(batch.records, batch.indexes, places.in_order(), strict=True):
+        if place is not None:
+            day, digest = place
+            if digest not in new[day]:
+                repeats += 1
+                continue
             # The second of two equal ids in one batch is a repeat as well.
-            new.discard(digest)
-        else:
-            repeats += 1
-            continue
+            new[day].discard(digest)
         records.append(record)
         indexes.append(index)
     batch.records, batch.indexes = records, indexes
     return repeats
 
 
-def _id_digest(record: Record, workload_id: int | None) -> tuple[date, bytes]:
-    day = record.timestamp.astimezone(UTC).date()
-    return day, blake2b(f"{workload_id or 0} {day} {record.id}".encode(), digest_size=16).digest()
+@dataclass(slots=True)
+class _Places:
+    """The digests of the records' ids by UTC day, and the day of each record; None of one without id."""
+
+    digests: dict[date, list[bytes]]
+    days: list[date | None]
+
+    def in_order(self) -> Iterator[tuple[date, bytes] | None]:
+        """(day, digest) of each record."""
+        following = {day: iter(digests) for day, digests in self.digests.items()}
+        for day in self.days:
+            yield None if day is None else (day, next(following[day]))
 
 
-def _keep_ids(named: list[tuple[date, bytes]], receipt_id: int) -> set[tuple[date, bytes]]:
-    """Inserts them in order, so that two pushes cannot wait for each other; returns those that were new."""
-    days, digests = [day for day, _ in named], [digest for _, digest in named]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO metrics_recordid (day, digest, receipt_id)"
-            " SELECT day, digest, %s FROM unnest(%s::date[], %s::bytea[]) AS named (day, digest)"
-            " ON CONFLICT (day, digest) DO NOTHING",
-            [receipt_id, days, digests],
-        )
-        if cursor.rowcount == len(named):
-            return set(named)
-    kept = RecordId.objects.filter(receipt_id=receipt_id, day__in=set(days)).values_list("day", "digest")
-    return {(day, bytes(digest)) for day, digest in kept}
+def _places(batch: Batch, workload_ids: Sequence[int | None]) -> _Places:
+    times = [record.timestamp for record in batch.records]
+    first, last = (at.astimezone(UTC).date() for at in (min(times), max(times)))
+    ids = [record.id for record in batch.records]
+    if first == last and None not in ids and len(set(workload_ids)) == 1:
+        # One day and one workload, as most batches are.
+        head = _head(workload_ids[0], first)
+        digests = [blake2b(head + name.encode(), digest_size=16).digest() for name in ids]  # type: ignore[union-attr]
+        return _Places({first: digests}, [first] * len(ids))
+    found: dict[date, list[bytes]] = defaultdict(list)
+    days: list[date | None] = []
+    for at, name, workload_id in zip(times, ids, workload_ids, strict=True):
+        if name is None:
+            days.append(None)
+            continue
+        day = at.astimezone(UTC).date()
+        found[day].append(blake2b(_head(workload_id, day) + name.encode(), digest_size=16).digest())
+        days.append(day)
+    return _Places(found, days)
+
+
+def _head(workload_id: int | None, day: date) -> bytes:
+    return f"{workload_id or 0} {day} ".encode()
 
 
 def release(receipt: Receipt) -> None:
     """Forgets ids and key of a push that was taken back, so that a corrected one counts."""
-    RecordId.objects.filter(receipt=receipt).delete()
+    if receipt.window_start is not None and receipt.window_end is not None:
+        first, last = (at.astimezone(UTC).date() for at in (receipt.window_start, receipt.window_end))
+        record_ids.forget(receipt.pk, first, last)
     IdempotencyKey.objects.filter(receipt=receipt).delete()
 
 
 def drop_expired(now: datetime) -> tuple[int, int]:
-    """Deletes keys after 24 hours and ids after 35 days; returns how many of each."""
+    """Deletes keys after 24 hours and days of ids after 35 days; returns how many of each."""
     keys, _ = IdempotencyKey.objects.filter(created_at__lt=now - KEPT_FOR).delete()
-    first_on = now.astimezone(UTC).date() - timedelta(days=ID_DAYS - 1)
-    ids, _ = RecordId.objects.filter(day__lt=first_on).delete()
-    return keys, ids
+    return keys, record_ids.drop_before(now.astimezone(UTC).date() - timedelta(days=ID_DAYS - 1))

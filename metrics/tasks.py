@@ -11,7 +11,20 @@ from django.db import transaction
 from django.db.models import Q
 from kombu.exceptions import OperationalError as BrokerDown
 
-from metrics import backfill, capacity, counting, due, importing, pull, pull_log, push_keys, sources, unpriced
+from metrics import (
+    backfill,
+    behind,
+    capacity,
+    counting,
+    due,
+    importing,
+    pull,
+    pull_log,
+    push_keys,
+    record_ids,
+    sources,
+    unpriced,
+)
 from metrics.models import Backend, BillingImport
 
 logger = logging.getLogger(__name__)
@@ -156,3 +169,15 @@ def spread_bills_again() -> None:
 def drop_expired_keys() -> None:
     """Idempotency keys after 24 hours, ids of records after 35 days."""
     push_keys.drop_expired(sources.now())
+
+
+@shared_task(name="metrics.fold_histograms")
+def fold_histograms() -> None:
+    """What large pushes left behind: their histograms into the hours."""
+    behind.fold()
+
+
+@shared_task(name="metrics.make_id_partitions")
+def make_id_partitions() -> None:
+    """Where the ids of records of the days to come are kept."""
+    record_ids.make_partitions(sources.now())

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.access import Asker, can, can_change_backends, visible_workloads
@@ -24,10 +24,11 @@ from metrics.fold import DEFAULTS, Folded, Place, PlaceKey, fold, place_keys
 from metrics.format import Batch, Limits, Rejection
 from metrics.formats import Decoder
 from metrics.identity import SeriesGone, SeriesIdentity
-from metrics.models import Backend, PushProblem, Receipt
+from metrics.models import Backend, Feed, PushProblem, Receipt
 from metrics.new_series import within_allowance
 from metrics.push_keys import PushKey, drop_repeats, release
 from metrics.push_places import Places, find_places, may_go_through
+from metrics.together import together
 from metrics.usage import FeedKind, MeasuredAt
 
 # A receipt lists so many rejections and counts them all.
@@ -102,14 +103,21 @@ def _accept(
     now: datetime,
 ) -> PushAnswer:
     with transaction.atomic():
-        key.lock()
-        first = key.first_answer(now)
+        first, receipt_id = key.claim(now)
         if first is not None:
-            return PushAnswer(first.status or 201, first.answer or {}, is_replay=True)
+            return PushAnswer(first.status, first.answer, is_replay=True)
         batch = decode(body, limits_at(now))
-        receipt = count_batch(asker, key.token, batch, now, measured_at=measured_at)
-        document = answer_document(receipt, batch, see)
-        key.remember(receipt, 201, document)
+        counted = _count(
+            asker, key.token, batch, receipt_id, now, measured_at=measured_at or MeasuredAt(key.token.measured_at)
+        )
+        document = answer_document(counted.receipt, batch, see)
+        with together():
+            ledger.save(counted.receipt)
+            # Before the hours: from there on others wait.
+            key.remember(counted.receipt, 201, document)
+            ledger.post_push(counted.receipt, counted.batches)
+        if counted.new_at:
+            counting.recount(counted.new_at)
         return PushAnswer(201, document)
 
 
@@ -120,14 +128,35 @@ def count_batch(
 
     `measured_at`: where it was measured, where that is not what the token says.
     """
-    measured_at = measured_at or MeasuredAt(token.measured_at)
+    with together() as send:
+        found = send("SELECT nextval(pg_get_serial_sequence('metrics_receipt', 'id'))")
+    receipt_id = found.fetchone()[0]  # type: ignore[index]
+    counted = _count(asker, token, batch, receipt_id, now, measured_at=measured_at or MeasuredAt(token.measured_at))
+    ledger.post_push(counted.receipt, counted.batches)
+    if counted.new_at:
+        counting.recount(counted.new_at)
+    return counted.receipt
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A push that is folded and not posted yet. `new_at`: the backends, where it makes a new series."""
+
+    receipt: Receipt
+    batches: list[tuple[Feed, ledger.Batch]]
+    new_at: set[int]
+
+
+def _count(
+    asker: Asker, token: Token, batch: Batch, receipt_id: int, now: datetime, *, measured_at: MeasuredAt
+) -> _Counted:
+    """The batch folded, its ids kept. Raises NothingAccepted."""
     places = find_places(asker, place_keys(batch))
     if places.refused:
         batch.reject(_refusals(batch, places))
     if not batch.records:
         raise NothingAccepted(sorted(batch.rejections))
-    receipt_id = _next_receipt_id() if "id" in batch.fields else None
-    repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if receipt_id is not None else 0
+    repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if "id" in batch.fields else 0
     through = through_of(asker, token, batch, len(batch.records), measured_at=measured_at)
     folded = fold(
         batch,
@@ -138,12 +167,9 @@ def count_batch(
     is_new = within_allowance(token, folded, batch, now=now)
     series = series_of(folded, places)
     receipt = _receipt(asker, token, batch, folded, places, repeats)
-    if receipt_id is not None:
-        receipt.pk = receipt_id
-    post_cells(receipt, folded.posted(series), places)
-    if is_new:
-        counting.recount({one.backend_id for one in folded.identities})
-    return receipt
+    receipt.pk = receipt_id
+    new_at = {one.backend_id for one in folded.identities} if is_new else set()
+    return _Counted(receipt, _by_feed(folded.posted(series), places), new_at)
 
 
 def through_of(
@@ -191,13 +217,6 @@ def _workload_ids(batch: Batch, places: Places) -> list[int | None]:
     return [by_key[one.roadmap, one.provider or DEFAULTS["provider"], one.backend] for one in batch.records]
 
 
-def _next_receipt_id() -> int:
-    """The id that the receipt will have: ids of records are kept with it before it is known what it counts."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval(pg_get_serial_sequence('metrics_receipt', 'id'))")
-        return int(cursor.fetchone()[0])
-
-
 def _receipt(asker: Asker, token: Token, batch: Batch, folded: Folded, places: Places, repeats: int) -> Receipt:
     rejections = sorted(batch.rejections)
     backend_ids, workload_ids = set(places.backends), {place.workload_id for place in places.found.values()}
@@ -232,12 +251,19 @@ def priced_by(refs: Iterable[str]) -> str:
 
 
 def post_cells(receipt: Receipt, cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> None:
+    """Posts the cells, each to its backend's feed of pushes. Call it in a transaction."""
+    ledger.post_push(receipt, _by_feed(cells, places))
+
+
+def _by_feed(cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> list[tuple[Feed, ledger.Batch]]:
+    """The cells of each backend's feed of pushes, ready to be posted."""
     by_backend: dict[int, list[ledger.PostedCell]] = defaultdict(list)
     for backend_id, cell in cells:
         by_backend[backend_id].append(cell)
-    for backend_id in sorted(by_backend) or sorted(places.backends)[:1]:
-        feed = ledger.feed(FeedKind.PUSH, places.backends[backend_id])
-        ledger.post(receipt, feed, by_backend[backend_id])
+    return [
+        (ledger.feed(FeedKind.PUSH, places.backends[backend_id]), ledger.gather(by_backend[backend_id]))
+        for backend_id in sorted(by_backend)
+    ]
 
 
 def answer_document(receipt: Receipt, batch: Batch, see: Callable[[str | None], str]) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from metrics.format import Unreadable
 from web.problems import RETRY_AFTER_SECONDS
 
 # Of one token in one process: more than that many only wait for one another in the database.
-MAX_IN_FLIGHT = 8
+MAX_IN_FLIGHT = 6
+# Of all tokens in one process: fewer than its threads, so that pages are answered while everybody pushes.
+MAX_IN_FLIGHT_OF_ALL = 7
 # Decompressed in pieces, so that a small body that expands to gigabytes is refused after the first 16 MiB.
 _PIECE = 1024 * 1024
 
@@ -39,6 +41,13 @@ class TooFast(APIException):
     default_code = "too_fast"
     default_detail = "This token has too many pushes in flight. Send fewer at once, or larger batches."
     wait = 1
+
+
+class TooBusy(TooFast):
+    """This process has as many pushes in flight as it works on at once."""
+
+    default_code = "too_busy"
+    default_detail = "The server works on as many pushes as it can. Send the same again in a second."
 
 
 # --- The body
@@ -115,10 +124,12 @@ _lock = threading.Lock()
 
 @contextmanager
 def in_flight(token_id: int) -> Iterator[None]:
-    """Counts a push of this token in this process while it is worked on. Raises TooFast."""
+    """Counts a push of this token in this process while it is worked on. Raises TooFast, TooBusy."""
     with _lock:
         if _in_flight[token_id] >= MAX_IN_FLIGHT:
             raise TooFast
+        if _in_flight.total() >= MAX_IN_FLIGHT_OF_ALL:
+            raise TooBusy
         _in_flight[token_id] += 1
     try:
         yield

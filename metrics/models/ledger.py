@@ -158,6 +158,18 @@ class LedgerHistogram(models.Model):
         return f"histogram of entry {self.entry_id}"
 
 
+class PendingHistograms(models.Model):
+    """A push of many cells whose histograms are in the ledger and not yet in the hours (`metrics.behind`)."""
+
+    receipt = models.OneToOneField(Receipt, on_delete=models.CASCADE, primary_key=True, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "pending histograms"
+
+    def __str__(self) -> str:
+        return f"histograms of receipt {self.receipt_id}"
+
+
 class StatedWindow(models.Model):
     """Up to when a feed's hours [start, end) are stated, so that an older answer that arrives late changes nothing.
 

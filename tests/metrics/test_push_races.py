@@ -65,16 +65,23 @@ def requests_counted() -> int:
     return sum(hour.requests or 0 for hour in UsageHour.objects.all())
 
 
+def test_a_push_of_known_series_is_fourteen_statements_however_large(token, django_assert_max_num_queries):
+    push(token, records(None), key="first")
+    for number, key in ((1, "second"), (500, "third")):
+        with django_assert_max_num_queries(14):
+            assert push(token, records(*[None] * number), key=key).status_code == 201
+
+
 def test_a_key_in_flight_is_told_to_ask_again(token, monkeypatch):
     inside, go_on = threading.Event(), threading.Event()
-    post = ledger.post
+    post = ledger.post_push
 
     def slow_post(*args, **kwargs):
         inside.set()
         assert go_on.wait(10)
         return post(*args, **kwargs)
 
-    monkeypatch.setattr(ledger, "post", slow_post)
+    monkeypatch.setattr(ledger, "post_push", slow_post)
     body = records(None)
     first: list = []
 
