@@ -65,7 +65,12 @@ def _is_current(path: str, url: str, below: tuple[str, ...]) -> bool:
 
 
 def _user_menu(user: User, *, reads_trail: bool) -> list[dict[str, str]]:
-    entries = [("Tokens", "/tokens/"), ("API docs", "/api/v1/docs/"), ("Password", "/accounts/password/change/")]
+    entries = [
+        ("My week", "/me/"),
+        ("Tokens", "/tokens/"),
+        ("API docs", "/api/v1/docs/"),
+        ("Password", "/accounts/password/change/"),
+    ]
     if can_see_rules(Asker(user)):
         entries.append(("Prices", "/prices/"))
         entries.append(("Allocation rules", "/rules/"))

@@ -101,6 +101,7 @@ def _months() -> list[CheckMessage]:
         ("FISCAL_YEAR_START_MONTH", 1, 12, "E007"),
         ("USAGE_RETENTION_MONTHS", 14, 1200, "E008"),
         ("BACKFILLS_AT_ONCE", 1, 64, "E012"),
+        ("UPDATE_EVERY_DAYS", 1, 366, "E022"),
     ):
         value = getattr(settings, name)
         if not low <= value <= high:

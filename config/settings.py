@@ -256,6 +256,8 @@ REPORTING_TIME_ZONE = env.str("REPORTING_TIME_ZONE", default="UTC")
 REPORTING_CURRENCY = env.str("REPORTING_CURRENCY", default="USD").upper()
 FISCAL_YEAR_START_MONTH = env.int("FISCAL_YEAR_START_MONTH", default=1)
 REPORT_CLOSE_DAY = env.int("REPORT_CLOSE_DAY", default=5)
+# An update older than this is asked for in My week.
+UPDATE_EVERY_DAYS = env.int("UPDATE_EVERY_DAYS", default=14)
 USAGE_RETENTION_MONTHS = env.int("USAGE_RETENTION_MONTHS", default=60)
 # Backfills that read at the same time; the others wait for their turn, and hourly pulls find a free process.
 BACKFILLS_AT_ONCE = env.int("BACKFILLS_AT_ONCE", default=1)

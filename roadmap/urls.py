@@ -2,10 +2,11 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.views import demo, phase, portfolio, reports, spend, templates
+from roadmap.views import demo, me, phase, portfolio, reports, spend, templates
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", portfolio.portfolio_page, name="portfolio"),
+    path("me/", me.my_week_page, name="my_week"),
     path("portfolio.csv", portfolio.portfolio_csv, name="portfolio_csv"),
     path("spend/", spend.spend, name="spend"),
     path("spend/moved/", spend.spend_moved, name="spend_moved"),

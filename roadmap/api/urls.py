@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import dashboard, reports, spend, templates, usage
+from roadmap.api import dashboard, me, reports, spend, templates, usage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("usage", usage.UsageView.as_view(), name="api_usage"),
     path("spend", spend.SpendReadView.as_view(), name="api_spend"),
     path("phases/<int:pk>/dashboard", dashboard.PhaseDashboardView.as_view(), name="api_phase_dashboard"),
+    path("me", me.MyWeekView.as_view(), name="api_my_week"),
     path("portfolio", dashboard.PortfolioView.as_view(), name="api_portfolio"),
     path("templates/", templates.TemplateList.as_view(), name="api_templates"),
     path("templates/<slug:slug>", templates.TemplateDetail.as_view(), name="api_template"),

@@ -45,6 +45,9 @@ def addresses() -> dict[str, str]:
         "reports": "/reports/",
         "report": f"/reports/{report.uuid}/",
         "demo": "/settings/demo/",
+        "activity": "/roadmaps/contact-centre-assistant/activity/",
+        "audit-trail": "/settings/audit/",
+        "my-week": "/me/",
     }
 
 
