@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from accounts.models import Membership, Role, Token, User, Workload
+from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
 
 _RANK = {Role.VIEWER: 1, Role.CONTRIBUTOR: 2, Role.MANAGER: 3}
 
@@ -37,6 +37,16 @@ def visible_workloads(asker: Asker) -> QuerySet[Workload]:
     if asker.token is not None and asker.token.workload_id is not None:
         workloads = workloads.filter(pk=asker.token.workload_id)
     return workloads
+
+
+def people_who_see(workload: Workload) -> QuerySet[User]:
+    """Who may sign in and sees a workload: its members, admins and executives."""
+    return User.objects.filter(
+        Q(memberships__workload=workload)
+        | Q(organisation_role__in=[OrganisationRole.ADMIN, OrganisationRole.EXECUTIVE])
+        | Q(is_superuser=True),
+        is_active=True,
+    ).distinct()
 
 
 def role_for(asker: Asker, workload: Workload) -> Role | None:

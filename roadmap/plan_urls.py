@@ -2,7 +2,18 @@
 
 from django.urls import URLPattern, path
 
-from roadmap.views import checklists, cost_entries, gates, kpis, milestones, notes, roadmaps, steering, templates
+from roadmap.views import (
+    checklists,
+    comments,
+    cost_entries,
+    gates,
+    kpis,
+    milestones,
+    notes,
+    roadmaps,
+    steering,
+    templates,
+)
 
 urlpatterns: list[URLPattern] = [
     path("roadmaps/new/", roadmaps.roadmap_new, name="roadmap_new"),
@@ -15,6 +26,10 @@ urlpatterns: list[URLPattern] = [
     path("roadmaps/<slug:slug>/people/<int:pk>/change/", roadmaps.member_change, name="member_change"),
     path("roadmaps/<slug:slug>/people/<int:pk>/remove/", roadmaps.member_remove, name="member_remove"),
     path("roadmaps/<slug:slug>/activity/", roadmaps.roadmap_activity, name="activity"),
+    path("roadmaps/<slug:slug>/comments/", comments.comment_list, name="comments"),
+    path("roadmaps/<slug:slug>/comments/new/", comments.comment_new, name="comment_new"),
+    path("comments/<int:pk>/edit/", comments.comment_edit, name="comment_edit"),
+    path("comments/<int:pk>/delete/", comments.comment_delete, name="comment_delete"),
     path("roadmaps/<slug:slug>/updates/", steering.updates, name="updates"),
     path("roadmaps/<slug:slug>/updates/new/", steering.update_new, name="update_new"),
     path("roadmaps/<slug:slug>/risks/new/", steering.risk_new, name="risk_new"),

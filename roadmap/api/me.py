@@ -27,6 +27,16 @@ class WaitingOut(serializers.Serializer[Any]):
     is_demo = serializers.BooleanField()
 
 
+class MentionOut(serializers.Serializer[Any]):
+    """A comment of the last 14 days that names the asker with @; `text` is its beginning."""
+
+    who = serializers.CharField()
+    text = serializers.CharField()
+    roadmap = serializers.CharField()
+    url = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
 class MyWeekOut(serializers.Serializer[Any]):
     """Milestones due in 14 days, gates in 30, updates and readings that are due."""
 
@@ -35,6 +45,7 @@ class MyWeekOut(serializers.Serializer[Any]):
     gates = WaitingOut(many=True)
     updates = WaitingOut(many=True)
     readings = WaitingOut(many=True)
+    mentions = MentionOut(many=True)
 
 
 class MyWeekView(APIView):

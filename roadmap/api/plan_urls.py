@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from roadmap.api import activity, checklists, gates, kpis, milestones, roadmaps, slips, steering, templates
+from roadmap.api import activity, checklists, comments, gates, kpis, milestones, roadmaps, slips, steering, templates
 
 urlpatterns: list[URLPattern] = [
     path("roadmaps/", roadmaps.RoadmapList.as_view(), name="api_roadmaps"),
@@ -34,6 +34,8 @@ urlpatterns: list[URLPattern] = [
     path("risks/<int:pk>", steering.RiskDetail.as_view(), name="api_risk"),
     path("risks/<int:pk>/close", steering.RiskClose.as_view(), name="api_risk_close"),
     path("risks/<int:pk>/reopen", steering.RiskReopen.as_view(), name="api_risk_reopen"),
+    path("comments/", comments.CommentListView.as_view(), name="api_comments"),
+    path("comments/<int:pk>", comments.CommentDetail.as_view(), name="api_comment"),
     path("updates/", steering.UpdateList.as_view(), name="api_updates"),
     path("annotations/", steering.AnnotationList.as_view(), name="api_annotations"),
     path("annotations/<int:pk>", steering.AnnotationDetail.as_view(), name="api_annotation"),

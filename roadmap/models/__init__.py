@@ -1,5 +1,6 @@
 """What was planned, promised and decided."""
 
+from roadmap.models.comment import Comment
 from roadmap.models.cost_entry import CostEntry
 from roadmap.models.gate import Gate, GateCriterion, GateDecision
 from roadmap.models.kpi import Kpi, Reading
@@ -13,6 +14,7 @@ from roadmap.models.template import PlanTemplate
 __all__ = [
     "Annotation",
     "ChecklistItem",
+    "Comment",
     "CostEntry",
     "Gate",
     "GateCriterion",

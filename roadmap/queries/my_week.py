@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from django.conf import settings
 from django.db.models import Max, Q
 from django.urls import reverse
 
 from accounts.access import Asker, visible_workloads
-from roadmap.models import Gate, Kpi, Milestone, Phase, Roadmap
+from roadmap.models import Comment, Gate, Kpi, Milestone, Phase, Roadmap
 from web import wording
 
 MILESTONE_DAYS = 14
 GATE_DAYS = 30
 # A KPI over the phase to date is asked for as often as one over four weeks.
 READING_DAYS = 28
+MENTION_DAYS = 14
+LONGEST_MENTIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,17 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Mention:
+    """A comment that names the person with @; to read, not to do."""
+
+    who: str
+    text: str
+    roadmap: str
+    url: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MyWeek:
     """Each list with the most urgent first."""
 
@@ -43,6 +56,7 @@ class MyWeek:
     gates: Sequence[Waiting]
     updates: Sequence[Waiting]
     readings: Sequence[Waiting]
+    mentions: Sequence[Mention]
 
     @property
     def count(self) -> int:
@@ -54,7 +68,7 @@ class MyWeek:
 
 
 def my_week(asker: Asker, *, today: date) -> MyWeek:
-    """What waits for the asker in roadmaps that run or are live, in four queries however much there is.
+    """What waits for the asker in roadmaps that run or are live, in five queries however much there is.
 
     Milestones are theirs by name; without an owner they are the phase's owner's. Gates are of the gatekeeper and of the
     phase's owner; updates of the roadmap's owner; readings of the phase's owner.
@@ -65,6 +79,7 @@ def my_week(asker: Asker, *, today: date) -> MyWeek:
         gates=_gates(asker, today),
         updates=_updates(asker, today),
         readings=_readings(asker, today),
+        mentions=_mentions(asker, today),
     )
 
 
@@ -154,6 +169,25 @@ def _readings(asker: Asker, today: date) -> list[Waiting]:
         ],
         today,
     )
+
+
+def _mentions(asker: Asker, today: date) -> list[Mention]:
+    """Comments of the last days that name the asker, the newest first."""
+    since = datetime.combine(today - timedelta(days=MENTION_DAYS), time(), tzinfo=settings.REPORTING_ZONE)
+    found = (
+        Comment.objects.filter(
+            mentioned=asker.user, created_at__gte=since, roadmap__workload__in=visible_workloads(asker)
+        )
+        .exclude(author=asker.user)
+        .select_related("roadmap__workload")
+        .order_by("-created_at", "-pk")[:LONGEST_MENTIONS]
+    )
+    return [
+        Mention(
+            one.author_name, str(one), one.roadmap.name, reverse("comments", args=[one.roadmap.slug]), one.created_at
+        )
+        for one in found
+    ]
 
 
 def _due(name: str, roadmap: Roadmap, url: str, on: date, today: date) -> Waiting:

@@ -171,6 +171,9 @@ def _cost(name: str, was: Values, now: Values) -> str:
 
 
 _SPECIAL: Mapping[str, Callable[[str, Values, Values], str]] = {
+    "add_comment": lambda name, was, now: f"commented on {now.get('about')}{_quoted(now.get('text'))}",
+    "change_comment": lambda name, was, now: f"changed a comment{_quoted(now.get('text'))}",
+    "delete_comment": lambda name, was, now: "deleted a comment",
     "add_milestone": _add_milestone,
     "drop_milestone": lambda name, was, now: f"dropped {name}{_quoted(now.get('dropped_reason'))}",
     "tick_checklist_item": _tick,

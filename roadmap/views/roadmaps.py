@@ -27,6 +27,7 @@ from roadmap.forms.roadmaps import (
     programmes,
 )
 from roadmap.queries.activity import LONGEST, activity
+from roadmap.queries.comments import SHOWN, comments
 from roadmap.queries.roadmap_page import roadmap_page
 from roadmap.queries.templates import all_templates, by_industry, preview_of
 from roadmap.views.place import (
@@ -47,7 +48,12 @@ def roadmap(request: HttpRequest, slug: str) -> HttpResponse:
     """The timeline, updates, risks and phases of a roadmap."""
     asker, found = roadmap_or_404(request, slug)
     page = roadmap_page(asker, found, today=timezone.localdate())
-    context = {"page": page, "activity": activity(asker, found), **steering_context(asker, found)}
+    context = {
+        "page": page,
+        "activity": activity(asker, found),
+        "comments": comments(asker, found, limit=SHOWN),
+        **steering_context(asker, found),
+    }
     return render(request, "roadmap/roadmap.html", context)
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Membership
 from roadmap import plan_urls
+from roadmap.actions.comments import add_comment
 from roadmap.actions.cost_entries import add_cost_entry
 from roadmap.actions.kpis import add_kpi, record_reading
 from roadmap.actions.milestones import add_milestone
@@ -34,6 +35,11 @@ PAGES = {
     "member_change": ("post", MANAGE),
     "member_remove": ("post", MANAGE),
     "activity": ("get", READ),
+    "comments": ("get", READ),
+    "comment_new": ("get", READ),
+    # Of its author alone: tests/roadmap/test_comments.py.
+    "comment_edit": None,
+    "comment_delete": ("post", MANAGE),
     "updates": ("get", READ),
     "update_new": ("get", MANAGE),
     "risk_new": ("get", MANAGE),
@@ -110,6 +116,8 @@ API = {
     "api_risk": {"get": (READ, None), "patch": (MANAGE, {"name": "x"})},
     "api_risk_close": {"post": (MANAGE, {})},
     "api_risk_reopen": {"post": (MANAGE, {})},
+    "api_comments": {"get": (None, None), "post": (READ, {"roadmap": "", "text": "x"})},
+    "api_comment": {"get": (READ, None), "delete": (MANAGE, None)},
     "api_updates": {"get": (None, None), "post": (MANAGE, {"roadmap": "", "status": "on_track", "sentence": "x"})},
     "api_annotations": {"get": (None, None), "post": (CONTRIBUTE, {"phase": 0, "on": "2026-01-01", "text": "x"})},
     "api_annotation": {"get": (READ, None), "delete": (MANAGE, None)},
@@ -138,6 +146,7 @@ def rows(plan, poc, gate, alice, bob, asker):
         "slug": plan.slug,
         "phase_id": poc.pk,
         "member": member.pk,
+        "comment": add_comment(asker(alice), plan, text="x").pk,
         "risk": risk.pk,
         "phase": poc.pk,
         "milestone": milestone.pk,
@@ -193,7 +202,7 @@ def test_posting_to_forms_by_role(rows, person, request, client):
     client.force_login(request.getfixturevalue(person))
     for pattern in plan_urls.urlpatterns:
         rule = PAGES[pattern.name]
-        if rule is None or rule[0] == "post" or pattern.name in ("roadmap", "activity", "updates", "kpi"):
+        if rule is None or rule[0] == "post" or pattern.name in ("roadmap", "activity", "comments", "updates", "kpi"):
             continue
         answer = client.post(address(pattern, rows), {})
         # The gate is decided by adam alone: alice owns the phase.

@@ -17,6 +17,7 @@ from roadmap import actions as package
 from roadmap import template_files
 from roadmap.actions import (
     checklists,
+    comments,
     cost_entries,
     gates,
     kpis,
@@ -37,7 +38,16 @@ DAY = timedelta(days=1)
 # Every module there is, so that a new one is walked too.
 MODULES = [importlib.import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
 # What takes an asker and changes nothing itself.
-NO_ACTIONS = {"check_may_decide", "close_due_months", "freeze", "may_change", "may_decide", "record", "require"}
+NO_ACTIONS = {
+    "check_may_decide",
+    "close_due_months",
+    "freeze",
+    "may_change",
+    "may_decide",
+    "may_delete",
+    "record",
+    "require",
+}
 
 
 def actions() -> dict[str, object]:
@@ -107,6 +117,9 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "change_risk": lambda: risks.change_risk(a, held["risk"], impact=2),
         "close_risk": lambda: risks.close_risk(a, held["risk"]),
         "reopen_risk": lambda: risks.reopen_risk(a, held["risk"]),
+        "add_comment": lambda: keep("comment", comments.add_comment(a, plan, text="x", about=gate)),
+        "change_comment": lambda: comments.change_comment(a, held["comment"], text="y"),
+        "delete_comment": lambda: comments.delete_comment(a, held["comment"]),
         # One row for each report it publishes.
         "close_month": lambda: reports.close_month(d, (today.replace(day=1) - DAY).replace(day=1)),
         "post_update": lambda: updates.post_update(a, plan, status="on_track", sentence="x"),

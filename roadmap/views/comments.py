@@ -1,0 +1,99 @@
+"""Comments on a roadmap and its parts, in place."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.access import Asker, visible_workloads
+from accounts.authentication import asker_of
+from roadmap.actions.comments import add_comment, change_comment, delete_comment, may_delete
+from roadmap.forms.comments import CommentForm, CommentTextForm
+from roadmap.models import Comment, Roadmap
+from roadmap.queries.comments import comments
+from roadmap.views.place import Place, act, form_view, roadmap_or_404
+from web.htmx import render
+
+SECTION = "comments"
+
+
+def comments_place(roadmap: Roadmap) -> Place:
+    """The comments of a roadmap, on their own page."""
+    page = reverse("comments", args=[roadmap.slug])
+    return Place(roadmap, SECTION, page, lambda asker: {"roadmap": roadmap, "comments": comments(asker, roadmap)})
+
+
+@require_safe
+def comment_list(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every comment of a roadmap, the newest first, a page at a time."""
+    asker, roadmap = roadmap_or_404(request, slug)
+    given = request.GET.get("before", "")
+    before = int(given) if given.isascii() and given.isdecimal() and len(given) < 19 else None
+    context = {"roadmap": roadmap, "comments": comments(asker, roadmap, before=before), "is_first": before is None}
+    return render(request, "roadmap/comments.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def comment_new(request: HttpRequest, slug: str) -> HttpResponse:
+    """Adds a comment; `?about=milestone-12` is chosen already."""
+    asker, roadmap = roadmap_or_404(request, slug)
+
+    def save(form: CommentForm) -> str:
+        add_comment(asker, roadmap, text=form.cleaned_data["text"], about=form.part())
+        return "Comment added."
+
+    return form_view(
+        request,
+        asker,
+        comments_place(roadmap),
+        make=lambda **kwargs: CommentForm(roadmap=roadmap, initial={"about": request.GET.get("about", "")}, **kwargs),
+        save=save,
+        title="Add a comment",
+        submit="Add",
+    )
+
+
+def _find(request: HttpRequest, pk: int) -> tuple[Asker, Comment]:
+    asker = asker_of(request)
+    found = (
+        Comment.objects.select_related("roadmap__workload")
+        .filter(pk=pk, roadmap__workload__in=visible_workloads(asker))
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return asker, found
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def comment_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Changes a comment of one's own."""
+    asker, comment = _find(request, pk)
+    if comment.author_id != asker.user.pk:
+        raise PermissionDenied("Only who wrote a comment changes it.")
+
+    def save(form: CommentTextForm) -> str:
+        change_comment(asker, comment, text=form.cleaned_data["text"])
+        return "Comment saved."
+
+    return form_view(
+        request,
+        asker,
+        comments_place(comment.roadmap),
+        make=lambda **kwargs: CommentTextForm(initial={"text": comment.text}, **kwargs),
+        save=save,
+        title="Change a comment",
+        row_id=comment.pk,
+    )
+
+
+@require_POST
+def comment_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Deletes a comment: its author or a manager."""
+    asker, comment = _find(request, pk)
+    if not may_delete(asker, comment):
+        raise PermissionDenied("Only who wrote a comment, or a manager, deletes it.")
+    place = comments_place(comment.roadmap)
+    return act(request, asker, place, lambda: delete_comment(asker, comment), "Comment deleted.")
