@@ -21,18 +21,13 @@ hypothesis_settings.register_profile("patient", deadline=None, suppress_health_c
 hypothesis_settings.load_profile("patient")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _tests_may_empty_tables(request):
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
     """A transactional test empties every table when it ends; the audit trail's trigger against TRUNCATE would refuse.
 
     It is switched off in the tests' database alone, and on again in the test of it (tests/accounts/test_audit_kept.py).
     """
-    if not any("db" in getattr(item, "fixturenames", ()) for item in request.session.items) and not any(
-        item.get_closest_marker("django_db") for item in request.session.items
-    ):
-        return
-    request.getfixturevalue("django_db_setup")
-    with request.getfixturevalue("django_db_blocker").unblock(), connection.cursor() as cursor:
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE accounts_auditevent DISABLE TRIGGER audit_is_kept")
 
 
