@@ -50,7 +50,10 @@ READS = {
 }  # fmt: skip
 PARTS_OF_AN_ACTION = {"resume", "read_again", "set_backfill", "after_reversal", "follow_capacity", "apply"}
 # Usage that is pushed: its receipt is the audit. A refusal changes nothing but the sender's last problem.
-RECEIPTS = {"accept_usage", "note_problem"}
+RECEIPTS = {
+    "accept_usage", "accept_export", "count_batch", "count_points", "count_spans", "acknowledged", "note_problem",
+    "through_of", "limits_at", "series_of", "priced_by", "post_cells",
+}  # fmt: skip
 
 
 def functions() -> set[str]:
