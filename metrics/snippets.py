@@ -53,6 +53,12 @@ def snippets(addresses: Addresses, *, token: str, at: datetime) -> list[Snippet]
             "Goes into the proxy's config.yaml; each request arrives some seconds after it ended.",
             _litellm(addresses, token),
         ),
+        Snippet(
+            "csv",
+            "CSV",
+            "Sends a file usage.csv, one record a row; the header names the fields of a record.",
+            _csv(addresses, token, at),
+        ),
     ]
 
 
@@ -157,4 +163,16 @@ callback_settings:
     # Without retries LiteLLM forgets what it could not deliver; these reach over four minutes.
     max_retries: 8
     retry_delay: 1
+"""
+
+
+def _csv(addresses: Addresses, token: str, at: datetime) -> str:
+    return f"""cat > usage.csv <<'END'
+timestamp,provider,model,requests,input_tokens,output_tokens,cost,currency,labels.team
+{at:%Y-%m-%dT%H:%M:%SZ},openai,gpt-4o-mini,1200,960000,210000,0.27,USD,claims
+END
+curl -sS {addresses.usage} \\
+  -H 'Authorization: Bearer {token}' \\
+  -H 'Content-Type: text/csv' \\
+  --data-binary @usage.csv
 """

@@ -18,6 +18,7 @@ from accounts.access import Asker
 from accounts.authentication import TokenAuthentication
 from accounts.models import Token
 from accounts.permissions import HasScope
+from metrics import usage_files
 from metrics.actions.usage import NothingAccepted, PushAnswer, accept_usage, note_problem, rejected_rows
 from metrics.api.intake import StorageDown, TooFast, body_of, in_flight
 from metrics.api.usage_schema import LITELLM_SCHEMA, PUSH_SCHEMA
@@ -97,7 +98,8 @@ class UsageView(PushView):
     """Push usage records."""
 
     path = "/api/v1/usage"
-    decoders = DECODERS
+    # CSV is read with the containers of billing files, which no format knows.
+    decoders = {**DECODERS, "text/csv": usage_files.decode}  # noqa: RUF012 - ClassVar in the base
 
     @extend_schema(**PUSH_SCHEMA)
     def post(self, request: Request) -> HttpResponse:

@@ -138,7 +138,8 @@ PUSH_SCHEMA: dict[str, Any] = {
     "tags": ["usage"],
     "summary": "Push usage records",
     "description": (
-        'One document `{"records": [...]}`, or one record a line as `application/x-ndjson`; gzip accepted. 1 to 10,000 '
+        'One document `{"records": [...]}`, or one record a line as `application/x-ndjson`, or rows of '
+        "`text/csv`, whose columns are the fields; gzip accepted. 1 to 10,000 "
         "records and 16 MiB decoded a request. One bad record never loses the others. The answer is sent after the "
         "commit. The same body again within 24 hours, or the same `Idempotency-Key`, gets the first answer."
     ),
@@ -152,7 +153,11 @@ PUSH_SCHEMA: dict[str, Any] = {
         ),
         OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, required=False, enum=["gzip"]),
     ],
-    "request": {"application/json": _DOCUMENT, "application/x-ndjson": RECORD_SCHEMA},
+    "request": {
+        "application/json": _DOCUMENT,
+        "application/x-ndjson": RECORD_SCHEMA,
+        "text/csv": {"type": "string", "description": "A header of field names in any order, then one record a row."},
+    },
     "responses": {
         201: OpenApiResponse(
             PushAnswerSerializer, "Counted. `Location` is the receipt; `Idempotency-Replayed: true` on a repeat."

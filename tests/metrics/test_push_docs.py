@@ -20,6 +20,8 @@ SOURCES = (
     "api/usage.py",
     "api/intake.py",
     "formats/litellm_callback.py",
+    "formats/usage_table.py",
+    "usage_files.py",
 )
 DOCS = (ROOT / "docs" / "push.md").read_text()
 
