@@ -14,7 +14,6 @@ from random import Random
 COLUMNS = (
     "at timestamptz, provider text, model text, input_tokens bigint, output_tokens bigint, duration_ms double precision"
 )
-OTLP_POINTS_A_RECORD = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,13 @@ def make_partition(day: date) -> None:
 
 
 def _exists(cursor: Any, table: str) -> bool:
-    cursor.execute("SELECT to_regclass(%s)", [table])
-    return cursor.fetchone()[0] is not None
+    # Not `to_regclass`: it answers from a cache that waiting for the lock does not renew.
+    cursor.execute(
+        "SELECT EXISTS (SELECT 1 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = %s::regclass AND c.relname = %s)",
+        [TABLE, table],
+    )
+    return bool(cursor.fetchone()[0])
 
 
 def make_partitions(now: datetime) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from metrics import record_ids
 from metrics.models import RecordId
@@ -68,3 +69,27 @@ def test_a_receipt_that_is_taken_back_forgets_its_own_ids_only():
     keep(2, receipt_id=2)
     record_ids.forget(1, DAY, DAY)
     assert keep(1, 2, receipt_id=3) == {DAY: {digest(1)}}
+
+
+def test_many_pushes_may_need_the_same_new_partition_at_once():
+    days = [DAY + timedelta(days=ahead) for ahead in range(10)]
+    gate, failures = threading.Barrier(4), []
+
+    def run(number: int) -> None:
+        try:
+            for day in days:
+                gate.wait(20)
+                keep(number, receipt_id=number, day=day)
+        except (DatabaseError, threading.BrokenBarrierError) as error:
+            failures.append(error)
+            gate.abort()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    assert RecordId.objects.count() == 40
