@@ -140,6 +140,9 @@ class Load:
         told: dict[str, Any] = json.loads(said)
         if told["failure"]:
             raise SystemExit(f"{shape.name}: a push failed: {told['failure']}")
+        acknowledged = sum(number for status, number in told["statuses"].items() if status.startswith("2"))
+        if acknowledged != -(-records // shape.batch):
+            raise SystemExit(f"{shape.name}: {acknowledged} pushes were acknowledged of {-(-records // shape.batch)}")
         self.sent += records
         return told
 

@@ -45,10 +45,20 @@ class Load:
                     return
                 request = self.waiting.pop()
             began = time.perf_counter()
+            status, text = 0, b"the server closed every connection without an answer"
             for _ in range(ATTEMPTS):
                 link = link or self._connect()
-                link.sendall(request)
-                status, wait, closes, text = _answer(link)
+                try:
+                    link.sendall(request)
+                    status, wait, closes, text = _answer(link)
+                except OSError:
+                    # Refused before its body was read, a request leaves a connection that ends. Its key makes the
+                    # second attempt harmless.
+                    link.close()
+                    link = None
+                    with self.lock:
+                        self.statuses["closed"] += 1
+                    continue
                 with self.lock:
                     self.statuses[str(status)] += 1
                 if closes:
@@ -75,14 +85,17 @@ def _answer(link: socket.socket) -> tuple[int, float, bool, bytes]:
     while b"\r\n\r\n" not in got:
         piece = link.recv(65536)
         if not piece:
-            raise SystemExit("the server closed a connection without an answer")
+            raise ConnectionResetError("closed without an answer")
         got += piece
     head, _, body = got.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     length = int(headers.get("content-length", 0))
     while len(body) < length:
-        body += link.recv(65536)
+        piece = link.recv(65536)
+        if not piece:
+            raise ConnectionResetError("closed within an answer")
+        body += piece
     closes = headers.get("connection", "").lower() == "close"
     return int(lines[0].split()[1]), float(headers.get("retry-after", 0)), closes, body
 
