@@ -12,6 +12,7 @@ from django.conf import settings
 from accounts.access import Asker
 from accounts.models import Token
 from metrics import counting, stream_state
+from metrics.actions.otlp_signals import acknowledged
 from metrics.actions.usage import MAX_LISTED, limits_at, post_cells, priced_by, series_of, through_of
 from metrics.arrivals import note_arrival
 from metrics.exported import Exported
@@ -67,7 +68,7 @@ class _Counted:
 def count_points(asker: Asker, token: Token, request: Any, now: datetime) -> Exported:
     """Counts the GenAI points of an ExportMetricsServiceRequest. Call it in a transaction. Raises Unreadable.
 
-    Those of a token that counts traces are acknowledged, and only noted to arrive.
+    Those of a token that counts traces are acknowledged, not counted.
     """
     found = points_of(
         request,
@@ -77,10 +78,11 @@ def count_points(asker: Asker, token: Token, request: Any, now: datetime) -> Exp
         kept=frozenset(settings.KEPT_LABELS),
     )
     exported = Exported()
-    if found.seen:
-        note_arrival(token, Signal.METRICS, now=now)
-    if token.signal != Signal.METRICS or not found.seen:
+    if not found.seen:
         return exported
+    if token.signal != Signal.METRICS:
+        return acknowledged(token, Signal.METRICS, now)
+    note_arrival(token, Signal.METRICS, now=now)
     places = find_places(asker, {_place_key(point.where) for point in found.points})
     points = _placed(found, places)
     exported.rejected = len(found.bad)
