@@ -102,6 +102,9 @@ def _months() -> list[CheckMessage]:
         ("USAGE_RETENTION_MONTHS", 14, 1200, "E008"),
         ("BACKFILLS_AT_ONCE", 1, 64, "E012"),
         ("UPDATE_EVERY_DAYS", 1, 366, "E022"),
+        # A receipt can be taken back for 35 days: nothing younger is merged.
+        ("COMPACT_AFTER_DAYS", 36, 36_500, "E023"),
+        ("RECEIPTS_KEPT_DAYS", 36, 36_500, "E024"),
     ):
         value = getattr(settings, name)
         if not low <= value <= high:

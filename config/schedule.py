@@ -52,6 +52,11 @@ SCHEDULE = {
         "schedule": crontab(hour=3, minute=55),
         "options": {"expires": 3600},
     },
+    "retain": {
+        "task": "metrics.retain",
+        "schedule": crontab(minute=25),
+        "options": {"expires": 3000},
+    },
     "find-look-alikes": {
         "task": "metrics.find_look_alikes",
         "schedule": crontab(minute=40),

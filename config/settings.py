@@ -259,6 +259,9 @@ REPORT_CLOSE_DAY = env.int("REPORT_CLOSE_DAY", default=5)
 # An update older than this is asked for in My week.
 UPDATE_EVERY_DAYS = env.int("UPDATE_EVERY_DAYS", default=14)
 USAGE_RETENTION_MONTHS = env.int("USAGE_RETENTION_MONTHS", default=60)
+# Ledger entries are merged per feed, series and hour, and receipts of pushes thinned, once they are so old.
+COMPACT_AFTER_DAYS = env.int("COMPACT_AFTER_DAYS", default=36)
+RECEIPTS_KEPT_DAYS = env.int("RECEIPTS_KEPT_DAYS", default=90)
 # Backfills that read at the same time; the others wait for their turn, and hourly pulls find a free process.
 BACKFILLS_AT_ONCE = env.int("BACKFILLS_AT_ONCE", default=1)
 # Networks that may be called although private; a wrong entry is a system check.

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import BooleanField, Case, Count, F, Max, Q, Sum, Value, When
+from django.db.models import BooleanField, Case, F, Max, Q, Sum, Value, When
 
 from accounts.access import Asker
 from metrics import ledger, pricing
@@ -230,7 +230,9 @@ def _hours(every: dict[int, Series], window: Window) -> dict[HourKey, _Hour]:
             ),
         )
         .values("series_id", "hour", "currency", "is_estimate", "is_ours", "has_cost")
-        .annotate(cost=Sum("estimated_cost"), count=Count("pk"), **{f"sum_{name}": Sum(F(name)) for name in PRICED_BY})
+        .annotate(
+            cost=Sum("estimated_cost"), count=Sum("postings"), **{f"sum_{name}": Sum(F(name)) for name in PRICED_BY}
+        )
     )
     found: dict[HourKey, _Hour] = defaultdict(_Hour)
     for found_row in rows:

@@ -22,6 +22,7 @@ from metrics import (
     pull_log,
     push_keys,
     record_ids,
+    retention,
     sources,
     unpriced,
 )
@@ -181,3 +182,10 @@ def fold_histograms() -> None:
 def make_id_partitions() -> None:
     """Where the ids of records of the days to come are kept."""
     record_ids.make_partitions(sources.now())
+
+
+@shared_task(name="metrics.retain")
+def retain() -> None:
+    """Some steps of merging and dropping what is old; where more is left, they go on from here."""
+    if not all(one.is_done or one.problem or not one.steps for one in retention.run(sources.now())):
+        retain.apply_async(countdown=5, expires=600)

@@ -35,6 +35,7 @@ def receipt_row(receipt: Receipt) -> dict[str, Any]:
         "sent_by": receipt.user.display_name if receipt.user is not None else None,
         "first_timestamp": receipt.window_start,
         "last_timestamp": receipt.window_end,
+        "stands_for": receipt.stands_for,
         "accepted": receipt.accepted,
         "duplicates": receipt.duplicates,
         "rejected": receipt.rejected,

@@ -238,6 +238,7 @@ class ReceiptSerializer(serializers.Serializer[Any]):
     sent_by = serializers.CharField(allow_null=True)
     first_timestamp = serializers.DateTimeField(allow_null=True)
     last_timestamp = serializers.DateTimeField(allow_null=True)
+    stands_for = serializers.IntegerField(help_text="More than 1: an old one that has the numbers of others of its day")
     accepted = serializers.IntegerField()
     duplicates = serializers.IntegerField()
     rejected = RejectedSerializer(many=True)

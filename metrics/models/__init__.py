@@ -24,6 +24,7 @@ from metrics.models.ledger import (
 from metrics.models.percentile import StatedPercentile
 from metrics.models.prices import ExchangeRate, OwnPrice, RateCard
 from metrics.models.push import ArrivedSignal, CounterState, IdempotencyKey, PushProblem, RecordId, SeriesAllowance
+from metrics.models.retention import RetentionJob
 from metrics.models.rules import AllocationRule, RuleShare
 from metrics.models.series import Allocation, LookAlike, Series
 from metrics.models.sums import HistogramHour, UsageHour
@@ -60,6 +61,7 @@ __all__ = [
     "Receipt",
     "Restatement",
     "RecordId",
+    "RetentionJob",
     "RuleShare",
     "Series",
     "SeriesAllowance",

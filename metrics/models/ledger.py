@@ -66,6 +66,8 @@ class Receipt(models.Model):
     # makes a measure known.
     is_void = models.BooleanField(default=False)
     is_demo = models.BooleanField(default=False)
+    # Old receipts of a day are thinned: one that stays has the numbers of those that went (metrics.compaction).
+    stands_for = models.BigIntegerField(default=1)
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -92,6 +94,8 @@ class LedgerEntry(AdditiveMeasures):
     series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="entries", db_index=False)
     hour = models.DateTimeField()
     currency = models.CharField(max_length=3, blank=True, default="")
+    # More than one where old entries were merged into this one (metrics.compaction).
+    postings = models.IntegerField(db_default=1)
 
     class Meta:
         indexes = [

@@ -10,15 +10,17 @@ from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from metrics import checking, days, histogram, identity, ledger, series
+from metrics import checking, compaction, days, histogram, identity, ledger, series
 from metrics.figures import Scope
 from metrics.ledger import PostedCell
-from metrics.models import Backend, Receipt
+from metrics.models import Backend, LedgerEntry, Receipt
+from metrics.usage import ADDITIVE_MEASURES as MEASURES
 from metrics.usage import FeedKind, ForeignHistogram, SeriesKey
 from metrics.windows import Window
 
@@ -69,6 +71,7 @@ steps = st.one_of(
     st.tuples(st.just("reverse"), st.integers(0, 20)),
     st.tuples(st.just("read"), st.just(0)),
     st.tuples(st.just("rebuild"), st.just(0)),
+    st.tuples(st.just("compact"), st.integers(0, 20)),
 )
 
 
@@ -77,19 +80,21 @@ class Naive:
 
     def __init__(self):
         self.pushes = []
+        # Too old to be taken back.
+        self.settled = []
         self.stated = {}
         self.stated_histograms = {}
 
     def hours(self):
         found = defaultdict(dict)
-        for _, batch, _ in self.pushes:
+        for _, batch, _ in [*self.settled, *self.pushes]:
             _add(found, batch)
         _add(found, self.stated)
         return {key: values for key, values in found.items() if values}
 
     def histograms(self):
         found = defaultdict(list)
-        for _, _, held in self.pushes:
+        for _, _, held in [*self.settled, *self.pushes]:
             for key, window in held.items():
                 found[key] = histogram.add(found[key], window)
         for key, window in self.stated_histograms.items():
@@ -204,6 +209,27 @@ class World:
             receipt, _, _ = self.naive.pushes.pop(position % len(self.naive.pushes))
             ledger.reverse(receipt)
 
+    def compact(self, position):
+        """What was posted up to a receipt grows old, and is merged; each kind of entry of an hour becomes one."""
+        mine = Receipt.objects.filter(backend=self.backend).order_by("pk")
+        old = list(mine.values_list("pk", flat=True))[: position + 1]
+        if not old:
+            return
+        mine.filter(pk__in=old).update(created_at=timezone.now() - timedelta(days=40))
+        self.naive.settled += [push for push in self.naive.pushes if push[0].pk in old]
+        self.naive.pushes = [push for push in self.naive.pushes if push[0].pk not in old]
+        cursor = {"after": old[0] - 1}
+        while not (step := _compacted(cursor)).is_done:
+            cursor = step.cursor
+        assert cursor["after"] == old[-1]
+        assert _compacted({"after": old[0] - 1}).removed == 0
+        entries = LedgerEntry.objects.filter(receipt__in=old, receipt__is_void=False, receipt__restatements=None)
+        kinds = [
+            (one.feed_id, one.series_id, one.hour, one.currency, *(getattr(one, name) is None for name in MEASURES))
+            for one in entries
+        ]
+        assert len(kinds) == len(set(kinds))
+
     def rebuild(self, _):
         checking.rebuild(list(self.ids.values()))
 
@@ -223,6 +249,11 @@ class World:
                 assert sums.total(name) == values.get(name), (key, name)
             assert sums.spend == spend, key
         assert latency_of(self, scope) == expected_latency(self.naive.histograms())
+
+
+@transaction.atomic
+def _compacted(cursor):
+    return compaction.merge_step(cursor, timezone.now())
 
 
 def connection_zone():
