@@ -147,6 +147,8 @@ def _groups(cells: Sequence[Cell], before: datetime) -> list[list[int]]:
             "ON e.feed_id = c.feed_id AND e.hour = c.hour AND e.series_id = c.series_id "
             "JOIN metrics_receipt r ON r.id = e.receipt_id AND NOT r.is_void AND r.created_at < %s "
             "WHERE NOT EXISTS (SELECT 1 FROM metrics_restatement x WHERE x.receipt_id = r.id) "
+            # Its histograms are still to be folded by receipt (metrics.behind).
+            "AND NOT EXISTS (SELECT 1 FROM metrics_pendinghistograms p WHERE p.receipt_id = r.id) "
             f"GROUP BY e.feed_id, e.series_id, e.hour, e.currency, {KNOWN_MASK.format('e.')}, {PRICED_BY_US}, "
             "r.is_demo HAVING count(*) > 1 ORDER BY 1",
             [
