@@ -42,7 +42,8 @@ def test_sixteen_clients_write_to_one_hot_series(start, tmp_path):
         one.rages()
         tally = one.end()
     assert_whole(ground, tally)
-    assert set(tally["answers"]) == {"201"}
+    # More at once than a process takes are told to come again; nothing else is refused.
+    assert {"201"} <= set(tally["answers"]) <= {"201", "429"}
     assert [len(cells) for cells in tally["cells"].values()] == [1, 1, 1]
     assert ground.query("SELECT deadlocks FROM pg_stat_database WHERE datname = 'phaseline'") == [(0,)]
 
