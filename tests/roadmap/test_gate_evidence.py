@@ -19,6 +19,7 @@ from accounts.models import AuditEvent
 from accounts.tokens import make_token
 from metrics.actions.usage import accept_usage
 from metrics.errors import RuleViolation
+from metrics.formats import DECODERS
 from roadmap.actions.cost_entries import add_cost_entry
 from roadmap.actions.gates import add_criterion, decide_gate
 from roadmap.actions.kpis import add_kpi, change_kpi, delete_kpi, record_reading
@@ -66,7 +67,7 @@ def push_usage(poc, bob):
             Asker(user=bob, token=token),
             token=token,
             body=json.dumps({"records": [record]}).encode(),
-            content_type="application/json",
+            decode=DECODERS["application/json"],
             path="/api/v1/usage",
             idempotency_key=None,
             see=lambda slug: str(slug),
