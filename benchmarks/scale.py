@@ -84,7 +84,7 @@ def pushes(given: argparse.Namespace, report: Report) -> list[str]:
     from django.utils import timezone
 
     from benchmarks.push import make_token
-    from metrics import checking, retention, series, simulation
+    from metrics import behind, checking, retention, series, simulation
     from metrics.figures import Scope
     from metrics.models import Receipt
 
@@ -119,6 +119,7 @@ def pushes(given: argparse.Namespace, report: Report) -> list[str]:
         if answer.status_code != 201:
             raise SystemExit(f"a push was answered {answer.status_code}: {answer.content[:300]!r}")
     report.fact("seconds_to_push_one_client", round(time.perf_counter() - began, 1))
+    behind.fold()
     missed = _percentiles(report, durations, series, Scope, newest)
     millions = given.records / 1e6
     fresh = _total() - before

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from accounts.models import Membership, Role, User, Workload
 from accounts.tokens import make_token
-from metrics import checking, identity, series
+from metrics import behind, checking, identity, series
 from metrics.figures import Scope
 from metrics.models import Receipt
 
@@ -70,6 +70,7 @@ def test_any_split_over_batches_clients_and_days_gives_the_same_percentiles(clie
                 headers={"Authorization": f"Bearer {random.choice(tokens)}", "Idempotency-Key": f"{slug}-{len(left)}"},
             )
             assert answer.status_code == 201, answer.content
+        behind.fold()
         scope = Scope((now - timedelta(days=days + 1)).date(), (now + timedelta(days=1)).date(), [workload.pk])
         [row] = [row for row in series.latency(scope) if row.measure == "duration"]
         ordered = sorted(durations)
