@@ -321,6 +321,7 @@ class SourceFreshness:
 
     `data_until`: end of the last complete hour read (pulled) or posted to (pushed). `reports`: the measures that its
     connector offers, None for pushes. `not_offered`: measure -> what to do instead.
+    `is_latency_behind`: histograms of large pushes to it are still being added (metrics.behind); percentiles lack them.
     `states_percentiles`: it states percentiles of its own, which `metrics.series.stated_percentiles` reads.
     """
 
@@ -337,6 +338,7 @@ class SourceFreshness:
     measured_at: str = ""
     is_demo: bool = False
     states_percentiles: bool = False
+    is_latency_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

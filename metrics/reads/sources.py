@@ -37,7 +37,8 @@ def freshness(workload_ids: Sequence[int] | None) -> list[SourceFreshness]:
     sql = Sql(
         "SELECT b.id, b.slug, b.name, b.connector, b.parameters, b.data_until, b.problem, b.is_problem_permanent, "
         "b.measured_at, b.is_demo, EXISTS (SELECT 1 FROM metrics_feed g WHERE g.backend_id = b.id "
-        "AND g.kind = 'percentile'), p.hour, r.created_at FROM metrics_backend b "
+        "AND g.kind = 'percentile'), EXISTS (SELECT 1 FROM metrics_pendinghistograms h JOIN metrics_ledgerentry l "
+        "ON l.receipt_id = h.receipt_id WHERE l.feed_id = f.id), p.hour, r.created_at FROM metrics_backend b "
         "LEFT JOIN metrics_feed f ON f.backend_id = b.id AND f.kind = 'push' "
         # The latest pushed hour, and the last receipt that posted to it.
         "LEFT JOIN LATERAL (SELECT e.hour, max(e.receipt_id) AS receipt_id FROM metrics_ledgerentry e "
@@ -61,7 +62,7 @@ def freshness(workload_ids: Sequence[int] | None) -> list[SourceFreshness]:
 
 def _freshness(row: Sequence[Any]) -> SourceFreshness:
     pk, slug, name, kind, parameters, until, problem, is_permanent, measured_at, *rest = row
-    is_demo, states_percentiles, pushed_hour, pushed_at = rest
+    is_demo, states_percentiles, is_latency_behind, pushed_hour, pushed_at = rest
     reports, not_offered = _offer(kind, parameters)
     if reports is None and pushed_hour is not None:
         until = min(pushed_hour + HOUR, hour_of(timezone.now()))
@@ -79,6 +80,7 @@ def _freshness(row: Sequence[Any]) -> SourceFreshness:
         measured_at=measured_at,
         is_demo=is_demo,
         states_percentiles=states_percentiles,
+        is_latency_behind=is_latency_behind,
     )
 
 

@@ -72,6 +72,7 @@ class FreshnessSerializer(serializers.Serializer[Any]):
     measured_at = serializers.CharField()
     data_until = serializers.DateTimeField(allow_null=True)
     last_push_at = serializers.DateTimeField(allow_null=True)
+    is_latency_behind = serializers.BooleanField(help_text="Percentiles lack its last large pushes for some seconds.")
     problem = serializers.CharField(allow_blank=True)
 
 
@@ -300,6 +301,7 @@ def _freshness(item: SourceFreshness) -> dict[str, Any]:
         "measured_at": item.measured_at,
         "data_until": item.data_until,
         "last_push_at": item.last_push_at,
+        "is_latency_behind": item.is_latency_behind,
         "problem": item.problem,
     }
 

@@ -222,6 +222,7 @@ def evidence_document(
                 "measured_at": source.measured_at,
                 "data_until": source.data_until,
                 "last_push_at": source.last_push_at,
+                "is_latency_behind": source.is_latency_behind,
                 "has_problem": bool(source.problem),
             }
             for source in sources

@@ -75,6 +75,7 @@ def _source(item: Any, today: date) -> dict[str, Any]:
         "name": item.name,
         "slug": item.slug,
         "until": _short_moment(until, today) if until else "",
+        "is_latency_behind": item.is_latency_behind,
         "problem": item.problem,
         "is_permanent": item.is_problem_permanent,
     }

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import transaction
 
-from metrics import behind, checking, ledger
+from metrics import behind, checking, ledger, series
 from metrics.ledger import PostedCell
 from metrics.models import HistogramHour, PendingHistograms, Receipt, UsageHour
 from metrics.usage import FeedKind
@@ -27,11 +27,11 @@ def _few_cells(monkeypatch):
 
 @pytest.fixture
 def push(backend, make_series):
-    series = make_series("m1")
+    made_series = make_series("m1")
 
     def post(cells: int = 5, kind: FeedKind = FeedKind.PUSH) -> Receipt:
         made = [
-            PostedCell(series, HOUR - timedelta(hours=place), {"requests": 2}, {"duration": [100, 2]})
+            PostedCell(made_series, HOUR - timedelta(hours=place), {"requests": 2}, {"duration": [100, 2]})
             for place in range(cells)
         ]
         return ledger.post(Receipt(kind=kind), ledger.feed(kind, backend), made)
@@ -53,6 +53,15 @@ def test_a_push_of_many_cells_leaves_its_histograms_and_nothing_else(push):
     assert counts() == 10
     assert not PendingHistograms.objects.exists()
     assert checking.check() == []
+
+
+def test_freshness_says_so_until_they_are_added(push, backend):
+    push(cells=3)
+    assert [(one.slug, one.is_latency_behind) for one in series.freshness()] == [(backend.slug, False)]
+    push()
+    assert [(one.slug, one.is_latency_behind) for one in series.freshness()] == [(backend.slug, True)]
+    behind.fold()
+    assert [(one.slug, one.is_latency_behind) for one in series.freshness()] == [(backend.slug, False)]
 
 
 def test_a_push_of_few_cells_and_what_is_pulled_leave_nothing(push):
