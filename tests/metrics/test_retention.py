@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts.models import Membership, Role, User, Workload
 from accounts.tokens import make_token
 from config.checks import check_settings
-from metrics import checking, ledger, repricing, retention, tasks
+from metrics import checking, ledger, pricing, repricing, retention, tasks
 from metrics.errors import RuleViolation
 from metrics.ledger import PostedCell
 from metrics.models import (
@@ -183,9 +183,17 @@ def test_a_correction_of_settled_hours_keeps_its_entries(backend, make_series, p
     assert first.pk < second.pk
 
 
-def test_pricing_again_finds_what_it_found_before(backend, make_series, push):
+@pytest.fixture
+def prices():
+    """Own prices that this test alone has: each process remembers them for a while."""
+    pricing.forget_prices()
+    yield OwnPrice.objects
+    pricing.forget_prices()
+
+
+def test_pricing_again_finds_what_it_found_before(prices, backend, make_series, push):
     series = make_series("m1", is_pushed=True)
-    OwnPrice.objects.create(
+    prices.create(
         provider="vllm",
         model="m1",
         currency="USD",
