@@ -34,8 +34,18 @@ class CommentList:
     has_more: bool
 
 
-def comments(asker: Asker, roadmap: Roadmap, *, limit: int = PAGE_ROWS, before: int | None = None) -> CommentList:
-    """The newest comments that the asker may read, or those before the one with this number. Two queries."""
+def comments(
+    asker: Asker,
+    roadmap: Roadmap,
+    *,
+    limit: int = PAGE_ROWS,
+    before: int | None = None,
+    manages: bool | None = None,
+) -> CommentList:
+    """The newest comments that the asker may read, or those before the one with this number.
+
+    Two queries; one where it is known whether the asker `manages` the roadmap.
+    """
     found = Comment.objects.filter(roadmap=roadmap, roadmap__workload__in=visible_workloads(asker))
     if before is not None:
         found = found.filter(pk__lt=before)
@@ -44,7 +54,8 @@ def comments(asker: Asker, roadmap: Roadmap, *, limit: int = PAGE_ROWS, before: 
             "author", "phase__roadmap__workload", "milestone__phase__roadmap__workload", "gate__phase", "risk"
         ).order_by("-pk")[: limit + 1]
     )
-    manages = can(asker, Role.MANAGER, roadmap.workload)
+    if manages is None:
+        manages = can(asker, Role.MANAGER, roadmap.workload)
     lines = []
     for row in rows[:limit]:
         is_own = row.author_id == asker.user.pk

@@ -192,15 +192,15 @@ def phase_tabs(roadmap: Roadmap, phases: Sequence[Phase], *, current: Phase | No
     return items
 
 
-def steering(asker: Asker, roadmap: Roadmap, *, every_update: bool = False) -> Steering:
-    """Updates and risks of a roadmap, in three queries."""
+def steering(asker: Asker, roadmap: Roadmap, *, every_update: bool = False, rights: Rights | None = None) -> Steering:
+    """Updates and risks of a roadmap, in three queries; in two where the asker's `rights` on it are known."""
     updates = roadmap.updates.select_related("author")
     shown = list(updates if every_update else updates[: SHOWN_UPDATES + 1])
     count = len(shown)
     risks = sorted(roadmap.risks.select_related("owner"), key=lambda risk: (-risk.score, -risk.impact, risk.pk))
     return Steering(
         roadmap=roadmap,
-        rights=rights_of(asker, roadmap),
+        rights=rights or rights_of(asker, roadmap),
         updates=shown if every_update else shown[:SHOWN_UPDATES],
         update_count=count,
         risks=[risk for risk in risks if risk.state == Risk.State.OPEN],

@@ -25,7 +25,7 @@ from roadmap.kpi import KpiValue
 from roadmap.models import Gate, Phase, Roadmap
 from roadmap.queries.gate_page import gate_page
 from roadmap.queries.kpi_values import kpi_values
-from roadmap.queries.phase_plan import phase_plan
+from roadmap.queries.phase_plan import Rights, phase_plan
 from roadmap.queries.phase_rows import PhaseRows, phase_rows
 from roadmap.queries.roadmap_page import roadmap_page, roadmap_setup, steering
 from web.htmx import done, is_partial, render, with_message
@@ -153,9 +153,9 @@ def phase_context(asker: Asker, phase: Phase) -> dict[str, Any]:
     return plan_context(rows, values)
 
 
-def steering_context(asker: Asker, roadmap: Roadmap) -> dict[str, Any]:
+def steering_context(asker: Asker, roadmap: Roadmap, rights: Rights | None = None) -> dict[str, Any]:
     """What the risks and updates of a roadmap need."""
-    return {"steering": steering(asker, roadmap)}
+    return {"steering": steering(asker, roadmap, rights=rights)}
 
 
 def timeline_context(asker: Asker, roadmap: Roadmap) -> dict[str, Any]:

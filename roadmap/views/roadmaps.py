@@ -51,8 +51,8 @@ def roadmap(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "page": page,
         "activity": activity(asker, found),
-        "comments": comments(asker, found, limit=SHOWN),
-        **steering_context(asker, found),
+        "comments": comments(asker, found, limit=SHOWN, manages=page.rights.can_manage),
+        **steering_context(asker, found, page.rights),
     }
     return render(request, "roadmap/roadmap.html", context)
 
