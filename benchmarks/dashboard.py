@@ -1,4 +1,7 @@
-"""bin/bench dashboard: server time and queries of the phase page, 36 months of 40 series and 12 months of 5."""
+"""bin/bench dashboard: server time and queries of the phase page, 36 months of 40 series and 12 months of 5.
+
+`--case portfolio`: instead those of the pages over all roadmaps, with 3, 30 and 200 (benchmarks.portfolio).
+"""
 
 import argparse
 import os
@@ -7,6 +10,7 @@ import time
 from datetime import timedelta
 from decimal import Decimal
 
+from benchmarks import portfolio
 from benchmarks.stack import Report, Stack, median, timed
 from benchmarks.usage import REQUESTS_A_DAY, fill
 
@@ -36,10 +40,12 @@ def make_phase(name: str, months: int, owner):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bin/bench dashboard", description=__doc__)
-    parser.add_argument("--times", type=int, default=15, help="page views measured")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--strict", action="store_true", help="end with 1 where a target is missed")
+    parser.add_argument("--case", choices=("phase", "portfolio"), default="phase", help="which pages (default: phase)")
+    portfolio.options(parser)
     given = parser.parse_args(sys.argv[1:])
+    if given.case == "portfolio":
+        portfolio.run(given, "dashboard, case portfolio")
+        return
     os.environ["PLAIN_STATIC"] = "1"
     report = Report(
         "dashboard",
