@@ -33,6 +33,7 @@ def check_settings(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         *_weights(),
         *_presets(),
         *_proxies(),
+        *_mail(),
     ]
 
 
@@ -141,6 +142,27 @@ def _proxies() -> list[CheckMessage]:
                     id="phaseline.E021",
                 )
             ]
+    return []
+
+
+def _mail() -> list[CheckMessage]:
+    if settings.EMAIL_PROBLEM:
+        return [
+            Error(
+                f"EMAIL_URL cannot be used: {settings.EMAIL_PROBLEM}.",
+                hint="Write it as smtp+tls://user:password@mail.example.org:587, with / @ : # % in user and password "
+                "as %2F %40 %3A %23 %25. docs/operations.md lists the forms.",
+                id="phaseline.E025",
+            )
+        ]
+    if settings.EMAIL_URL.startswith("smtp") and settings.DEFAULT_FROM_EMAIL.rstrip(">").endswith("@localhost"):
+        return [
+            Warning(
+                f"Mails would come from {settings.DEFAULT_FROM_EMAIL}, which most mail servers refuse.",
+                hint="Set DEFAULT_FROM_EMAIL to an address that your mail server may send from.",
+                id="phaseline.W003",
+            )
+        ]
     return []
 
 

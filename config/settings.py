@@ -7,6 +7,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from config.database import Connection
+from config.mail import CONSOLE, LONGEST_WAIT_SECONDS, mail_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -152,8 +153,20 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_FORMS = {"login": "accounts.forms.SignInForm", "change_password": "accounts.forms.NewPasswordForm"}
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key"}
+
+# --- Mail -----------------------------------------------------------------------------------------------------------------
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="phaseline@localhost")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+EMAIL_TIMEOUT = LONGEST_WAIT_SECONDS
+# The mail server as one address; it goes before EMAIL_BACKEND. A wrong one is a system check, and mails go to the log.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_PROBLEM = ""
+if EMAIL_URL:
+    try:
+        globals().update(mail_settings(EMAIL_URL))
+    except ValueError as _error:
+        EMAIL_BACKEND, EMAIL_PROBLEM = CONSOLE, str(_error)
 
 # --- Static files ---------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -23,7 +23,7 @@ APPS = ("accounts", "config", "metrics", "roadmap", "web")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # What a person's shell may hold of Phaseline's settings must not change what the tests see.
 OWN_SETTINGS = (
-    *("ALLOWED_HOSTS", "BASE_URL", "CSRF_TRUSTED_ORIGINS", "DEBUG", "DEFAULT_FROM_EMAIL", "EMAIL_BACKEND"),
+    *("ALLOWED_HOSTS", "BASE_URL", "CSRF_TRUSTED_ORIGINS", "DEBUG", "DEFAULT_FROM_EMAIL", "EMAIL_BACKEND", "EMAIL_URL"),
     *(
         "BACKFILLS_AT_ONCE",
         "COMPACT_AFTER_DAYS",
