@@ -39,6 +39,7 @@ def add_cost_entry(
         **{"currency": settings.REPORTING_CURRENCY, **_known(fields)},
     )
     _check_entry(entry)
+    _check_key(entry)
     entry.save()
     record(asker, "add_cost_entry", entry, phase.roadmap, None, _facts(entry))
     return entry
@@ -53,6 +54,7 @@ def change_cost_entry(asker: Asker, entry: CostEntry, **changes: Any) -> CostEnt
         changes["name"] = text_required(changes["name"], field="name", what="the entry a name")
     before, after = change(entry, _known(changes))
     _check_entry(entry)
+    _check_key(entry)
     entry.save()
     record(asker, "change_cost_entry", entry, entry.roadmap, before, after)
     return entry
@@ -75,6 +77,18 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _facts(entry: CostEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in sorted(CHANGEABLE) if getattr(entry, name) not in (None, "")}
+
+
+def _check_key(entry: CostEntry) -> None:
+    if not entry.outside_key:
+        return
+    others = CostEntry.objects.filter(roadmap=entry.roadmap, outside_key=entry.outside_key).exclude(pk=entry.pk)
+    if other := others.first():
+        raise RuleViolation(
+            "already_key_taken",
+            f"'{other.name}' of this roadmap has the key {entry.outside_key} already.",
+            "outside_key",
+        )
 
 
 def _check_entry(entry: CostEntry) -> None:

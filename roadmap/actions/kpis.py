@@ -65,14 +65,20 @@ class Recorded:
 
 
 @transaction.atomic
-def add_kpi(asker: Asker, phase: Phase, **fields: Any) -> Kpi:
-    """A new KPI; `fields` are those of CHANGEABLE, at least name, and direction where it is not computed."""
+def add_kpi(asker: Asker, phase: Phase, *, key: str = "", **fields: Any) -> Kpi:
+    """A new KPI; `fields` are those of CHANGEABLE, at least name, and direction where it is not computed.
+
+    Its key is made of `key`, which has to be free then, or of its name.
+    """
     require(asker, Role.MANAGER, phase.roadmap)
     _check_known(fields)
     last = phase.kpis.order_by("-position").values_list("position", flat=True).first()
     Phase.objects.select_for_update(of=("self",)).get(pk=phase.pk)
     kpi = Kpi(phase=phase, position=0 if last is None else last + 1, **_completed(fields))
-    kpi.key = key_from(kpi.name, phase.kpis.values_list("key", flat=True))
+    taken = set(phase.kpis.values_list("key", flat=True))
+    kpi.key = key_from(key) if key else key_from(kpi.name, taken)
+    if kpi.key in taken:
+        raise RuleViolation("already_key_taken", f"Another KPI of this phase has the key {kpi.key}.", "key")
     _check_kpi(kpi)
     _take_value_mark(kpi)
     kpi.save()

@@ -55,7 +55,12 @@ class CostEntry(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(end_on__isnull=True) | Q(end_on__gte=F("start_on")), name="cost_entry_end_after_start"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["roadmap", "outside_key"],
+                condition=~Q(outside_key=""),
+                name="one_cost_entry_per_outside_key",
+            ),
         ]
 
     def __str__(self) -> str:

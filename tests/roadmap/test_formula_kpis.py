@@ -105,6 +105,13 @@ def test_what_a_formula_names_stays_what_it_needs(rate, hours, alice, asker):
     assert kpi_values(rate.phase)[second.pk].value is not None
 
 
+def test_a_kpi_may_be_given_a_key_that_is_free(hours, alice, asker):
+    given = add_kpi(asker(alice), hours.phase, name="Documents", direction="higher", key="KPI-7")
+    assert given.key == "kpi_7"
+    with pytest.raises(RuleViolation, match="has the key kpi_7"):
+        add_kpi(asker(alice), hours.phase, name="Others", direction="higher", key="KPI 7")
+
+
 def test_it_takes_no_readings(rate, hours, alice, asker):
     with pytest.raises(RuleViolation, match="computed by a formula"):
         record_reading(asker(alice), rate, at=timezone.now(), value=D(1))

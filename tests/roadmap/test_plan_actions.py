@@ -365,6 +365,17 @@ class TestCostEntries:
             add_cost_entry(asker(bob), poc, **given)
         assert not CostEntry.objects.exists()
 
+    def test_an_outside_key_is_one_entrys_of_the_roadmap(self, plan, poc, bob, alice, asker, today):
+        given = {"category": "people", "amount": Decimal(1), "start_on": today}
+        first = add_cost_entry(asker(bob), poc, name="Invoice", outside_key="INV-1", **given)
+        second = add_cost_entry(asker(bob), poc, name="Other", **given)
+        add_cost_entry(asker(bob), poc, name="None either", **given)
+        with pytest.raises(RuleViolation, match="'Invoice' of this roadmap has the key INV-1 already"):
+            add_cost_entry(asker(bob), plan.phases.get(kind="scale_up"), name="Again", outside_key="INV-1", **given)
+        with refused("already_key_taken"):
+            change_cost_entry(asker(bob), second, outside_key="INV-1")
+        assert change_cost_entry(asker(bob), first, outside_key="INV-1", amount=Decimal(2)).amount == 2
+
     def test_hardware_with_a_rate_card_is_no_cost_entry(self, plan, poc, bob, asker, today):
         backend = Backend.objects.create(slug="gpu", name="GPU server", connector="metrics_endpoint")
         RateCard.objects.create(
