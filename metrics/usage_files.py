@@ -17,7 +17,8 @@ from metrics import importer
 from metrics.format import Batch, Limits, Unreadable
 from metrics.formats.usage_table import FIRST_ROW, Columns
 from metrics.importer import BrokenRow, Cell, Table
-from metrics.imports import open_table
+from metrics.imports import refuse_others
+from metrics.imports.csv_table import CsvTable
 
 # What a first file may look like; the page offers it.
 TEMPLATE = (
@@ -26,6 +27,15 @@ TEMPLATE = (
     "2026-11-22T15:59:59Z,openai,gpt-4o-mini,1100,0,880000,190000,,,claims\r\n"
 )
 _TOO_LARGE = ("too_large", "too_many_rows")
+_SAVE_AS = "Save it as 'CSV UTF-8', with a header of field names and one record a row."
+# What a file of usage is not, by how it begins; what else there is, `metrics.imports` tells.
+_NOT_CSV = (
+    (b"PAR1", f"This is Parquet. {_SAVE_AS}"),
+    (b"{", f"This is JSON. Push it as application/json or application/x-ndjson, or: {_SAVE_AS}"),
+    (b"[", f"This is JSON. Push it as application/json, or: {_SAVE_AS}"),
+    (b"%PDF", f"This is a PDF. {_SAVE_AS}"),
+    (b"<", "This is a web page or XML, not CSV. Was the download a sign-in page?"),
+)
 
 
 def decode(body: bytes, limits: Limits, *, zone: tzinfo | None = None) -> Batch:
@@ -51,7 +61,7 @@ def opened(body: bytes, limits: Limits) -> Iterator[Table]:
             rows=limits.max_records,
         )
         try:
-            table = open_table(Path(file.name), bounds)
+            table = _open(Path(file.name), body[:8], bounds)
             try:
                 yield table
             finally:
@@ -60,6 +70,16 @@ def opened(body: bytes, limits: Limits) -> Iterator[Table]:
             if error.code in _TOO_LARGE:
                 raise Unreadable(413, error.code, too_large(limits.max_records)) from None
             raise Unreadable(400, error.code, error.message) from None
+
+
+def _open(path: Path, head: bytes, bounds: importer.Limits) -> Table:
+    if not head:
+        raise importer.Unreadable("empty_file", f"The file is empty. {_SAVE_AS}")
+    for begins, message in _NOT_CSV:
+        if head.startswith(begins):
+            raise importer.Unreadable("another_format", message)
+    refuse_others(head)
+    return CsvTable(path, bounds)
 
 
 def too_large(rows: int) -> str:

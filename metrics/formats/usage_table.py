@@ -67,6 +67,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 _GERMAN_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?\Z")
 _SLASHED_DAY = re.compile(r"\d{1,4}/\d{1,2}/\d{1,4}")
 _DAY_NUMBER = re.compile(r"\d{5}([.,]\d+)?\Z")
+# A time that is followed by the name of its zone, or by an offset with a space before it.
+_NAMED_ZONE = re.compile(r"(.*\d)\s+([A-Za-z]{1,5})\Z")
+_SPACED_OFFSET = re.compile(r"(.*\d)\s+([+-]\d{2}:?\d{2})\Z")
 _SHOWN = 60
 _MOST_DIGITS, _LONGEST_NUMBER = 30, 40
 
@@ -85,6 +88,7 @@ class Columns:
     @classmethod
     def of(cls, header: Sequence[str], *, is_decimal_comma: bool = False, zone: tzinfo | None = None) -> Columns:
         """Raises Unreadable for a column that is none of ours, naming the nearest, and where one is missing."""
+        _refuse_no_header(header)
         names = tuple(_field_of(column) for column in header)
         for name in names:
             if names.count(name) > 1:
@@ -161,7 +165,7 @@ class Columns:
                 f"{found.isoformat(timespec='seconds')}Z.",
             )
         if found is not None:
-            return found.replace(tzinfo=self.zone) if found.tzinfo is None else found
+            return self._in_zone(found, text) if found.tzinfo is None else found
         if _DAY_NUMBER.match(text):
             raise _Refused(
                 "bad_timestamp",
@@ -173,7 +177,25 @@ class Columns:
                 "bad_timestamp",
                 f"timestamp: '{text[:_SHOWN]}' can be two days. Write it like 2026-11-22T14:00:00Z.",
             )
+        named = _NAMED_ZONE.match(text)
+        if named is not None and _day_and_time(named[1]) is not None:
+            raise _Refused(
+                "bad_timestamp",
+                f"timestamp: '{named[2]}' can be several time zones. Write the offset in its place: "
+                f"{text[:_SHOWN].removesuffix(named[2]).strip()}+01:00, for example.",
+            )
         raise _Refused("bad_timestamp", f"timestamp: takes {TAKES['timestamp']}; got '{text[:_SHOWN]}'.")
+
+    def _in_zone(self, found: datetime, text: str) -> datetime:
+        """A time of the file's zone. When clocks change, an hour is there twice and another not at all."""
+        at = found.replace(tzinfo=self.zone)
+        if at.utcoffset() != at.replace(fold=1).utcoffset():
+            raise _Refused(
+                "bad_timestamp",
+                f"timestamp: clocks change at '{text[:_SHOWN]}' in {self.zone}, so that it is there twice or not at "
+                f"all. Write it with its offset, such as {at.isoformat()}.",
+            )
+        return at
 
     def _number(self, name: str, text: str) -> Any:
         plain = text
@@ -208,6 +230,26 @@ class _Refused(Exception):  # noqa: N818 - says what is so
         self.code = code
 
 
+def _refuse_no_header(header: Sequence[str]) -> None:
+    """Raises Unreadable where the first line holds values, or the separator is none that is known."""
+    for cell in header:
+        text = cell.strip()
+        if _NUMBER.match(text) or _day_and_time(text) is not None:
+            raise Unreadable(
+                400,
+                "no_header",
+                f"The first line holds values ('{text[:_SHOWN]}') and no names of columns. Put a header above it, such "
+                "as timestamp,model,requests.",
+            )
+    if len(header) == 1:
+        raise Unreadable(
+            400,
+            "missing_column",
+            f"There is one column, '{header[0].strip()[:_SHOWN]}'. A record has at least 'timestamp' and 'model', with "
+            "a comma, semicolon, tab or bar between the cells.",
+        )
+
+
 def _field_of(column: str) -> str:
     """Raises Unreadable."""
     text = column.strip()
@@ -226,6 +268,7 @@ def _field_of(column: str) -> str:
 
 def _day_and_time(text: str) -> datetime | None:
     """What is written in one way or the other, with its offset where it says one; None for anything else."""
+    text = _SPACED_OFFSET.sub(r"\1\2", text.removesuffix(" UTC") + ("Z" if text.endswith(" UTC") else ""))
     german = _GERMAN_DAY.match(text)
     try:
         if german is not None:

@@ -33,10 +33,15 @@ def open_table(path: Path, limits: Limits) -> Table:
         head = file.read(_HEAD_BYTES)
     if not head:
         raise Unreadable("empty_file", "The file is empty. Export it again, and look at it before you choose it.")
-    for begins, message in _OTHERS:
-        if head.startswith(begins):
-            raise Unreadable("another_format", message)
+    refuse_others(head)
     for container in CONTAINERS:
         if container.recognises(head):
             return container.open(path, limits)
     raise Unreadable("another_format", "This is neither CSV nor Parquet.")
+
+
+def refuse_others(head: bytes) -> None:
+    """Raise Unreadable, with what to do, for a file that begins like something else that people try."""
+    for begins, message in _OTHERS:
+        if head.startswith(begins):
+            raise Unreadable("another_format", message)

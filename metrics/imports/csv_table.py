@@ -8,6 +8,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +24,8 @@ _LONGEST_CELL = 131_072
 _BLOCK = 256 * 1024
 # Rows that later ones are compared with.
 _MOST_COMPARED = 250_000
+# Stands behind the last line: where a quotation mark is open, it ends up inside of a cell. No text holds U+FDD0.
+_END = "\ufdd0 end"
 
 
 class _Counted(io.RawIOBase):
@@ -56,13 +59,18 @@ class _Counted(io.RawIOBase):
 
 
 class CsvTable(Table):
-    """One CSV file. Rows with more or fewer cells than the header are broken; empty lines are skipped."""
+    """One CSV file. Rows with more or fewer cells than the header are broken; empty lines are skipped.
+
+    `line` is where the row that was yielded last begins in the file, from 1.
+    """
 
     kind = "csv"
+    line = 0
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path, self.limits = path, limits
         self.size = path.stat().st_size
+        self._last_line = 0
         with path.open("rb") as file:
             self.is_gzip = file.read(2) == _GZIP
         self._file: BinaryIO | None = None
@@ -100,17 +108,19 @@ class CsvTable(Table):
                     self.repeated += len(seen) == known
                 yield tuple([cell or None for cell in pick(cells)])
             else:
+                lines = (
+                    f"Lines {self.line:,} to {self._last_line:,} are one row. " if self._last_line > self.line else ""
+                )
                 yield BrokenRow(
-                    f"It has {len(cells)} cells, the header {width}: is a quotation mark or separator lost?"
+                    f"{lines}It has {len(cells)} cells, the header {width}: is a quotation mark or separator lost?"
                 )
 
     def _records(self) -> Iterator[list[str]]:
         """The rows behind the header that are not empty lines."""
-        reader = csv.reader(self._text(), delimiter=self.delimiter)
         count = 0
         try:
             is_header = True
-            for cells in reader:
+            for cells in self._lines():
                 if not cells:
                     continue
                 if is_header:
@@ -132,7 +142,7 @@ class CsvTable(Table):
 
     def _header(self) -> list[str]:
         try:
-            for cells in csv.reader(self._text(), delimiter=self.delimiter):
+            for cells in self._lines():
                 if any(cell.strip() for cell in cells):
                     return checked_header([cell.strip() for cell in cells])
         except UnicodeDecodeError as error:
@@ -140,6 +150,23 @@ class CsvTable(Table):
         except csv.Error:
             raise Unreadable("broken_csv", "The first line is not a header of column names.") from None
         raise Unreadable("no_header", "The file holds nothing but empty lines. Export it again.")
+
+    def _lines(self) -> Iterator[list[str]]:
+        """Every row, empty lines too. Raises csv.Error, and Unreadable where a quotation mark is never closed."""
+        reader = csv.reader(chain(self._text(), (_END,)), delimiter=self.delimiter)
+        begin = 1
+        for cells in reader:
+            if cells == [_END]:
+                return
+            self.line, self._last_line = begin, reader.line_num
+            if cells and cells[-1].endswith(_END):
+                raise Unreadable(
+                    "broken_csv",
+                    f"A quotation mark in line {begin:,} is never closed, so that the rest of the file would be one "
+                    "cell. Close it or take it out, and choose the file again.",
+                )
+            begin = reader.line_num + 1
+            yield cells
 
     def _open(self) -> BinaryIO:
         self.close()

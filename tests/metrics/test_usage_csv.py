@@ -102,12 +102,21 @@ def test_one_bad_row_loses_nobody_else(post):
         (b"timestamp,model,labels.team\n2026-11-20T10:00:00Z,m,M\xfcnchen\n", 400, "wrong_encoding", "CSV UTF-8"),
         (b"PK\x03\x04 a workbook", 400, "another_format", "Excel"),
         (b"\x1f\x8bnot gzip", 400, "broken_gzip", "damaged"),
+        (f"{AT},m,5\n{AT},m,6\n", 400, "no_header", f"holds values ('{AT}')"),
+        ("timestamp model requests\n", 400, "missing_column", "There is one column, 'timestamp model requests'"),
+        (f'timestamp,model\n{AT},m\n{AT},"m\n{AT},m\n', 400, "broken_csv", "line 3 is never closed"),
+        (f'timestamp,"model\n{AT},m\n', 400, "broken_csv", "line 1 is never closed"),
+        (b"PAR1 and so on", 400, "another_format", "This is Parquet. Save it as 'CSV UTF-8'"),
+        ('{"records": []}', 400, "another_format", "application/json"),
+        (b"%PDF-1.7", 400, "another_format", "PDF"),
+        (b"timestamp\0\0,model\n", 400, "another_format", "neither"),
         ("timestamp,model\n" + f"{AT},m\n" * 10_001, 413, "too_many_rows", "10,000 rows"),
         ("timestamp,model\nx,m\n", 422, "all_rejected", "timestamp"),
     ],
     ids=[
         *("empty", "header alone", "alias", "unknown", "near", "missing", "twice", "unnamed", "encoding", "workbook"),
-        *("gzip", "rows", "rejected"),
+        *("gzip", "no header", "one column", "open quote", "open in header", "parquet", "json", "pdf", "binary"),
+        *("rows", "rejected"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_what_to_do(post, body, status, code, said):
@@ -124,6 +133,7 @@ def test_a_file_that_cannot_be_read_says_what_to_do(post, body, status, code, sa
         ("timestamp", "11/12/2026 10:00", "bad_timestamp", "can be two days"),
         ("timestamp", "46346.4166", "bad_timestamp", "day number"),
         ("timestamp", "2026-11-20", "bad_timestamp", "takes a time"),
+        ("timestamp", "2026-11-20 10:00:00 CET", "bad_timestamp", "'CET' can be several time zones"),
         ("timestamp", "99.99.2026 10:00", "bad_timestamp", "takes a time"),
         ("timestamp", "", "missing_field", "is empty"),
         ("model", "m" * 201, "bad_length", "1 to 200"),
@@ -163,12 +173,27 @@ def test_a_cell_is_never_guessed(column, cell, code, said):
         ("timestamp", "20.11.2026 11:00", {"zone": ZoneInfo("Europe/Berlin")}, datetime(2026, 11, 20, 10, tzinfo=UTC)),
         ("timestamp", "2026-11-20 10:00", {"zone": UTC}, datetime(2026, 11, 20, 10, tzinfo=UTC)),
         ("timestamp", "2026-11-20T11:00+01:00", {}, datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("timestamp", "2026-11-20 11:00:00 +0100", {}, datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("timestamp", "2026-11-20 10:00 UTC", {}, datetime(2026, 11, 20, 10, tzinfo=UTC)),
     ],
-    ids=["whole", "exponent", "decimal comma", "empty", "german day", "no zone", "offset"],
+    ids=["whole", "exponent", "decimal comma", "empty", "german day", "no zone", "offset", "spaced", "UTC"],
 )
 def test_what_is_plain_is_read(column, cell, options, value):
     [record] = read(cell, column, **options).records
     assert getattr(record, column) == value
+
+
+@pytest.mark.parametrize("cell", ["2026-10-25 02:30", "2026-03-29T02:30:00"], ids=["twice", "never"])
+def test_an_hour_that_is_there_twice_or_never_is_asked_for(cell):
+    [rejection] = read(cell, "timestamp", zone=ZoneInfo("Europe/Berlin")).rejections
+    assert rejection.code == "bad_timestamp"
+    assert "clocks change" in rejection.detail
+
+
+def test_a_quotation_mark_that_swallows_lines_is_told_by_its_lines(post):
+    answer = post(f'timestamp,model\n\n{AT},m\n{AT},"m\n{AT},m",x\n{AT},m\n').json()
+    assert answer["accepted"] == 2
+    assert answer["rejected"][0]["detail"].startswith("Lines 4 to 5 are one row. It has 3 cells, the header 2")
 
 
 def test_what_others_call_our_fields_exists():
