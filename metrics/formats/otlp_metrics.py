@@ -220,8 +220,10 @@ def _point(
     start, time = raw.start_time_unix_nano, raw.time_unix_nano
     _check_time(metric.name, start, time, limits)
     model = text_of(values, MODELS, most=200)
+    is_error = first_of(values, (ERROR_TYPE,)) is not None
     if model is None:
-        if operation not in STEP_OPERATIONS:
+        # An instrumentation may know nothing of a call that failed but that it failed.
+        if operation not in STEP_OPERATIONS and not (is_error and measure == DURATION):
             raise BadAttribute("missing_model", f"{metric.name}: {MODELS[0]} is missing, and {MODELS[1]} too.")
         model = NO_MODEL
     provider = text_of(values, PROVIDERS, most=60)
@@ -242,7 +244,7 @@ def _point(
         index=index,
         where=where,
         measure=measure,
-        is_error=first_of(values, (ERROR_TYPE,)) is not None,
+        is_error=is_error,
         is_cumulative=False,
         stream=_stream(prefix, raw.attributes, start),
         group=source.digest,

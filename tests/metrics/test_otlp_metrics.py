@@ -98,6 +98,13 @@ def test_requests_errors_and_durations_come_from_the_duration(send):
     assert sum(sum(row.window[1:]) for row in LedgerHistogram.objects.all()) == 4
 
 
+def test_a_failed_call_that_names_no_model_is_counted(send):
+    nameless = {"gen_ai.request.model": "", "error.type": "APIError"}
+    partial = send(Export().durations([0, 2, 0, 0], 1.0, **nameless).tokens(9, **nameless))
+    assert (total("requests", series__model="no model"), total("errors"), total("input_tokens")) == (2, 2, None)
+    assert partial.rejected_data_points == 1
+
+
 def test_exponential_histograms_change_their_scale_between_points(send):
     send(Export().exponential(5, 0, [1, 1, 1, 1], 5.0))
     send(Export().exponential(3, 0, [5], 9.0, at=NOW + SECOND))
