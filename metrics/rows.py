@@ -44,6 +44,16 @@ def words(values: Iterable[str]) -> str:
     return "{" + ",".join([f'"{value}"' for value in values]) + "}"
 
 
+def digests(values: Iterable[bytes]) -> str:
+    """An array literal of bytes (cast it to bytea[])."""
+    return "{" + ",".join(['"\\\\x' + value.hex() + '"' for value in values]) + "}"
+
+
+def documents(values: Iterable[str]) -> str:
+    """An array literal of JSON texts (cast it to jsonb[])."""
+    return "{" + ",".join(['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values]) + "}"
+
+
 def window(counts: Sequence[int]) -> str:
     """One histogram window as an element of the array literal that `windows` makes."""
     return '"{' + ",".join(map(str, counts)) + '}"'
@@ -78,6 +88,8 @@ __all__ = [
     "CellKey",
     "arrays",
     "columns",
+    "digests",
+    "documents",
     "literal",
     "numbers",
     "summed",

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from django.db import connection
 
+from metrics import rows
 from metrics.models import CounterState
+from metrics.together import together
 
 KEPT_FOR = timedelta(days=35)
 # A stream that only says the same again is written this often, so that it is not forgotten.
@@ -32,21 +33,20 @@ def hold(groups: Collection[bytes]) -> None:
     Two exports of one stream count one after the other, also where neither is known yet.
     """
     keys = sorted({int.from_bytes(group[:8], signed=True) for group in groups})
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS held (k)", [keys])
+    with together() as send:
+        send("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS held (k)", [rows.literal(keys)])
 
 
 def last_points(streams: Collection[bytes]) -> dict[bytes, LastPoint]:
     """The last point of each of the streams that is known."""
-    with connection.cursor() as cursor:
-        cursor.execute(
+    with together() as send:
+        answer = send(
             "SELECT stream_digest, state::text, sampled_at FROM metrics_counterstate"
             " WHERE backend_id IS NULL AND stream_digest = ANY(%s::bytea[])",
-            [list(streams)],
+            [rows.digests(streams)],
         )
-        rows = cursor.fetchall()
     found = {}
-    for stream, text, written_at in rows:
+    for stream, text, written_at in answer.fetchall():
         state = msgspec.json.decode(text)
         found[bytes(stream)] = LastPoint(state["t"], state["v"], written_at)
     return found
@@ -58,14 +58,14 @@ def keep(points: Mapping[bytes, tuple[int, dict[str, Any]]], now: datetime) -> N
         return
     streams = sorted(points)
     states = [msgspec.json.encode({"t": points[one][0], "v": points[one][1]}).decode() for one in streams]
-    with connection.cursor() as cursor:
-        cursor.execute(
+    with together() as send:
+        send(
             "INSERT INTO metrics_counterstate (id, backend_id, stream_digest, state, sampled_at)"
-            " SELECT gen_random_uuid(), NULL, stream, state::jsonb, %s"
-            " FROM unnest(%s::bytea[], %s::text[]) AS i (stream, state)"
+            " SELECT gen_random_uuid(), NULL, stream, state, %s::timestamptz"
+            " FROM unnest(%s::bytea[], %s::jsonb[]) AS i (stream, state)"
             " ON CONFLICT (backend_id, stream_digest) DO UPDATE"
             " SET state = excluded.state, sampled_at = excluded.sampled_at",
-            [now, streams, states],
+            [now, rows.digests(streams), rows.documents(states)],
         )
 
 

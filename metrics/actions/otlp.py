@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.access import Asker
 from accounts.models import Token
-from metrics import identity
+from metrics import counting, identity, ledger, stream_state
 from metrics.actions.otlp_metrics import count_points
 from metrics.actions.otlp_traces import count_spans
 from metrics.actions.usage import note_problem
@@ -21,6 +21,7 @@ from metrics.exported import Exported
 from metrics.identity import SeriesGone
 from metrics.otlp_messages import Signal, request_of
 from metrics.push_keys import PushKey
+from metrics.together import together
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,11 @@ def accept_export(
 
     def accept() -> ExportAnswer:
         with transaction.atomic():
-            key.lock()
-            first = key.first_answer(now)
+            first, receipt_id = key.claim(now)
             if first is not None:
                 return ExportAnswer(**(first.answer or {}), is_replay=True)
             counted = _COUNTERS[signal](asker, token, request_of(signal, body, content_type), now)
-            if counted.receipt is not None:
-                key.remember(counted.receipt, 200, {"rejected": counted.rejected, "message": counted.message})
+            _keep(counted, key, receipt_id, now)
         if counted.receipt is None and counted.rejected:
             code, detail = max(counted.problems, key=lambda problem: counted.problems[problem])
             note_problem(token, code=code, detail=detail)
@@ -75,3 +74,19 @@ def accept_export(
         # A series or its backend was deleted between finding and posting it; the second time it is made anew.
         identity.forget()
         return done_again(accept)
+
+
+def _keep(counted: Exported, key: PushKey, receipt_id: int, now: datetime) -> None:
+    receipt = counted.receipt
+    with together():
+        if receipt is not None:
+            if receipt.pk is None:
+                receipt.pk = receipt_id
+            ledger.save(receipt)
+            key.remember(receipt, 200, {"rejected": counted.rejected, "message": counted.message})
+        stream_state.keep(counted.states, now)
+        if receipt is not None:
+            # Last: from there on others wait.
+            ledger.post_push(receipt, counted.batches)
+    if counted.new_at:
+        counting.recount(counted.new_at)

@@ -11,9 +11,9 @@ from django.conf import settings
 
 from accounts.access import Asker
 from accounts.models import Token
-from metrics import counting, stream_state
+from metrics import stream_state
 from metrics.actions.otlp_signals import acknowledged
-from metrics.actions.usage import MAX_LISTED, limits_at, post_cells, priced_by, series_of, through_of
+from metrics.actions.usage import MAX_LISTED, by_feed, limits_at, priced_by, series_of, through_of
 from metrics.arrivals import note_arrival
 from metrics.exported import Exported
 from metrics.fold import DEFAULTS, HOUR, Folded, FoldedCell, PlaceKey
@@ -66,7 +66,9 @@ class _Counted:
 
 
 def count_points(asker: Asker, token: Token, request: Any, now: datetime) -> Exported:
-    """Counts the GenAI points of an ExportMetricsServiceRequest. Call it in a transaction. Raises Unreadable.
+    """Counts the GenAI points of an ExportMetricsServiceRequest; what it counted is still to be written.
+
+    Call it in a transaction. Raises Unreadable.
 
     Those of a token that counts traces are acknowledged, not counted.
     """
@@ -93,8 +95,8 @@ def count_points(asker: Asker, token: Token, request: Any, now: datetime) -> Exp
     points = _counting(token, points, exported)
     counted = _differences(points, exported, now)
     if counted.differences:
-        exported.receipt = _posted(asker, token, found, counted, places, exported, now)
-    stream_state.keep(counted.states, now)
+        exported.receipt = _folded_receipt(asker, token, found, counted, places, exported, now)
+    exported.states = counted.states
     return exported
 
 
@@ -192,7 +194,7 @@ def _count(counted: _Counted, point: Point, reading: Reading) -> None:
 # --- Hours
 
 
-def _posted(
+def _folded_receipt(
     asker: Asker,
     token: Token,
     found: Points,
@@ -209,11 +211,9 @@ def _posted(
     _price(folded, batch)
     for (code, detail), number in batch.warnings.items():
         exported.note(code, detail, number)
-    receipt = _receipt(asker, token, found, counted, folded, places, exported)
-    post_cells(receipt, folded.posted(series_of(folded, places)), places)
-    if is_new:
-        counting.recount({one.backend_id for one in folded.identities})
-    return receipt
+    exported.new_at = {one.backend_id for one in folded.identities} if is_new else set()
+    exported.batches = by_feed(folded.posted(series_of(folded, places)), places)
+    return _receipt(asker, token, found, counted, folded, places, exported)
 
 
 def _folded(token: Token, counted: _Counted, places: Places, batch: Batch, through_id: int | None) -> Folded:

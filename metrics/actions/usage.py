@@ -169,7 +169,7 @@ def _count(
     receipt = _receipt(asker, token, batch, folded, places, repeats)
     receipt.pk = receipt_id
     new_at = {one.backend_id for one in folded.identities} if is_new else set()
-    return _Counted(receipt, _by_feed(folded.posted(series), places), new_at)
+    return _Counted(receipt, by_feed(folded.posted(series), places), new_at)
 
 
 def through_of(
@@ -250,13 +250,8 @@ def priced_by(refs: Iterable[str]) -> str:
     return f"Priced by {text}"[:300] if text else ""
 
 
-def post_cells(receipt: Receipt, cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> None:
-    """Posts the cells, each to its backend's feed of pushes. Call it in a transaction."""
-    ledger.post_push(receipt, _by_feed(cells, places))
-
-
-def _by_feed(cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> list[tuple[Feed, ledger.Batch]]:
-    """The cells of each backend's feed of pushes, ready to be posted."""
+def by_feed(cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> list[tuple[Feed, ledger.Batch]]:
+    """The cells for each backend's feed of pushes, ready to be posted. Call it in a transaction."""
     by_backend: dict[int, list[ledger.PostedCell]] = defaultdict(list)
     for backend_id, cell in cells:
         by_backend[backend_id].append(cell)

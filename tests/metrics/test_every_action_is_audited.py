@@ -52,7 +52,7 @@ PARTS_OF_AN_ACTION = {"resume", "read_again", "set_backfill", "after_reversal", 
 # Usage that is pushed: its receipt is the audit. A refusal changes nothing but the sender's last problem.
 RECEIPTS = {
     "accept_usage", "accept_export", "count_batch", "count_points", "count_spans", "acknowledged", "note_problem",
-    "through_of", "limits_at", "series_of", "priced_by", "post_cells",
+    "through_of", "limits_at", "series_of", "priced_by", "by_feed",
 }  # fmt: skip
 
 
