@@ -17,6 +17,7 @@ threads = 8
 timeout = 60
 graceful_timeout = 10
 accesslog = "-"
+logger_class = "config.logs.GunicornLogger"
 # It would lie in the home folder, one for all servers of a user.
 control_socket_disable = True
 if Path("/dev/shm").is_dir():  # noqa: S108  a mark of life is written every second; not to a disk that may be slow or full

@@ -2,11 +2,15 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.views import demo, me, phase, portfolio, reports, spend, templates
+from roadmap.views import calendars, demo, me, phase, portfolio, reports, spend, templates
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", portfolio.portfolio_page, name="portfolio"),
     path("me/", me.my_week_page, name="my_week"),
+    path("me/calendar/", calendars.calendar_addresses, name="calendar_addresses"),
+    path("me/calendar/<int:pk>/renew/", calendars.calendar_renew, name="calendar_renew"),
+    path("me/calendar/<int:pk>/revoke/", calendars.calendar_revoke, name="calendar_revoke"),
+    path("calendar/<str:secret>.ics", calendars.calendar_file, name="calendar_file"),
     path("portfolio.csv", portfolio.portfolio_csv, name="portfolio_csv"),
     path("spend/", spend.spend, name="spend"),
     path("spend/moved/", spend.spend_moved, name="spend_moved"),

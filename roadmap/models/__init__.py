@@ -1,5 +1,6 @@
 """What was planned, promised and decided."""
 
+from roadmap.models.calendar import CalendarAddress
 from roadmap.models.comment import Comment
 from roadmap.models.cost_entry import CostEntry
 from roadmap.models.gate import Gate, GateCriterion, GateDecision
@@ -13,6 +14,7 @@ from roadmap.models.template import PlanTemplate
 
 __all__ = [
     "Annotation",
+    "CalendarAddress",
     "ChecklistItem",
     "Comment",
     "CostEntry",

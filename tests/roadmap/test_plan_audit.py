@@ -16,6 +16,7 @@ from metrics.errors import RuleViolation
 from roadmap import actions as package
 from roadmap import template_files
 from roadmap.actions import (
+    calendars,
     checklists,
     comments,
     cost_entries,
@@ -81,6 +82,9 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         ),
         "rename_template": lambda: templates.rename_template(a, held["template"], name="Ours too"),
         "retire_template": lambda: templates.retire_template(a, held["template"]),
+        "make_calendar_address": lambda: keep("address", calendars.make_calendar_address(a, roadmap=plan)[0]),
+        "renew_calendar_address": lambda: calendars.renew_calendar_address(a, held["address"]),
+        "revoke_calendar_address": lambda: calendars.revoke_calendar_address(a, held["address"]),
         "change_roadmap": lambda: roadmaps.change_roadmap(a, plan, summary="x"),
         "set_state": lambda: roadmaps.set_state(a, plan, state="paused"),
         "set_membership": lambda: keep("member", people.set_membership(a, plan, user=oscar, role="viewer")),
