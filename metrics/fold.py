@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from itertools import repeat
 from operator import attrgetter
+from typing import NamedTuple
 
 from metrics.format import Batch, Record
 from metrics.histogram import add, window_of_values
-from metrics.identity import SeriesIdentity
+from metrics.identity import CACHE_SIZE, SeriesIdentity
 from metrics.labels import kept_labels
 from metrics.ledger import PostedCell
 from metrics.pricing import rounded
@@ -124,22 +127,20 @@ def fold(
 ) -> Folded:
     """The batch as cells. `places` has each (roadmap, provider, backend) that a record of the batch names."""
     folded = Folded()
-    for key, records in group(batch.records, batch.fields).items():
+    seen_at = measured_at.value
+    for key, records in group(batch.records, batch.fields):
         provider = key.provider or DEFAULTS["provider"]
         place = places[key.roadmap, provider, key.backend]
-        identity = SeriesIdentity(
-            key=SeriesKey(
-                provider=provider,
-                model=key.model,
-                operation=key.operation or DEFAULTS["operation"],
-                service_tier=key.service_tier or DEFAULTS["service_tier"],
-                labels=kept_labels(key.labels, batch, len(records)) if key.labels else (),
-            ),
-            backend_id=place.backend_id,
-            is_pushed=True,
-            workload_id=place.workload_id,
-            measured_at=measured_at,
-            through_id=through_id,
+        identity = _identity(
+            provider,
+            key.model,
+            key.operation or DEFAULTS["operation"],
+            key.service_tier or DEFAULTS["service_tier"],
+            kept_labels(key.labels, batch, len(records)) if key.labels else (),
+            place.backend_id,
+            place.workload_id,
+            seen_at,
+            through_id,
         )
         hour = EPOCH + key.hour * HOUR
         if key.currency:
@@ -158,6 +159,29 @@ def fold(
             else:
                 _merge(there, cell)
     return folded
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _identity(
+    provider: str,
+    model: str,
+    operation: str,
+    service_tier: str,
+    labels: tuple[tuple[str, str], ...],
+    backend_id: int,
+    workload_id: int | None,
+    measured_at: str,
+    through_id: int | None,
+) -> SeriesIdentity:
+    """The identity that pushed records have; the same object in each push, since making and comparing it takes long."""
+    return SeriesIdentity(
+        key=SeriesKey(provider, model, operation, service_tier, labels),
+        backend_id=backend_id,
+        is_pushed=True,
+        workload_id=workload_id,
+        measured_at=MeasuredAt(measured_at),
+        through_id=through_id,
+    )
 
 
 def unlabelled(identity: SeriesIdentity) -> SeriesIdentity:
@@ -181,8 +205,7 @@ def place_keys(batch: Batch) -> set[PlaceKey]:
 # --- Groups
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(NamedTuple):
     """What the records of a group have in common. `hour`: since 1970. `currency` None: no cost given."""
 
     roadmap: str | None
@@ -196,10 +219,10 @@ class GroupKey:
     hour: int
 
 
-def group(records: list[Record], fields: frozenset[str]) -> dict[GroupKey, list[Record]]:
+def group(records: list[Record], fields: frozenset[str]) -> list[tuple[GroupKey, list[Record]]]:
     """Records by what tells cells apart. Columns with one value throughout cost no more than finding that out."""
     if not records:
-        return {}
+        return []
     constant: dict[str, object] = {"labels": b"", "currency": None, **dict.fromkeys(_KEY_FIELDS)}
     columns: dict[str, list[object]] = {}
     for name, column in _columns(records, fields):
@@ -208,7 +231,7 @@ def group(records: list[Record], fields: frozenset[str]) -> dict[GroupKey, list[
         else:
             columns[name] = column
     if not columns:
-        return {GroupKey(**constant): records}  # type: ignore[arg-type]
+        return [(GroupKey(**constant), records)]  # type: ignore[arg-type]
     grouped: dict[tuple[object, ...], list[Record]] = {}
     for key, record in zip(zip(*columns.values(), strict=True), records, strict=True):
         there = grouped.get(key)
@@ -216,10 +239,9 @@ def group(records: list[Record], fields: frozenset[str]) -> dict[GroupKey, list[
             grouped[key] = [record]
         else:
             there.append(record)
-    return {
-        GroupKey(**{**constant, **dict(zip(columns, key, strict=True))}): members  # type: ignore[arg-type]
-        for key, members in grouped.items()
-    }
+    varying = dict(zip(columns, zip(*grouped, strict=True), strict=True))
+    parts = [varying.get(name) or repeat(constant[name], len(grouped)) for name in GroupKey._fields]
+    return list(zip(map(GroupKey._make, zip(*parts, strict=True)), grouped.values(), strict=True))
 
 
 def _columns(records: list[Record], fields: frozenset[str]) -> Iterator[tuple[str, list[object]]]:

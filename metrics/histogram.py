@@ -10,7 +10,6 @@ so that a percentile that falls into them is printed as the foreign bucket. Hold
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -87,8 +86,11 @@ def window_of(buckets: Mapping[int, int]) -> Window:
     held = [bucket for bucket, count in buckets.items() if count]
     if not held:
         return []
-    first, last = min(held), max(held)
-    return [first, *(buckets.get(bucket, 0) for bucket in range(first, last + 1))]
+    first = min(held)
+    counts = [0] * (max(held) - first + 1)
+    for bucket in held:
+        counts[bucket - first] = buckets[bucket]
+    return [first, *counts]
 
 
 def window_of_values(values_ms: Iterable[float]) -> Window:
@@ -96,8 +98,16 @@ def window_of_values(values_ms: Iterable[float]) -> Window:
     values = list(values_ms)
     if values and min(values) >= LOWEST_MS and max(values) < HIGHEST_MS:
         # `bucket_of` written out: a push has thousands.
-        return window_of(Counter([int(log(ms) * _PER_LOG + _OFFSET) for ms in values]))
-    return window_of(Counter([bucket_of(ms) for ms in values]))
+        buckets = [int(log(ms) * _PER_LOG + _OFFSET) for ms in values]
+    else:
+        buckets = [bucket_of(ms) for ms in values]
+    if not buckets:
+        return []
+    first = min(buckets)
+    counts = [0] * (max(buckets) - first + 1)
+    for bucket in buckets:
+        counts[bucket - first] += 1
+    return [first, *counts]
 
 
 def buckets_of(window: Sequence[int]) -> Buckets:

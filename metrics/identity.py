@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -33,6 +33,15 @@ class SeriesIdentity:
     workload_id: int | None = None
     measured_at: MeasuredAt = MeasuredAt.SERVER
     through_id: int | None = None
+    # A push of many series asks for it a dozen times each.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        told = (self.key, self.backend_id, self.is_pushed, self.workload_id, self.measured_at, self.through_id)
+        object.__setattr__(self, "_hash", hash(told))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def digest(self) -> bytes:

@@ -54,9 +54,12 @@ def estimated(identity: SeriesIdentity, hour: datetime, records: list[Record], b
     priced = [] if price is None else _priceable(records, key.operation, price)
     others: list[Record] = []
     not_priced = 0
-    if len(priced) < len(records):
+    if not priced:
+        others = records
+    elif len(priced) < len(records):
         known = {id(record) for record in priced}
         others = [record for record in records if id(record) not in known]
+    if others:
         has_errors = not batch.fields.isdisjoint(("errors", "error_type"))
         not_priced = sum(map(_has_work, others)) if has_errors else len(others)
     if price is None or not priced:

@@ -20,23 +20,23 @@ CellKey = tuple[int, datetime, str]
 
 def literal(values: Iterable[object]) -> str:
     """An array literal of numbers, ISO times or plain words; None becomes NULL. Not for text that a person typed."""
-    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
 def numbers(values: Iterable[int | Decimal | None]) -> str:
-    """An array literal of numbers without exponents."""
-    return (
-        "{"
-        + ",".join(
-            "NULL" if value is None else format(value, "f" if isinstance(value, Decimal) else "d") for value in values
-        )
-        + "}"
-    )
+    """An array literal of numbers without exponents; None becomes NULL."""
+    held = list(values)
+    text = ",".join(map(str, held))
+    if "E" in text:
+        text = ",".join([format(value, "f") if isinstance(value, Decimal) else str(value) for value in held])
+    return "{" + text.replace("None", "NULL") + "}"
 
 
 def times(values: Iterable[datetime]) -> str:
     """An array literal of aware times."""
-    return "{" + ",".join([value.isoformat() for value in values]) + "}"
+    told: dict[datetime, str] = {}
+    # A posting has many of few hours.
+    return "{" + ",".join([told.get(value) or told.setdefault(value, value.isoformat()) for value in values]) + "}"
 
 
 def words(values: Iterable[str]) -> str:
@@ -56,7 +56,8 @@ def documents(values: Iterable[str]) -> str:
 
 def window(counts: Sequence[int]) -> str:
     """One histogram window as an element of the array literal that `windows` makes."""
-    return '"{' + ",".join(map(str, counts)) + '}"'
+    # Faster than to join them one by one: a push of many cells has tens of thousands.
+    return '"{' + str(list(counts))[1:-1].replace(" ", "") + '}"'
 
 
 def windows(elements: Iterable[str]) -> str:
