@@ -125,10 +125,7 @@ def record_readings(asker: Asker, kpi: Kpi, readings: Sequence[NewReading]) -> R
     """Records one or many readings; the same time again replaces, with the value before on the audit trail."""
     require(asker, Role.CONTRIBUTOR, kpi.phase.roadmap)
     kpi = _locked(kpi)
-    if kpi.source != Kpi.Source.READ:
-        by = "from usage" if kpi.source == Kpi.Source.COMPUTED else "by a formula"
-        raise RuleViolation("computed", f"'{kpi.name}' is computed {by} and takes no readings.", "kpi")
-    _check_readings(readings)
+    _check_readings(kpi, readings)
     held = {row.at: row for row in kpi.readings.filter(at__in=[item.at for item in readings])}
     before = {row.at.isoformat(): row.value for row in held.values()}
     rows = [_reading(kpi, item, asker) for item in readings]
@@ -141,6 +138,13 @@ def record_readings(asker: Asker, kpi: Kpi, readings: Sequence[NewReading]) -> R
     after = {item.at.isoformat(): item.value for item in readings}
     record(asker, "record_readings", kpi, kpi.phase.roadmap, before, after)
     return Recorded(added=len(rows) - len(held), replaced=len(held))
+
+
+def check_reading(kpi: Kpi, item: NewReading) -> None:
+    """Refuses a reading as record_readings would, before it is recorded."""
+    _check_is_read(kpi)
+    _check_reading(item)
+    check(Reading(kpi=kpi, at=item.at, value=item.value, note=item.note), only={"value", "note"})
 
 
 def record_reading(asker: Asker, kpi: Kpi, *, at: datetime, value: Decimal, note: str = "") -> Recorded:
@@ -171,23 +175,33 @@ def _reading(kpi: Kpi, item: NewReading, asker: Asker) -> Reading:
     return row
 
 
-def _check_readings(readings: Sequence[NewReading]) -> None:
+def _check_readings(kpi: Kpi, readings: Sequence[NewReading]) -> None:
+    _check_is_read(kpi)
     if not readings:
         raise RuleViolation("missing", "Give at least one reading.", "readings")
     if len(readings) > MAX_READINGS:
         raise RuleViolation("too_many", f"At most {MAX_READINGS:,} readings at a time.", "readings")
-    latest = timezone.now() + CLOCK_LEEWAY
     seen: set[datetime] = set()
     for item in readings:
-        if item.at > latest:
-            raise RuleViolation("in_future", "A reading is of now or of the past.", "at")
-        if item.at.date() < FIRST_DAY:
-            raise RuleViolation("date_out_of_range", "Give a time after 1 Jan 2000.", "at")
-        if not item.value.is_finite():
-            raise RuleViolation("not_a_number", "Give a number.", "value")
+        _check_reading(item)
         if item.at in seen:
             raise RuleViolation("time_twice", f"{item.at.isoformat()} stands twice.", "at")
         seen.add(item.at)
+
+
+def _check_is_read(kpi: Kpi) -> None:
+    if kpi.source != Kpi.Source.READ:
+        by = "from usage" if kpi.source == Kpi.Source.COMPUTED else "by a formula"
+        raise RuleViolation("computed", f"'{kpi.name}' is computed {by} and takes no readings.", "kpi")
+
+
+def _check_reading(item: NewReading) -> None:
+    if item.at > timezone.now() + CLOCK_LEEWAY:
+        raise RuleViolation("in_future", "A reading is of now or of the past.", "at")
+    if item.at.date() < FIRST_DAY:
+        raise RuleViolation("date_out_of_range", "Give a time after 1 Jan 2000.", "at")
+    if not item.value.is_finite():
+        raise RuleViolation("not_a_number", "Give a number.", "value")
 
 
 def _check_known(fields: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ def add_milestone(asker: Asker, phase: Phase, *, name: str, due_on: date, **fiel
     check(milestone)
     _check_key(milestone)
     milestone.save()
-    _, after = _depend(milestone, depends_on)
+    _, after = _depend(milestone, depends_on, is_new=True) if depends_on else ({}, {})
     record(asker, "add_milestone", milestone, phase.roadmap, None, {"name": milestone.name, "due_on": due_on} | after)
     return milestone
 
@@ -139,7 +139,9 @@ def delete_milestone(asker: Asker, milestone: Milestone) -> None:
     milestone.delete()
 
 
-def _depend(milestone: Milestone, wanted: Iterable[Milestone]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _depend(
+    milestone: Milestone, wanted: Iterable[Milestone], *, is_new: bool = False
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sets what a milestone waits for; refuses one of another roadmap and every ring, which it names."""
     roadmap = milestone.phase.roadmap
     chosen = {item.pk: item for item in wanted}
@@ -148,7 +150,8 @@ def _depend(milestone: Milestone, wanted: Iterable[Milestone]) -> tuple[dict[str
     names = dict(Milestone.objects.filter(phase__roadmap=roadmap).values_list("pk", "name"))
     if strange := [item.name for pk, item in chosen.items() if pk not in names]:
         raise RuleViolation("other_roadmap", f"'{strange[0]}' is a milestone of another roadmap.", "depends_on")
-    waits_for = dependencies_of(roadmap)
+    # Nothing waits for a new one yet, so that it closes no ring.
+    waits_for = {} if is_new else dependencies_of(roadmap)
     held = waits_for.get(milestone.pk, set())
     if held == set(chosen):
         return {}, {}
@@ -156,7 +159,10 @@ def _depend(milestone: Milestone, wanted: Iterable[Milestone]) -> tuple[dict[str
     if ring := ring_through(milestone.pk, waits_for):
         words = " waits for ".join(f"'{names[pk]}'" for pk in ring)
         raise RuleViolation("dependency_ring", f"That would be a ring: {words}. Take one of these out.", "depends_on")
-    milestone.depends_on.set(chosen.values())
+    if is_new:
+        milestone.depends_on.add(*chosen.values())
+    else:
+        milestone.depends_on.set(chosen.values())
     return {"depends_on": _listed(names, held)}, {"depends_on": _listed(names, chosen)}
 
 
