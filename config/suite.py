@@ -175,12 +175,25 @@ def run_checks(suite: Suite) -> None:
     suite.check("Settings are safe to deploy", check, environment=DEPLOYED)
 
 
+def is_browser_only(rest: Sequence[str]) -> bool:
+    """Whether every path among pytest's arguments lies in tests/browser, so that the other runs would find nothing."""
+    paths = [word.partition("::")[0] for word in rest if not word.startswith("-")]
+    paths = [word for word in paths if (ROOT / word).exists()]
+    home = ROOT / "tests" / "browser"
+    return bool(paths) and all((ROOT / word).resolve().is_relative_to(home) for word in paths)
+
+
 def run_tests(suite: Suite, options: argparse.Namespace, rest: list[str]) -> None:
     """pytest three times: what needs nothing, what needs Chromium, what needs peers."""
     suite.check("Chart bundle, static files", [str(PYTHON), "-m", "config.prepare", "static"])
     # The floor holds for the whole suite; a part of it covers less.
     coverage = [] if rest else ["--cov", "--cov-report=", f"--cov-fail-under={COVERAGE_FLOOR}"]
-    suite.tests("Tests", ["-n", "2", "--dist", "loadfile", "-q", *coverage, *rest], may_be_empty=bool(rest))
+    # The servers are new with each bin/test: what one run migrates, the next one takes as it is.
+    shared = ["--reuse-db", "-q", *rest]
+    if is_browser_only(rest):
+        suite.leave_out("Tests", is_green=True, note="those asked for need a browser")
+    else:
+        suite.tests("Tests", ["-n", "2", "--dist", "loadfile", *coverage, *shared], may_be_empty=bool(rest))
     browser = chromium()
     if options.no_browser:
         suite.leave_out("Browser tests", is_green=True, note="by --no-browser")
@@ -189,10 +202,11 @@ def run_tests(suite: Suite, options: argparse.Namespace, rest: list[str]) -> Non
         suite.leave_out("Browser tests", is_green=False, note=note)
     else:
         os.environ["CHROMIUM"] = browser
-        suite.tests("Browser tests", ["-m", "browser", "-q", *rest], may_be_empty=bool(rest))
+        two = ["-n", "2", "--dist", "worksteal"]
+        suite.tests("Browser tests", ["-m", "browser", *two, *shared], may_be_empty=bool(rest))
     if options.peers:
         suite.check("A LiteLLM proxy, in an environment of its own", [str(PYTHON), "-m", "tests.peers.litellm_home"])
-        suite.tests("Peers", ["-m", "peers", "-q", *rest], may_be_empty=bool(rest))
+        suite.tests("Peers", ["-m", "peers", *shared], may_be_empty=bool(rest))
 
 
 def _stop_on(number: int, frame: object) -> None:

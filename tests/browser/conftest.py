@@ -1,8 +1,9 @@
 """A real browser: Chromium by Playwright against Django's live server, with the content security policy on.
 
 `page` is signed in as adam (an admin); `page_as(person)` gives a page of somebody else. A page that writes an error to
-its console fails the test when it ends. `picture(page, name)` writes light, dark and phone pictures to
-var/screenshots/. `accessible(page)` fails on what axe calls serious or critical.
+its console fails the test when it ends. `picture(page, name)` draws the page in light, dark and on a phone; with
+PICTURES=1 in the environment it writes each to var/screenshots/. `accessible(page)` fails on what axe calls serious
+or critical.
 """
 
 from __future__ import annotations
@@ -64,8 +65,14 @@ def page_as(browser: Browser, live_server, chart_bundle, transactional_db) -> It
     contexts: list[BrowserContext] = []
     problems: list[str] = []
 
-    def open_page(person: User | None, *, wants_errors: bool = False) -> Page:
-        context = browser.new_context(base_url=live_server.url, viewport=DESKTOP, locale="en-GB", timezone_id="UTC")
+    def open_page(person: User | None, *, wants_errors: bool = False, has_script: bool = True) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url,
+            viewport=DESKTOP,
+            locale="en-GB",
+            timezone_id="UTC",
+            java_script_enabled=has_script,
+        )
         contexts.append(context)
         if person is not None:
             client = Client()
@@ -94,15 +101,19 @@ def page(page_as, adam) -> Page:
 
 @pytest.fixture
 def picture() -> Callable[[Page, str], None]:
-    """`picture(page, name)`: var/screenshots/<name>-{light,dark,phone}.png of the whole page."""
+    """`picture(page, name)`: every chart drawn in each look; with PICTURES=1 also written, the whole page, to
+    var/screenshots/<name>-{light,dark,phone}.png. They are for eyes and take longer than all that is asserted.
+    """
     PICTURES.mkdir(parents=True, exist_ok=True)
+    is_written = bool(os.environ.get("PICTURES"))
 
     def take(page: Page, name: str) -> None:
         for look, scheme, size in (("light", "light", DESKTOP), ("dark", "dark", DESKTOP), ("phone", "light", PHONE)):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.set_viewport_size(size)
             charts_drawn(page)
-            page.screenshot(path=PICTURES / f"{name}-{look}.png", full_page=True)
+            if is_written:
+                page.screenshot(path=PICTURES / f"{name}-{look}.png", full_page=True)
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESKTOP)
 
@@ -132,7 +143,7 @@ def accessible() -> Callable[[Page], None]:
 
 def charts_drawn(page: Page) -> None:
     """Waits until every chart of the page is drawn in the present theme."""
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("load")
     page.wait_for_function(
         """() => {
             const look = document.documentElement.dataset.theme

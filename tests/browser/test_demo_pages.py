@@ -64,7 +64,19 @@ def test_every_page_is_filled_in_light_dark_and_on_a_phone(demo, page_as, pictur
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{address} at {width}"
 
 
-def test_the_dashboard_is_filtered_in_place_and_draws_its_charts_again(demo, page_as):
+def test_the_demo_is_filtered_ticked_and_removed(demo, page_as, subtests):
+    """One demo for all of it, as making it takes longer than walking through it; the removal comes last."""
+    with subtests.test("the dashboard is filtered in place and draws its charts again"):
+        the_dashboard_is_filtered_in_place(page_as)
+    with subtests.test("a milestone is ticked on a phone"):
+        a_milestone_is_ticked_on_a_phone(page_as)
+    with subtests.test("an executive reads without a button that changes"):
+        an_executive_reads_without_a_button_that_changes(page_as)
+    with subtests.test("the demo goes with one click"):
+        the_demo_goes_with_one_click(page_as)
+
+
+def the_dashboard_is_filtered_in_place(page_as):
     page = page_as(User.objects.get(username="sanne"))
     page.goto("/roadmaps/contact-centre-assistant/scale_up/")
     page.wait_for_function("() => document.querySelectorAll('figure[data-drawn]').length > 2")
@@ -75,7 +87,7 @@ def test_the_dashboard_is_filtered_in_place_and_draws_its_charts_again(demo, pag
     assert page.get_by_text("could not be drawn").count() == 0
 
 
-def test_a_milestone_is_ticked_on_a_phone(demo, page_as):
+def a_milestone_is_ticked_on_a_phone(page_as):
     page = page_as(User.objects.get(username="joris"))
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("/roadmaps/contact-centre-assistant/scale_up/")
@@ -87,14 +99,14 @@ def test_a_milestone_is_ticked_on_a_phone(demo, page_as):
     expect(tick).to_have_attribute("aria-pressed", "true")
 
 
-def test_an_executive_reads_without_a_button_that_changes(demo, page_as):
+def an_executive_reads_without_a_button_that_changes(page_as):
     page = page_as(User.objects.get(username="femke"))
     page.goto("/roadmaps/contact-centre-assistant/scale_up/")
     assert page.get_by_role("link", name="Add a milestone").count() == 0
     assert page.locator("button.tick").count() == 0
 
 
-def test_the_demo_goes_with_one_click(demo, page_as):
+def the_demo_goes_with_one_click(page_as):
     page = page_as(User.objects.get(username="admin"))
     page.goto("/settings/demo/")
     page.locator("details.confirm summary").click()

@@ -72,6 +72,24 @@ def test_peers_are_started_only_when_asked_for(asked, monkeypatch):
     assert asked[2:] == ["Tests", "Browser tests", "Peers"]
 
 
+@pytest.mark.parametrize(
+    ("rest", "runs"),
+    [
+        (["tests/browser/test_plan.py", "-k", "milestone"], ["Browser tests"]),
+        (["tests/browser", "--durations=5"], ["Browser tests"]),
+        (["tests/browser/test_plan.py::test_a_walk"], ["Browser tests"]),
+        (["tests/browser", "tests/web"], ["Tests", "Browser tests"]),
+        (["-k", "browser"], ["Tests", "Browser tests"]),
+    ],
+)
+def test_what_needs_a_browser_alone_does_not_wait_for_the_rest(asked, monkeypatch, rest, runs):
+    monkeypatch.setattr(suite, "chromium", lambda: "/usr/bin/chromium")
+    monkeypatch.setenv("CHROMIUM", "")
+    run = Suite(Steps())
+    suite.run_tests(run, options_of(rest)[0], options_of(rest)[1])
+    assert asked == runs
+
+
 def test_a_person_s_own_settings_do_not_reach_the_tests(var, monkeypatch):
     monkeypatch.setattr(
         os, "environ", {"REPORTING_CURRENCY": "EUR", "SECURE": "1", "SECRET_KEY": "mine", "PATH": "/bin"}
