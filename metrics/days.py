@@ -126,6 +126,7 @@ def drop() -> None:
 def _drop(cursor: CursorWrapper) -> None:
     for table in ("metrics_usageday", "metrics_histogramday", *(span.table for span in HISTOGRAM_SPANS)):
         cursor.execute(f"DELETE FROM {table}")
+    cursor.execute("UPDATE metrics_seriesbuild SET number = number + 1")
     cursor.execute(
         "INSERT INTO metrics_staleday (series_id, day, touched_at) "
         "SELECT DISTINCT series_id, (hour AT TIME ZONE %s)::date, now() FROM metrics_usagehour ORDER BY 1, 2 "
@@ -177,6 +178,11 @@ def _build(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
     )
     for span in HISTOGRAM_SPANS:
         _build_spans(cursor, span, pairs)
+    cursor.execute(
+        "INSERT INTO metrics_seriesbuild AS b (series_id, number) SELECT DISTINCT series_id, 1 "
+        "FROM unnest(%s::bigint[]) AS p (series_id) ON CONFLICT (series_id) DO UPDATE SET number = b.number + 1",
+        named[:1],
+    )
 
 
 def _build_spans(cursor: CursorWrapper, span: HistogramSpan, pairs: Sequence[Pair]) -> None:

@@ -106,6 +106,15 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadWindow:
+    """Local days [start_on, end_on) of a workload; others of the same one may overlap."""
+
+    workload_id: int
+    start_on: date
+    end_on: date
+
+
+@dataclass(frozen=True, slots=True)
 class Ratio:
     """`value` is None where the divisor is zero or unknown, or under half of the weight is covered.
 
@@ -463,6 +472,24 @@ class UndecidedSignal:
     is_demo: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UsageStates:
+    """What the figures of workloads rest on, by workload: the same text, the same figures. None: not known just now,
+    since days are being built. `everything`: the same of the whole organisation's. `has_real_usage`: any that is not
+    the demo's was ever counted."""
+
+    everything: str | None
+    of: Mapping[int, str | None]
+    has_real_usage: bool
+
+    def of_all(self, workload_ids: Sequence[int] | None) -> str | None:
+        """The state of these together (None: of everything)."""
+        if workload_ids is None:
+            return self.everything
+        states = [self.of[workload] for workload in workload_ids]
+        return None if None in states else "; ".join(f"{state}" for state in states)
+
+
 def roll_up(rows: Iterable[UsageRow], *, by: Sequence[str] = (), keep_period: bool = False) -> list[UsageRow]:
     """Add rows up to fewer dimensions, so that one reading serves several tables. Order of first appearance.
 
@@ -548,6 +575,8 @@ __all__ = [
     "Span",
     "Sums",
     "UsageRow",
+    "UsageStates",
+    "WorkloadWindow",
     "merged",
     "roll_up",
     "whole",

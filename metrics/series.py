@@ -30,6 +30,8 @@ from metrics.figures import (
     Sums,
     UndecidedSignal,
     UsageRow,
+    UsageStates,
+    WorkloadWindow,
 )
 from metrics.money import Rates
 from metrics.reads import changes as _changes
@@ -40,6 +42,7 @@ from metrics.reads import names as _names
 from metrics.reads import percentiles as _percentiles
 from metrics.reads import rate_cards as _rate_cards
 from metrics.reads import sources as _sources
+from metrics.reads import states as _states
 from metrics.reads import usage as _usage
 from metrics.stated import StatedLatency
 
@@ -157,6 +160,29 @@ def workloads_latency(
     return _latency.workloads_latency(workload_windows, measures, include_demo=include_demo)
 
 
+def usage_of_windows(
+    windows: Sequence[WorkloadWindow], *, by: tuple[Dimension, ...] = (), include_demo: bool = True
+) -> list[list[UsageRow]]:
+    """As `usage` of each window's workload and days, in one query for all: the rows by window, in the order given."""
+    return _usage.usage_of_windows(windows, by, include_demo=include_demo)
+
+
+def latency_of_windows(
+    windows: Sequence[WorkloadWindow], *, measures: Sequence[str] = ("duration",), include_demo: bool = True
+) -> list[list[LatencyRow]]:
+    """As `latency` of each window's workload and days as a whole, by 'measured_at', in one query: rows by window."""
+    return _latency.latency_of_windows(windows, measures, include_demo=include_demo)
+
+
+def usage_states(workload_ids: Sequence[int]) -> UsageStates:
+    """What the figures of each of these workloads rest on; ask before reading what is to be kept. One query.
+
+    Stale days are built first, as any reading does. A figure that is cut at the present moment (seconds of a running
+    window) moves by itself; the states do not know of it.
+    """
+    return _states.usage_states(workload_ids)
+
+
 def names(workload_ids: Sequence[int] | None = None, *, include_demo: bool = True) -> list[SeriesNames]:
     """Which providers, backends, models and team labels there are among the series of these workloads (None: all)."""
     return _names.names(workload_ids, include_demo=include_demo)
@@ -172,9 +198,12 @@ def cross_checks(scope: Scope) -> list[CrossCheck]:
     return _cross_checks.cross_checks(scope)
 
 
-def attention(workload_ids: Sequence[int] | None = None) -> list[Attention]:
-    """What needs a decision about usage. `workload_ids`: those that the asker may see, None for all."""
-    return _sources.attention(workload_ids)
+def attention(workload_ids: Sequence[int] | None = None, *, state: str | None = None) -> list[Attention]:
+    """What needs a decision about usage. `workload_ids`: those that the asker may see, None for all.
+
+    With the `state` of their usage, what follows from usage alone is kept in this process for as long as it stays.
+    """
+    return _sources.attention(workload_ids, state)
 
 
 def undecided_signals(asker: Asker) -> list[UndecidedSignal]:

@@ -43,6 +43,7 @@ _BY_SERIES = (
     "metrics_histogramhour",
     "metrics_usagehour",
     "metrics_staleday",
+    "metrics_seriesbuild",
     "metrics_histogramweek",
     "metrics_histogrammonth",
     "metrics_histogramday",

@@ -1,7 +1,7 @@
 """What inference did and cost: backends, series, the ledger and its sums, prices."""
 
 from metrics.models.backend import Backend, Pull
-from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, HistogramWeek, StaleDay, UsageDay
+from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, HistogramWeek, SeriesBuild, StaleDay, UsageDay
 from metrics.models.imports import (
     BillingImport,
     BillingSource,
@@ -65,6 +65,7 @@ __all__ = [
     "RuleShare",
     "Series",
     "SeriesAllowance",
+    "SeriesBuild",
     "StaleDay",
     "StatedPercentile",
     "StatedWindow",

@@ -107,6 +107,16 @@ class HistogramWeek(models.Model):
         return f"{self.series_id} {self.week} measure {self.measure}"
 
 
+class SeriesBuild(models.Model):
+    """How often days of a series were built. What was computed from its days holds for as long as this stays."""
+
+    series = models.OneToOneField(Series, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.series_id} built {self.number} times"
+
+
 class StaleDay(models.Model):
     """A local day of a series whose caches must be built again before they are read."""
 

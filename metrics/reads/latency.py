@@ -10,25 +10,38 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import MONTHS, WEEKS, HistogramSpan, histogram_hours_as_days, zone_name
-from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope, Slice, Span
+from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope, Slice, Span, WorkloadWindow
 from metrics.models import HistogramBounds
 from metrics.reads.door import PERIODS, STALE, Sql, allocated, joined, key_columns, narrowed, ordered, read
-from metrics.reads.usage import day_rows, join_slices, join_spans, join_windows, spanned
+from metrics.reads.usage import day_rows, join_slices, join_spans, join_windows, scope_of
 from metrics.rows import HISTOGRAM_NAME, HISTOGRAM_NUMBER
 from metrics.windows import month_of, next_month
 
 _bounds: dict[int, tuple[float, ...]] = {}
 
 
-Windows = Mapping[int, tuple[date, date]]
+Windows = Sequence[WorkloadWindow]
 
 
-def workloads_latency(windows: Windows, measures: Sequence[str], *, include_demo: bool) -> list[LatencyRow]:
+def workloads_latency(
+    windows: Mapping[int, tuple[date, date]], measures: Sequence[str], *, include_demo: bool
+) -> list[LatencyRow]:
     """See metrics.series.workloads_latency."""
     if not windows:
         return []
-    scope = Scope(*spanned(windows.values()), tuple(windows), include_demo=include_demo)
-    return latency(scope, measures, ("workload",), None, windows=windows)
+    own = [WorkloadWindow(workload, *window) for workload, window in windows.items()]
+    return latency(scope_of(own, include_demo=include_demo), measures, ("workload",), None, windows=own)
+
+
+def latency_of_windows(windows: Windows, measures: Sequence[str], *, include_demo: bool) -> list[list[LatencyRow]]:
+    """See metrics.series.latency_of_windows."""
+    of_windows: list[list[LatencyRow]] = [[] for _ in windows]
+    if windows and measures:
+        scope = scope_of(windows, include_demo=include_demo)
+        for row in latency(scope, measures, ("span",), None, windows=windows):
+            number = row.key.pop("span")
+            of_windows[number].append(row)
+    return of_windows
 
 
 def latency_of_spans(

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.access import Asker, changeable_tokens
@@ -21,7 +22,7 @@ from metrics.figures import Attention, Scope, SourceFreshness, UndecidedSignal
 from metrics.freshness import is_late
 from metrics.models import Backend, LookAlike, Series
 from metrics.reads.door import Sql
-from metrics.reads.usage import usage
+from metrics.reads.usage import unallocated, usage
 from metrics.redaction import without_addresses
 from metrics.sources import NOT_PULLED, PUSH_ONLY
 from metrics.windows import HOUR, hour_of, local_day
@@ -133,13 +134,34 @@ def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] 
 # --- What needs a decision
 
 
-def attention(workload_ids: Sequence[int] | None) -> list[Attention]:
+# What was noticed of usage, by whose it is, with the day and the state of usage that it was noticed of.
+_noticed: dict[tuple[int, ...] | None, tuple[date, str, list[Attention]]] = {}
+MOST_NOTICED = 64
+
+
+def attention(workload_ids: Sequence[int] | None, state: str | None) -> list[Attention]:
     """See metrics.series.attention."""
-    found = [*_stopped(workload_ids), *_late(workload_ids), *_not_priced(workload_ids)]
+    found = [*_silent(workload_ids), *_of_usage(workload_ids, state)]
     if workload_ids is None:
-        found += _unallocated()
         found += _bills()
     return [*found, *_look_alikes(workload_ids)]
+
+
+def _of_usage(workload_ids: Sequence[int] | None, state: str | None) -> list[Attention]:
+    """What is not priced and what belongs to nobody, out of memory where usage is as it was."""
+    whose, today = None if workload_ids is None else tuple(workload_ids), _today()
+    held = _noticed.get(whose)
+    if held is not None and state is not None and held[:2] == (today, state):
+        return held[2]
+    demo = _demo_backends()
+    found = _not_priced(workload_ids, demo)
+    if workload_ids is None:
+        found += _unallocated(demo)
+    if state is not None:
+        if len(_noticed) >= MOST_NOTICED:
+            _noticed.clear()
+        _noticed[whose] = (today, state, found)
+    return found
 
 
 def _bills() -> list[Attention]:
@@ -165,11 +187,16 @@ def _recent(within: timedelta, workload_ids: Sequence[int] | None) -> Scope:
     return Scope(today - within, today + timedelta(days=1), ids)
 
 
-def _stopped(workload_ids: Sequence[int] | None) -> list[Attention]:
-    backends = Backend.objects.filter(is_enabled=True).exclude(problem="")
+def _silent(workload_ids: Sequence[int] | None) -> list[Attention]:
+    """Backends that do not answer, and those that nothing has been heard of, without a failure: nobody pulls them."""
+    backends = Backend.objects.filter(is_enabled=True).filter(
+        ~Q(problem="") | (Q(is_demo=False) & ~Q(connector__in=NOT_PULLED))
+    )
     if workload_ids is not None:
-        backends = backends.filter(series__allocations__workload_id__in=workload_ids).distinct()
-    return [
+        served = Series.objects.filter(backend=OuterRef("pk"), allocations__workload_id__in=workload_ids)
+        backends = backends.filter(Exists(served))
+    held, now = list(backends), timezone.now()
+    stopped = [
         Attention(
             "backend_stopped",
             backend.name,
@@ -178,21 +205,15 @@ def _stopped(workload_ids: Sequence[int] | None) -> list[Attention]:
             (backend.slug,),
             is_demo=backend.is_demo,
         )
-        for backend in backends
+        for backend in held
+        if backend.problem
     ]
-
-
-def _late(workload_ids: Sequence[int] | None) -> list[Attention]:
-    """Backends that nothing has been heard of, and no failure either: nobody pulls them."""
-    backends = Backend.objects.filter(is_enabled=True, is_demo=False, problem="").exclude(connector__in=NOT_PULLED)
-    if workload_ids is not None:
-        backends = backends.filter(series__allocations__workload_id__in=workload_ids).distinct()
-    now = timezone.now()
-    return [
+    late = [
         Attention("backend_late", backend.name, _since(backend, now), "backend", (backend.slug,))
-        for backend in backends
-        if is_late(backend, now)
+        for backend in held
+        if not backend.problem and is_late(backend, now)
     ]
+    return stopped + late
 
 
 def _since(backend: Backend, now: datetime) -> str:
@@ -205,9 +226,8 @@ def _demo_backends() -> set[int]:
     return set(Backend.objects.filter(is_demo=True).values_list("pk", flat=True))
 
 
-def _not_priced(workload_ids: Sequence[int] | None) -> list[Attention]:
+def _not_priced(workload_ids: Sequence[int] | None, demo: set[int]) -> list[Attention]:
     found = []
-    demo = _demo_backends()
     for row in usage(_recent(PRICED_WITHIN, workload_ids), ("backend", "model"), None):
         without = row.sums.requests_without_cost or row.sums.tokens_without_cost
         if without:
@@ -225,12 +245,9 @@ def _not_priced(workload_ids: Sequence[int] | None) -> list[Attention]:
     return found
 
 
-def _unallocated() -> list[Attention]:
+def _unallocated(demo: set[int]) -> list[Attention]:
     found = []
-    demo = _demo_backends()
-    for row in usage(_recent(NOTICED_WITHIN, None), ("workload", "backend"), None):
-        if row.key["workload"] is not None:
-            continue
+    for row in unallocated(_recent(NOTICED_WITHIN, None), ("backend",), None, measures=None):
         spend, tokens = row.sums.spend, row.sums.total("tokens") or row.sums.total("output_tokens")
         if spend:
             detail = f"{spend:,.2f} {settings.REPORTING_CURRENCY} of the last 28 days belongs to no roadmap."

@@ -20,6 +20,7 @@ from metrics.figures import (
     Span,
     Sums,
     UsageRow,
+    WorkloadWindow,
     merged,
 )
 from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
@@ -102,15 +103,38 @@ def workloads_usage(
     include_demo: bool,
 ) -> list[UsageRow]:
     """See metrics.series.workloads_usage."""
+    own = [WorkloadWindow(workload, *window) for workload, window in windows.items()]
+    return _of_windows(own, ("workload", *by), include_demo=include_demo)
+
+
+def usage_of_windows(
+    windows: Sequence[WorkloadWindow], by: Sequence[Dimension], *, include_demo: bool
+) -> list[list[UsageRow]]:
+    """See metrics.series.usage_of_windows."""
+    of_windows: list[list[UsageRow]] = [[] for _ in windows]
+    for row in _of_windows(windows, ("span", *by), include_demo=include_demo):
+        number = row.key.pop("span")
+        of_windows[number].append(row)
+    return of_windows
+
+
+def _of_windows(windows: Sequence[WorkloadWindow], by: Sequence[Dimension], *, include_demo: bool) -> list[UsageRow]:
     if not windows:
         return []
-    start_on, end_on = spanned(windows.values())
-    scope = Scope(start_on, end_on, tuple(windows), include_demo=include_demo)
-    by = ("workload", *by)
+    scope = scope_of(windows, include_demo=include_demo)
     found = read(
-        start_on, end_on, lambda *, with_hours: _figures(scope, by, None, with_hours=with_hours, windows=windows)
+        scope.start_on,
+        scope.end_on,
+        lambda *, with_hours: _figures(scope, by, None, with_hours=with_hours, windows=windows),
     )
     return _rows(key_columns(by)[0], found)
+
+
+def scope_of(windows: Sequence[WorkloadWindow], *, include_demo: bool) -> Scope:
+    """The days and the workloads of all of them."""
+    start_on, end_on = spanned((one.start_on, one.end_on) for one in windows)
+    ids = tuple(dict.fromkeys(one.workload_id for one in windows))
+    return Scope(start_on, end_on, ids, include_demo=include_demo)
 
 
 def workloads_spend(windows: Mapping[int, tuple[date, date]], *, include_demo: bool) -> dict[int, Sums]:
@@ -140,16 +164,17 @@ def spanned(windows: Iterable[tuple[date, date]]) -> tuple[date, date]:
     return min(start for start, _ in held), max(end for _, end in held)
 
 
-def join_windows(sql: Sql, windows: Mapping[int, tuple[date, date]] | None) -> None:
-    """Keep of each workload the days of its own window."""
+def join_windows(sql: Sql, windows: Sequence[WorkloadWindow] | None) -> None:
+    """Give each window the days of its workload that are its own; windows may share days."""
     if windows is None:
         return
     sql.add(
-        " JOIN unnest(%s::bigint[], %s::date[], %s::date[]) AS w (workload_id, start_on, end_on) "
+        " JOIN unnest(%s::int[], %s::bigint[], %s::date[], %s::date[]) AS w (number, workload_id, start_on, end_on) "
         "ON w.workload_id = a.workload_id AND d.day >= w.start_on AND d.day < w.end_on",
-        rows.literal(windows),
-        rows.literal(start for start, _ in windows.values()),
-        rows.literal(end for _, end in windows.values()),
+        rows.literal(range(len(windows))),
+        rows.literal(one.workload_id for one in windows),
+        rows.literal(one.start_on for one in windows),
+        rows.literal(one.end_on for one in windows),
     )
 
 
@@ -204,7 +229,7 @@ def _figures(
     grain: Grain | None,
     *,
     with_hours: bool,
-    windows: Mapping[int, tuple[date, date]] | None = None,
+    windows: Sequence[WorkloadWindow] | None = None,
     slices: Sequence[Slice] = (),
     spans: Sequence[Span] = (),
     counted: Sequence[str] = _COUNTED,

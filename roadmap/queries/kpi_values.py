@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -57,18 +57,21 @@ def computed_windows(kpis: Iterable[Kpi], phase: Phase, today: date) -> list[tup
 
 def latency_needed(kpis: Iterable[Kpi]) -> tuple[str, ...]:
     """The latency measures that a page with these KPIs needs: duration, and what a KPI is computed from."""
+    asked = histograms_of(kpis)
+    return tuple(measure for measure in HISTOGRAM_MEASURES if measure == "duration" or measure in asked)
+
+
+def histograms_of(kpis: Iterable[Kpi]) -> tuple[str, ...]:
+    """The latency measures that these KPIs are computed from."""
     asked = [kpi.measure for kpi in kpis if kpi.source == Kpi.Source.COMPUTED]
-    return tuple(
-        measure
-        for measure in HISTOGRAM_MEASURES
-        if measure == "duration" or any(name.startswith(measure) for name in asked)
-    )
+    return tuple(measure for measure in HISTOGRAM_MEASURES if any(name.startswith(measure) for name in asked))
 
 
 def kpi_values(
     phase: Phase,
     *,
     kpis: Sequence[Kpi] | None = None,
+    wanted: Collection[int] | None = None,
     readings: Iterable[Reading] | None = None,
     entries: Sequence[CostEntry] | None = None,
     reader: FiguresReader | None = None,
@@ -76,7 +79,7 @@ def kpi_values(
     now: datetime | None = None,
 ) -> dict[int, KpiValue]:
     """The values by KPI id. What the caller has loaded already (`kpis`, `readings`, ...) is not read again; `entered`
-    stands for `entries` with the rates of the whole phase.
+    stands for `entries` with the rates of the whole phase. `wanted`: only these of the phase's `kpis`.
 
     `now`: values as of then (a gate's evidence, a month's end); usage windows end there.
     """
@@ -90,7 +93,8 @@ def kpi_values(
         phase, kpis=kpis, readings=readings, entries=entries, reader=reader, entered=entered, now=now, today=today
     )
     values = {}
-    for kpi in kpis:
+    asked = [kpi for kpi in kpis if wanted is None or kpi.pk in wanted]
+    for kpi in asked:
         window = kpi_window(kpi, phase, today)
         values[kpi.pk] = (
             no_data(kpi.unit, "the phase has not started") if window is None else worked_out.over(kpi, window)
@@ -102,7 +106,7 @@ def kpi_values(
             direction="higher" if kpi.direction == Kpi.Direction.HIGHER else "lower",
             minimum_sample=kpi.minimum_sample if kpi.source != Kpi.Source.READ else 0,
         )
-        for kpi in kpis
+        for kpi in asked
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 from django.conf import settings
 from django.urls import reverse
@@ -14,15 +15,16 @@ from django.utils import timezone
 from accounts.access import Asker, can_make_roadmaps
 from accounts.models import User
 from metrics import series
-from metrics.figures import SourceFreshness
+from metrics.figures import SourceFreshness, UsageStates
 from metrics.windows import local_day
 from roadmap.charts.frame import scale_of
 from roadmap.models import Roadmap
 from roadmap.queries.entered import Entered, rates_for
+from roadmap.queries.plan_states import PlanState, plan_states
 from roadmap.queries.portfolio_decisions import decisions_of
 from roadmap.queries.portfolio_filters import GROUPS, PortfolioFilters, parse_portfolio_filters
-from roadmap.queries.portfolio_rows import portfolio_rows
-from roadmap.queries.portfolio_standing import PortfolioRow, Standing, row_of, standings_for
+from roadmap.queries.portfolio_memory import known_rows, known_totals
+from roadmap.queries.portfolio_standing import PortfolioRow, Standing
 from roadmap.queries.portfolio_totals import Total, Totals, totals_of
 from web import wording
 from web.drawings import Axis
@@ -71,21 +73,30 @@ def portfolio(asker: Asker, filters: PortfolioFilters, *, now: datetime | None =
     """The portfolio of the asker. The number of queries does not grow with roadmaps, series or months."""
     now = now or timezone.now()
     today = local_day(now, settings.REPORTING_ZONE)
-    found = portfolio_rows(asker)
+    plans = plan_states(asker, now=now)
     sees_all = asker.user.reads_all and (asker.token is None or asker.token.workload_id is None)
-    if not found:
+    if not plans:
         return _empty(filters, today)
-    freshness = series.freshness(None if sees_all else [item.workload_id for item in found])
-    standings = standings_for(found, freshness, now=now, today=today)
-    rows = [row_of(item, today) for item in standings]
+    usage = series.usage_states([plan.workload_id for plan in plans])
+    freshness = cache(lambda: series.freshness(None if sees_all else [plan.workload_id for plan in plans]))
+    known = known_rows(plans, usage, now=now, today=today, freshness=freshness)
+    rows = [item.row for item in known]
     choices = _choices(rows)
     filters = filters.checked(choices)
-    kept = [position for position, row in enumerate(rows) if _is_kept(row, filters)]
-    shown = _scaled([rows[position] for position in kept])
-    chosen = [standings[position] for position in kept]
-    include_demo = not (series.has_real_usage() or any(not row.is_demo and row.spent is not None for row in rows))
-    totals = _totals(
-        chosen, freshness, today=today, is_everything=sees_all and not filters.is_set, include_demo=include_demo
+    chosen = [item for item in known if _is_kept(item.row, filters)]
+    shown = _scaled([item.row for item in chosen])
+    include_demo = not (usage.has_real_usage or any(not row.is_demo and row.spent is not None for row in rows))
+    is_everything = sees_all and not filters.is_set
+    workload_ids = [item.workload_id for item in chosen]
+    totals = known_totals(
+        _state_of_totals(plans, usage, workload_ids, today, is_everything=is_everything, include_demo=include_demo),
+        lambda: _totals(
+            [item.standing for item in chosen],
+            freshness(),
+            today=today,
+            is_everything=is_everything,
+            include_demo=include_demo,
+        ),
     )
     return Portfolio(
         filters=filters,
@@ -95,7 +106,13 @@ def portfolio(asker: Asker, filters: PortfolioFilters, *, now: datetime | None =
         sentence=_sentence(shown),
         rest=_year_sentence(totals),
         totals=totals.strip,
-        decisions=decisions_of(asker, chosen, shown, today=today, sees_all=sees_all and not filters.is_set),
+        decisions=decisions_of(
+            asker,
+            [decision for item in chosen for decision in item.decisions],
+            workload_ids,
+            usage=usage,
+            sees_all=is_everything,
+        ),
         rows=shown,
         groups=_groups(shown, filters.group),
         axis=_axis(shown, today),
@@ -103,6 +120,25 @@ def portfolio(asker: Asker, filters: PortfolioFilters, *, now: datetime | None =
         has_demo=any(row.is_demo for row in rows),
         demo_is_in_totals=include_demo and any(row.is_demo for row in rows),
     )
+
+
+def _state_of_totals(
+    plans: Sequence[PlanState],
+    usage: UsageStates,
+    workload_ids: Sequence[int],
+    today: date,
+    *,
+    is_everything: bool,
+    include_demo: bool,
+) -> str | None:
+    """What the totals of these workloads rest on; None where that is not known just now."""
+    of_usage = usage.of_all(None if is_everything else workload_ids)
+    if of_usage is None:
+        return None
+    chosen = set(workload_ids)
+    told = [f"{today} {settings.FISCAL_YEAR_START_MONTH} {is_everything} {include_demo}", of_usage]
+    told += [f"{plan.roadmap_id} {plan.state}" for plan in plans if plan.workload_id in chosen]
+    return "; ".join(told)
 
 
 def _empty(filters: PortfolioFilters, today: date) -> Portfolio:

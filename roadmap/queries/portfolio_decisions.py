@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from django.urls import NoReverseMatch, reverse
 
 from accounts.access import Asker, can_change_backends, can_see_backends
 from metrics import series
-from metrics.figures import Attention, UndecidedSignal
+from metrics.figures import Attention, UndecidedSignal, UsageStates
 from roadmap.models import Phase, Roadmap
 from roadmap.queries.phase_money import PhaseMoney
 from roadmap.queries.portfolio_standing import PortfolioRow, Standing
@@ -22,16 +22,20 @@ GATE_NEAR_DAYS = 45
 
 
 def decisions_of(
-    asker: Asker, standings: Sequence[Standing], rows: Sequence[PortfolioRow], *, today: date, sees_all: bool
+    asker: Asker,
+    of_roadmaps: Iterable[Decision],
+    workload_ids: Sequence[int],
+    *,
+    usage: UsageStates,
+    sees_all: bool,
 ) -> list[Decision]:
-    """What somebody has to decide, the urgent first."""
-    found: list[Decision] = []
-    for standing, row in zip(standings, rows, strict=True):
-        found += _roadmap_decisions(standing, row, today)
+    """What somebody has to decide, the urgent first: what the roadmaps shown need, and what was noticed of usage."""
+    found = list(of_roadmaps)
     if can_see_backends(asker):
-        ids = None if sees_all else [standing.rows.workload_id for standing in standings]
-        found += [_usage_decision(item, can_act=can_change_backends(asker)) for item in series.attention(ids)]
-    shown = {standing.rows.workload_id for standing in standings}
+        ids = None if sees_all else workload_ids
+        noticed = series.attention(ids, state=usage.of_all(ids))
+        found += [_usage_decision(item, can_act=can_change_backends(asker)) for item in noticed]
+    shown = set(workload_ids)
     for waiting in series.undecided_signals(asker):
         if waiting.workload_id is None or waiting.workload_id in shown:
             found.append(_signal_decision(waiting))
@@ -42,7 +46,8 @@ def decisions_of(
     return ordered
 
 
-def _roadmap_decisions(standing: Standing, row: PortfolioRow, today: date) -> list[Decision]:
+def roadmap_decisions(standing: Standing, row: PortfolioRow, today: date) -> list[Decision]:
+    """What one roadmap needs decided: its gate, its budget, its criteria."""
     phase, gate, money = standing.rows.present, standing.rows.gate, standing.money
     if phase is None or phase.state != Phase.State.ACTIVE or row.state != Roadmap.State.ACTIVE:
         return []

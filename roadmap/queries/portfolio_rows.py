@@ -1,9 +1,9 @@
-"""The rows that a portfolio is made of, in two queries, and the figures of many roadmaps, each over its own window."""
+"""The rows that a portfolio is made of, in two queries, and the figures of many roadmaps, each over its own windows."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,18 +11,15 @@ from typing import Any
 
 from django.db.models import Q
 
-from accounts.access import Asker, visible_workloads
 from accounts.models import User
 from metrics import series
-from metrics.figures import LatencyRow, UsageRow
-from metrics.usage import HISTOGRAM_MEASURES
+from metrics.figures import LatencyRow, UsageRow, WorkloadWindow
 from roadmap.kpi import PhaseFigures
 from roadmap.models import (
     ChecklistItem,
     CostEntry,
     Gate,
     GateCriterion,
-    GateDecision,
     Kpi,
     Milestone,
     Phase,
@@ -38,13 +35,16 @@ Window = tuple[date, date]
 
 @dataclass(frozen=True, slots=True)
 class RoadmapRows:
-    """One roadmap with the rows of its plan. `criteria`: those of the present phase's gate."""
+    """One roadmap with the rows of its plan. `criteria`: those of the present phase's gate. `milestones`: of each phase
+    the next one that is open, by date.
+
+    Whatever is added here is hashed in roadmap.queries.plan_states, too.
+    """
 
     roadmap: Roadmap
     phases: Sequence[Phase]
     present: Phase | None
     gates: Mapping[int, Gate]
-    decided: frozenset[int]
     criteria: Sequence[GateCriterion]
     kpis: Sequence[Kpi]
     readings: Sequence[Reading]
@@ -62,33 +62,26 @@ class RoadmapRows:
         return self.gates.get(self.present.pk) if self.present else None
 
 
-def portfolio_rows(asker: Asker) -> list[RoadmapRows]:
-    """Every roadmap that the asker may see, by name. Two queries."""
-    roadmaps = list(
-        Roadmap.objects.select_related("workload", "owner", "programme")
-        .filter(workload__in=visible_workloads(asker))
-        .order_by("workload__name", "pk")
-    )
-    if not roadmaps:
+def portfolio_rows(ids: Sequence[int]) -> list[RoadmapRows]:
+    """These roadmaps, of which the asker may see each. Two queries, or none."""
+    if not ids:
         return []
-    ids = [roadmap.pk for roadmap in roadmaps]
+    roadmaps = list(Roadmap.objects.select_related("workload", "owner", "programme").filter(pk__in=ids))
     phases = Phase.objects.filter(roadmap__in=ids)
     active = Phase.objects.filter(roadmap__in=ids, state=Phase.State.ACTIVE)
     criteria = GateCriterion.objects.filter(gate__phase__in=active)
     asked = criteria.order_by()
-    milestones = Milestone.objects.filter(phase__roadmap__in=ids).filter(
-        Q(state=Milestone.State.OPEN) | Q(pk__in=asked.values("milestone_id"))
-    )
+    coming = Milestone.objects.filter(phase__in=phases, state=Milestone.State.OPEN)
     rows = read_together(
         {
             "phases": phases.order_by("roadmap_id", "position"),
             "gates": Gate.objects.filter(phase__in=phases),
-            "decisions": GateDecision.objects.filter(gate__phase__in=phases).defer("evidence"),
             "criteria": criteria,
             "kpis": Kpi.objects.filter(phase__in=active),
             "readings": Reading.objects.filter(kpi__phase__in=active).order_by("at"),
             "checklist": ChecklistItem.objects.filter(pk__in=asked.values("checklist_item_id")),
-            "milestones": milestones.order_by("due_on", "pk"),
+            "milestones": coming.order_by("phase_id", "due_on", "pk").distinct("phase_id"),
+            "asked": Milestone.objects.filter(pk__in=asked.values("milestone_id")),
             "costs": CostEntry.objects.filter(roadmap__in=ids),
             "updates": Update.objects.filter(roadmap__in=ids)
             .order_by("roadmap_id", "-created_at", "-pk")
@@ -116,13 +109,12 @@ def _by_roadmap(roadmaps: Sequence[Roadmap], rows: dict[str, list[Any]]) -> list
     link(rows["kpis"], "phase", phases)
     link(rows["criteria"], "gate", gates)
     link(rows["criteria"], "kpi", {kpi.pk: kpi for kpi in rows["kpis"]})
-    link(rows["criteria"], "milestone", {item.pk: item for item in rows["milestones"]})
+    link(rows["criteria"], "milestone", {item.pk: item for item in rows["asked"]})
     link(rows["criteria"], "checklist_item", {item.pk: item for item in rows["checklist"]})
     kpi_roadmap = {kpi.pk: phases[kpi.phase_id].roadmap_id for kpi in rows["kpis"]}
     roadmap_of = {
         "phases": lambda row: row.roadmap_id,
         "gates": lambda row: phases[row.phase_id].roadmap_id,
-        "decisions": lambda row: phases[gates[row.gate_id].phase_id].roadmap_id,
         "criteria": lambda row: phases[gates[row.gate_id].phase_id].roadmap_id,
         "kpis": lambda row: kpi_roadmap[row.pk],
         "readings": lambda row: kpi_roadmap[row.kpi_id],
@@ -143,11 +135,10 @@ def _by_roadmap(roadmaps: Sequence[Roadmap], rows: dict[str, list[Any]]) -> list
                 phases=mine["phases"],
                 present=_present(mine["phases"]),
                 gates={gate.phase_id: gate for gate in mine["gates"]},
-                decided=frozenset(decision.gate_id for decision in mine["decisions"]),
                 criteria=mine["criteria"],
                 kpis=mine["kpis"],
                 readings=mine["readings"],
-                milestones=mine["milestones"],
+                milestones=sorted(mine["milestones"], key=lambda mark: (mark.due_on, mark.pk)),
                 costs=mine["costs"],
                 update=mine["updates"][0] if mine["updates"] else None,
             )
@@ -164,32 +155,23 @@ def _present(phases: Sequence[Phase]) -> Phase | None:
 
 @dataclass(slots=True)
 class ManyReadings:
-    """The figures of many roadmaps over windows of their own: one reading for the first window of each, one for the
-    second, and so on. Roadmaps have two or three windows each, however many there are."""
+    """The figures of many roadmaps over windows of their own, each read once: one query for usage, one for latency."""
 
     now: datetime
-    _usage: dict[tuple[int, Window], list[UsageRow]] = field(default_factory=dict)
-    _latency: dict[tuple[int, Window], list[LatencyRow]] = field(default_factory=dict)
+    _usage: dict[WorkloadWindow, list[UsageRow]] = field(default_factory=dict)
+    _latency: dict[WorkloadWindow, list[LatencyRow]] = field(default_factory=dict)
 
-    def load(self, windows: Mapping[int, Sequence[Window]], *, with_latency: bool = True) -> None:
-        """Read the windows of each workload."""
-        depth = max((len(found) for found in windows.values()), default=0)
-        for layer in range(depth):
-            chosen = {workload: found[layer] for workload, found in windows.items() if len(found) > layer}
-            for workload, window in chosen.items():
-                self._usage[workload, window] = []
-                self._latency[workload, window] = []
-            for usage in series.workloads_usage(chosen, by=("provider", "kind")):
-                workload = usage.key["workload"]
-                self._usage[workload, chosen[workload]].append(usage)
-            if with_latency:
-                for latency in series.workloads_latency(chosen, measures=HISTOGRAM_MEASURES):
-                    workload = latency.key["workload"]
-                    self._latency[workload, chosen[workload]].append(latency)
+    def load(
+        self, windows: Iterable[WorkloadWindow], *, timed: Iterable[WorkloadWindow], measures: Sequence[str]
+    ) -> None:
+        """Read the usage of `windows`, and of the `timed` these latency measures."""
+        wanted, slow = list(dict.fromkeys(windows)), list(dict.fromkeys(timed))
+        self._usage = dict(zip(wanted, series.usage_of_windows(wanted, by=("provider", "kind")), strict=True))
+        self._latency = dict(zip(slow, series.latency_of_windows(slow, measures=measures), strict=True))
 
     def rows(self, workload_id: int, window: Window) -> list[UsageRow]:
         """The usage rows of a window that was loaded."""
-        return self._usage.get((workload_id, window), [])
+        return self._usage.get(WorkloadWindow(workload_id, *window), [])
 
     def of(self, workload_id: int) -> OneOfMany:
         """One roadmap's figures."""
@@ -200,8 +182,8 @@ class ManyReadings:
     ) -> PhaseFigures:
         """The figures of a window that was loaded; nothing is known of another."""
         return figures_of(
-            self._usage.get((workload_id, window), []),
-            self._latency.get((workload_id, window), []),
+            self.rows(workload_id, window),
+            self._latency.get(WorkloadWindow(workload_id, *window), []),
             start_on=window[0],
             end_on=window[1],
             now=self.now,

@@ -10,14 +10,16 @@ from decimal import Decimal
 from django.conf import settings
 
 from metrics import series
-from metrics.figures import Scope, SourceFreshness, UsageRow
+from metrics.figures import Scope, SourceFreshness, UsageRow, WorkloadWindow
 from metrics.money import Rates
+from metrics.usage import HISTOGRAM_MEASURES
 from metrics.windows import local_day
 from roadmap.kpi import KpiValue
+from roadmap.kpis.efficiency import THROUGHPUT
 from roadmap.models import Kpi, Milestone, Phase, Roadmap, Update
 from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.gate_state import CriterionState, criterion_states, standings_of
-from roadmap.queries.kpi_values import kpi_values, kpi_window, phase_window
+from roadmap.queries.kpi_values import histograms_of, kpi_values, kpi_window, phase_window
 from roadmap.queries.phase_money import RECENT_DAYS, PhaseMoney, phase_money
 from roadmap.queries.portfolio_rows import ManyReadings, RoadmapRows, Window
 from roadmap.rules import health
@@ -129,35 +131,62 @@ class PortfolioRow:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What was computed for one roadmap."""
+    """What was computed for one roadmap. `moves_with_clock`: a criterion is about the seconds of a running window."""
 
     rows: RoadmapRows
     window: Window | None
     money: PhaseMoney | None
     criteria: Sequence[CriterionState]
     providers: frozenset[str]
+    moves_with_clock: bool
 
 
 def standings_for(
     found: Sequence[RoadmapRows], freshness: Sequence[SourceFreshness], *, now: datetime, today: date
 ) -> list[Standing]:
     """Money and criteria of every roadmap: the present phase to date, and the windows of its criteria's KPIs."""
-    windows: dict[int, list[Window]] = {}
-    for item in found:
+    asked = {item.workload_id: _Asked.of(item, today) for item in found}
+    many = ManyReadings(now)
+    many.load(
+        [WorkloadWindow(workload, *window) for workload, one in asked.items() for window in one.windows],
+        timed=[WorkloadWindow(workload, *window) for workload, one in asked.items() for window in one.timed],
+        measures=[name for name in HISTOGRAM_MEASURES if any(name in one.histograms for one in asked.values())],
+    )
+    days = _day_rows(tuple(workload for workload, one in asked.items() if one.windows), today)
+    rates = _rates(found, today)
+    return [_standing(item, asked[item.workload_id], many, days, freshness, rates, now, today) for item in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the row of one roadmap needs of usage. `windows`: the present phase to date and those of the KPIs that its
+    gate asks for, none before it started; `timed`: those of them whose histograms are needed."""
+
+    kpis: frozenset[int]
+    windows: Sequence[Window]
+    timed: Sequence[Window]
+    histograms: frozenset[str]
+    moves_with_clock: bool
+
+    @classmethod
+    def of(cls, item: RoadmapRows, today: date) -> _Asked:
+        ids = frozenset(row.kpi_id for row in item.criteria if row.kpi_id is not None)
         window = phase_window(item.present, today) if item.present else None
         if window is None or item.present is None:
-            continue
-        wanted = [window]
-        for kpi in _asked_kpis(item):
-            own = kpi_window(kpi, item.present, today)
-            if own is not None and own not in wanted:
-                wanted.append(own)
-        windows[item.workload_id] = wanted
-    many = ManyReadings(now)
-    many.load(windows)
-    days = _day_rows(tuple(windows), today)
-    rates = _rates(found, today)
-    return [_standing(item, windows.get(item.workload_id), many, days, freshness, rates, now, today) for item in found]
+            return cls(ids, (), (), frozenset(), moves_with_clock=False)
+        windows, timed, histograms, has_clock = [window], [], set(), False
+        for kpi in item.kpis:
+            own = kpi_window(kpi, item.present, today) if kpi.pk in ids else None
+            if own is None:
+                continue
+            # A formula's operands are taken over the formula's window.
+            parts = item.kpis if kpi.source == Kpi.Source.FORMULA else [kpi]
+            windows.append(own)
+            if needed := histograms_of(parts):
+                timed.append(own)
+                histograms |= set(needed)
+            has_clock |= own[1] > today and any(part.measure == THROUGHPUT.name for part in parts)
+        return cls(ids, windows, timed, frozenset(histograms), moves_with_clock=has_clock)
 
 
 def _rates(found: Sequence[RoadmapRows], today: date) -> Rates:
@@ -165,26 +194,23 @@ def _rates(found: Sequence[RoadmapRows], today: date) -> Rates:
     currencies = {entry.currency for item in found for entry in item.costs}
     currencies |= {phase.budget_currency for item in found for phase in item.phases}
     starts = [phase.started_on for item in found for phase in item.phases if phase.started_on]
+    starts += [entry.start_on for item in found for entry in item.costs]
     return rates_for(currencies, min(starts, default=today), today + DAY)
 
 
-def _asked_kpis(item: RoadmapRows) -> list[Kpi]:
-    """The KPIs that the present gate asks for."""
-    asked = {row.kpi_id for row in item.criteria}
-    return [kpi for kpi in item.kpis if kpi.pk in asked]
-
-
 def _day_rows(workload_ids: tuple[int, ...], today: date) -> dict[int, list[UsageRow]]:
+    """The money of the last days by workload, backend and day."""
     found: dict[int, list[UsageRow]] = {workload: [] for workload in workload_ids}
     scope = Scope(today - (RECENT_DAYS + 1) * DAY, today + DAY, workload_ids)
-    for row in series.usage(scope, by=("workload", "backend"), grain="day") if workload_ids else ():
+    rows = series.usage(scope, by=("workload", "backend"), grain="day", measures=()) if workload_ids else ()
+    for row in rows:
         found[row.key["workload"]].append(row)
     return found
 
 
 def _standing(
     item: RoadmapRows,
-    windows: Sequence[Window] | None,
+    asked: _Asked,
     many: ManyReadings,
     days: Mapping[int, list[UsageRow]],
     freshness: Sequence[SourceFreshness],
@@ -192,9 +218,11 @@ def _standing(
     now: datetime,
     today: date,
 ) -> Standing:
-    if windows is None or item.present is None:
-        return Standing(item, None, None, criterion_states(item.criteria, values={}, today=today), frozenset())
-    window, phase = windows[0], item.present
+    phase = item.present
+    if not asked.windows or phase is None:
+        states = criterion_states(item.criteria, values={}, today=today)
+        return Standing(item, None, None, states, frozenset(), moves_with_clock=False)
+    window = asked.windows[0]
     rows = many.rows(item.workload_id, window)
     entered = Entered(item.costs, rates, today)
     day_rows = [row for row in days[item.workload_id] if row.period is not None and window[0] <= row.period < window[1]]
@@ -208,17 +236,24 @@ def _standing(
         today=today,
     )
     values: dict[int, KpiValue] = {}
-    if asked := _asked_kpis(item):
+    if asked.kpis:
         values = kpi_values(
             phase,
-            kpis=asked,
+            kpis=item.kpis,
+            wanted=asked.kpis,
             readings=item.readings,
-            entries=item.costs,
             reader=many.of(item.workload_id),
+            entered=entered,
             now=now,
         )
-    criteria = criterion_states(item.criteria, values=values, today=today)
-    return Standing(item, window, money, criteria, frozenset(row.key["provider"] for row in rows))
+    return Standing(
+        item,
+        window,
+        money,
+        criterion_states(item.criteria, values=values, today=today),
+        frozenset(row.key["provider"] for row in rows),
+        moves_with_clock=asked.moves_with_clock,
+    )
 
 
 def row_of(standing: Standing, today: date) -> PortfolioRow:

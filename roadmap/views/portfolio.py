@@ -12,6 +12,7 @@ from accounts.access import can_make_roadmaps, can_see_backends
 from accounts.authentication import asker_of
 from roadmap.queries.portfolio import Portfolio, first_steps, portfolio
 from roadmap.queries.portfolio_filters import GROUPS, LABELS, parse_portfolio_filters
+from roadmap.views.portfolio_row import row_markup
 from web.htmx import render
 from web.spreadsheets import amount_text, safe_text
 
@@ -23,6 +24,9 @@ def portfolio_page(request: HttpRequest) -> HttpResponse:
     found = portfolio(asker, parse_portfolio_filters(request.GET))
     context: dict[str, Any] = {
         "portfolio": found,
+        "groups": [
+            {"title": group.title, "rows": [row_markup(row, found) for row in group.rows]} for group in found.groups
+        ],
         "can_make": can_make_roadmaps(asker),
         "selects": _selects(found),
         "csv_query": found.filters.query,
