@@ -169,23 +169,37 @@ def window_of_foreign(histogram: ForeignHistogram) -> Window:
     bounds, counts = histogram.bounds_ms, histogram.counts
     if len(counts) != len(bounds) + 1:
         raise ValueError("there must be one more count than bounds")
+    held = [position for position, count in enumerate(counts) if count]
+    if not held:
+        return []
     edges = edges_of(bounds)
-    buckets: Buckets = {}
-    for position, count in enumerate(counts):
-        if not count:
-            continue
+    first = _covered(edges, held[0])[0]
+    window = [0] * (_covered(edges, held[-1])[1] - first)
+    for position in held:
         low, high = _covered(edges, position)
-        width = high - low
-        # Whole counts by cumulated rounding: the share of the first k buckets is count x k / width, rounded to nearest.
-        given = 0
-        for step in range(1, width + 1):
-            upto = (2 * abs(count) * step + width) // (2 * width)
-            part = upto - given
-            if part:
-                bucket = low + step - 1
-                buckets[bucket] = buckets.get(bucket, 0) + (part if count > 0 else -part)
-            given = upto
-    return window_of(buckets)
+        if high - low == 1:
+            window[low - first] += counts[position]
+        else:
+            # No other foreign bucket covers these.
+            window[low - first : high - first] = _spread(counts[position], high - low)
+    return _trimmed(first, window)
+
+
+@lru_cache(maxsize=4096)
+def _spread(count: int, width: int) -> tuple[int, ...]:
+    """Whole counts by cumulated rounding: the share of the first k buckets is count x k / width, rounded to nearest."""
+    upto = [(2 * abs(count) * step + width) // (2 * width) for step in range(width + 1)]
+    parts = [after - before for before, after in zip(upto, upto[1:], strict=False)]
+    return tuple(parts) if count > 0 else tuple(-part for part in parts)
+
+
+def _trimmed(first: int, window: list[int]) -> Window:
+    start, end = 0, len(window)
+    while start < end and not window[start]:
+        start += 1
+    while end > start and not window[end - 1]:
+        end -= 1
+    return [first + start, *window[start:end]] if start < end else []
 
 
 def _covered(edges: Sequence[int], position: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import msgspec
 from metrics.format import MAX_COUNT, MAX_LABEL_CHARACTERS, MAX_LABELS, TAKES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 ROADMAP_ATTRIBUTE = "phaseline.roadmap"
 MAX_ROADMAP_CHARACTERS = 80
 
@@ -116,3 +117,22 @@ def resource_labels(values: Mapping[str, Any], kept: Collection[str]) -> tuple[m
         if text is not None and len(labels) < MAX_LABELS:
             labels[name] = text
     return msgspec.Raw(msgspec.json.encode(labels)) if labels else msgspec.Raw(), dropped
+
+
+def text_of_all(attributes: Iterable[Any]) -> bytes:
+    """All attributes in any order, as bytes that go into a digest and nowhere else."""
+    return repr(sorted((one.key, _plain(one.value)) for one in attributes)).encode("utf-8", "surrogatepass")
+
+
+def _plain(value: Any) -> str:
+    text = value.string_value
+    if text:
+        return "s" + str(text)
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return ""
+    if kind in ("array_value", "kvlist_value", "bytes_value"):
+        if hasattr(value, "SerializeToString"):
+            return kind + repr(value.SerializeToString(deterministic=True))
+        return kind + repr(msgspec.json.encode(getattr(value, kind)))
+    return f"{kind}{getattr(value, kind)!r}"

@@ -1,14 +1,18 @@
 """What one point of an OTLP stream counted, as values that a stream's state keeps as JSON, and what lies between two.
 
 A reading has `n` (tokens or requests), `s` (their sum in millionths of a millisecond) where it is known, and buckets:
-explicit ones as `b` bounds in ms with `c` counts, exponential ones as `e` scale and `f` ms a unit with `c` [first
-index, counts ...]. Pure: no Django, no clock.
+explicit ones as `b` bounds (of a stored one only their digest) with `c` counts, exponential ones as `e` scale and `f`
+ms a unit with `c` [first index, counts ...]. Pure: no Django, no clock.
 """
 
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from metrics.histogram import HIGHEST_MS, LOWEST_MS
@@ -23,24 +27,41 @@ KEPT_SCALE = 4
 _LARGEST_EXPONENT = 60
 
 
-def explicit(name: str, raw: Any, factor: float) -> Reading:
-    bounds, counts = tuple(raw.explicit_bounds), list(raw.bucket_counts)
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """Upper bounds of buckets in milliseconds. `str()` is a digest of them, by which a stream's state knows them."""
+
+    ms: tuple[float, ...]
+    digest: str
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+def explicit(name: str, bounds: bytes, counts: Sequence[int], count: int, factor: float) -> Reading:
+    """The buckets of a point of so many requests; `bounds`: float64 in a row, times `factor` milliseconds."""
     if not bounds or not counts:
         return {}
-    if len(counts) != len(bounds) + 1 or len(counts) > MAX_BUCKETS:
-        raise BadAttribute("bad_histogram", f"{name}: {len(bounds)} bounds want {len(bounds) + 1} counts.")
-    if sum(counts) != raw.count:
+    known = bounds_of(name, bounds, factor)
+    if len(counts) != len(known.ms) + 1 or len(counts) > MAX_BUCKETS:
+        raise BadAttribute("bad_histogram", f"{name}: {len(known.ms)} bounds want {len(known.ms) + 1} counts.")
+    if sum(counts) != count:
         raise BadAttribute("bad_histogram", f"{name}: the bucket counts do not add up to count.")
-    return {"b": _bounds(name, bounds, factor), "c": counts}
+    return {"b": known, "c": counts}
 
 
 @lru_cache(maxsize=256)
-def _bounds(name: str, bounds: tuple[float, ...], factor: float) -> list[float]:
-    """In milliseconds. Shared by all who ask: never changed."""
+def bounds_of(name: str, packed: bytes, factor: float) -> Bounds:
+    """Raises BadAttribute."""
+    size = len(packed) // 8
+    if size > MAX_BUCKETS:
+        raise BadAttribute("bad_histogram", f"{name}: takes at most {MAX_BUCKETS} buckets.")
+    bounds = struct.unpack(f"<{size}d", packed[: size * 8])
     ascending = all(low < high for low, high in zip(bounds, bounds[1:], strict=False))
     if not all(map(math.isfinite, bounds)) or not ascending or bounds[0] < 0:
         raise BadAttribute("bad_histogram", f"{name}: bounds are finite, ascending and not negative.")
-    return [round(bound * factor, 9) for bound in bounds]
+    ms = tuple(round(bound * factor, 9) for bound in bounds)
+    return Bounds(ms, blake2b(repr(ms).encode(), digest_size=8).hexdigest())
 
 
 def exponential(name: str, raw: Any, factor: float) -> Reading:
@@ -83,10 +104,10 @@ def _indexed(window: list[int]) -> dict[int, int]:
     return {window[0] + place: count for place, count in enumerate(window[1:]) if count} if window else {}
 
 
-def foreign_of(reading: Reading) -> tuple[tuple[float, ...], list[int]] | None:
+def foreign_of(reading: Reading) -> tuple[tuple[float, ...], Sequence[int]] | None:
     """Bounds in ms and counts of the reading's buckets; None where it has none."""
     if "b" in reading:
-        return tuple(reading["b"]), reading["c"]
+        return reading["b"].ms, reading["c"]
     if not reading.get("c"):
         return None
     first, bounds = _exponential_bounds(reading["e"], reading["f"])
@@ -115,7 +136,7 @@ def difference(now: Reading, last: Reading) -> Reading | None:
     found: Reading = {"n": now["n"] - last["n"]}
     if "s" in now and "s" in last:
         found["s"] = max(0, now["s"] - last["s"])
-    if "b" in now and last.get("b") == now["b"]:
+    if "b" in now and str(last.get("b")) == now["b"].digest:
         counts = [one - two for one, two in zip(now["c"], last["c"], strict=True)]
         if min(counts) < 0:
             return None

@@ -6,8 +6,11 @@ it: bodies hold prompts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
+from struct import error as StructError  # noqa: N812 - as classes are called
+from typing import Any, Protocol
 
 import msgspec
 from google.protobuf.json_format import MessageToDict
@@ -16,7 +19,6 @@ from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -24,7 +26,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from metrics import otlp_wire
 from metrics.format import Unreadable
+from metrics.otlp import text_of_all
 from metrics.otlp_json import ExportMetrics, ExportSpans, decode
 
 PROTOBUF = "application/x-protobuf"
@@ -60,19 +64,84 @@ _CODES = {
 }
 
 
+# --- Requests
+
+
+class MetricsRequest(Protocol):
+    """An ExportMetricsServiceRequest, decoded as far as it is looked at. All of it raises Unreadable."""
+
+    # Resources with their scopes and metrics.
+    message: Any
+
+    def data_of(self, metric: Any, kind: str) -> Any:
+        """The metric's points, of this kind."""
+        ...
+
+    def key_of(self, point: Any) -> tuple[bytes, ...]:
+        """What stands for all of a point's attributes, and for no others."""
+        ...
+
+    def attributes_of(self, point: Any) -> list[Any]:
+        """The attributes of a point, as OTLP's KeyValue."""
+        ...
+
+    def buckets_of(self, point: Any) -> tuple[bytes, Sequence[int]]:
+        """Bounds of an explicit histogram's point, as float64 in a row, and its counts."""
+        ...
+
+
+class ProtobufMetrics:
+    """Raises DecodeError where the body is none."""
+
+    def __init__(self, body: bytes) -> None:
+        self.message = otlp_wire.export_of(body)
+
+    def data_of(self, metric: Any, kind: str) -> Any:
+        with _readable(Signal.METRICS):
+            return otlp_wire.data_of(metric, kind)
+
+    def key_of(self, point: Any) -> tuple[bytes, ...]:
+        return tuple(point.attributes)
+
+    def attributes_of(self, point: Any) -> list[Any]:
+        with _readable(Signal.METRICS):
+            return otlp_wire.attributes_of(point)
+
+    def buckets_of(self, point: Any) -> tuple[bytes, Sequence[int]]:
+        try:
+            return otlp_wire.buckets_of(point)
+        except (StructError, DecodeError):
+            raise _malformed("Bounds or counts of a histogram are cut.") from None
+
+
+class JsonMetrics:
+    def __init__(self, message: ExportMetrics) -> None:
+        self.message = message
+
+    def data_of(self, metric: Any, kind: str) -> Any:
+        return getattr(metric, kind)
+
+    def key_of(self, point: Any) -> tuple[bytes, ...]:
+        return (text_of_all(point.attributes),)
+
+    def attributes_of(self, point: Any) -> list[Any]:
+        return list(point.attributes)
+
+    def buckets_of(self, point: Any) -> tuple[bytes, Sequence[int]]:
+        return otlp_wire.packed(point.explicit_bounds), point.bucket_counts
+
+
 def request_of(signal: Signal, body: bytes, content_type: str) -> Any:
     """The Export...ServiceRequest in the body: a protobuf message, or an object of `otlp_json` that reads like one.
 
-    An empty body is a request without anything in it. Raises Unreadable.
+    That of metrics is a MetricsRequest. An empty body is a request without anything in it. Raises Unreadable.
     """
     is_metrics = signal is Signal.METRICS
     if content_type == PROTOBUF:
-        try:
-            return (ExportMetricsServiceRequest if is_metrics else ExportTraceServiceRequest).FromString(body)
-        except DecodeError:
-            raise _malformed(f"The body is no Export{_name(signal)}ServiceRequest in protobuf, or was cut.") from None
+        with _readable(signal):
+            return ProtobufMetrics(body) if is_metrics else ExportTraceServiceRequest.FromString(body)
     try:
-        return decode(body, ExportMetrics if is_metrics else ExportSpans)
+        return JsonMetrics(decode(body, ExportMetrics)) if is_metrics else decode(body, ExportSpans)
     except msgspec.ValidationError as error:
         # It names the place and the types, never the value.
         raise _malformed(f"The body is not OTLP's JSON: {str(error).replace('`', '')}.") from None
@@ -82,6 +151,17 @@ def request_of(signal: Signal, body: bytes, content_type: str) -> Any:
         raise _malformed("The body is not JSON in UTF-8, or was cut.") from None
     except ValueError:
         raise Unreadable(413, "too_many_values", "Not readable in one piece; send smaller batches.") from None
+
+
+@contextmanager
+def _readable(signal: Signal) -> Iterator[None]:
+    try:
+        yield
+    except DecodeError:
+        raise _malformed(f"The body is no Export{_name(signal)}ServiceRequest in protobuf, or was cut.") from None
+
+
+# --- Answers
 
 
 def response_of(signal: Signal, content_type: str, *, rejected: int = 0, message: str = "") -> bytes:

@@ -18,13 +18,17 @@ KEPT_FOR = timedelta(days=35)
 REFRESHED_AFTER = timedelta(days=1)
 
 
+# Bounds of buckets are kept as the digest of them.
+_encoded = msgspec.json.Encoder(enc_hook=str).encode
+
+
 @dataclass(frozen=True, slots=True)
 class LastPoint:
-    """Its time in nanoseconds, what it counted, and when it was written."""
+    """Its time in nanoseconds, and what it counted. `is_due`: it was written so long ago that it has to be again."""
 
     time_ns: int
     reading: dict[str, Any]
-    written_at: datetime
+    is_due: bool
 
 
 def hold(groups: Collection[bytes]) -> None:
@@ -37,18 +41,18 @@ def hold(groups: Collection[bytes]) -> None:
         send("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS held (k)", [rows.literal(keys)])
 
 
-def last_points(streams: Collection[bytes]) -> dict[bytes, LastPoint]:
+def last_points(streams: Collection[bytes], now: datetime) -> dict[bytes, LastPoint]:
     """The last point of each of the streams that is known."""
     with together() as send:
         answer = send(
-            "SELECT stream_digest, state::text, sampled_at FROM metrics_counterstate"
+            "SELECT stream_digest, state::text, sampled_at < %s::timestamptz FROM metrics_counterstate"
             " WHERE backend_id IS NULL AND stream_digest = ANY(%s::bytea[])",
-            [rows.digests(streams)],
+            [now - REFRESHED_AFTER, rows.digests(streams)],
         )
     found = {}
-    for stream, text, written_at in answer.fetchall():
+    for stream, text, is_due in answer.fetchall():
         state = msgspec.json.decode(text)
-        found[bytes(stream)] = LastPoint(state["t"], state["v"], written_at)
+        found[bytes(stream)] = LastPoint(state["t"], state["v"], is_due)
     return found
 
 
@@ -57,7 +61,7 @@ def keep(points: Mapping[bytes, tuple[int, dict[str, Any]]], now: datetime) -> N
     if not points:
         return
     streams = sorted(points)
-    states = [msgspec.json.encode({"t": points[one][0], "v": points[one][1]}).decode() for one in streams]
+    states = [_encoded({"t": points[one][0], "v": points[one][1]}).decode() for one in streams]
     with together() as send:
         send(
             "INSERT INTO metrics_counterstate (id, backend_id, stream_digest, state, sampled_at)"

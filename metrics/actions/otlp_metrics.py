@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -19,13 +20,14 @@ from metrics.exported import Exported
 from metrics.fold import DEFAULTS, HOUR, Folded, FoldedCell, PlaceKey
 from metrics.format import Batch
 from metrics.formats.otlp_metrics import (
-    DURATION,
     OLDEST_START_NS,
     SECOND_NS,
     STATE_KEPT_NS,
+    Line,
     Point,
     Points,
     Where,
+    holds_usage,
     points_of,
 )
 from metrics.identity import SeriesIdentity
@@ -34,10 +36,11 @@ from metrics.models import Receipt
 from metrics.new_series import within_allowance
 from metrics.otlp import EPOCH, time_of
 from metrics.otlp_buckets import Reading, difference, foreign_of
-from metrics.otlp_messages import Signal
+from metrics.otlp_messages import MetricsRequest, Signal
+from metrics.otlp_told import DURATION
 from metrics.pricing import has_reserved_capacity, price_for
 from metrics.push_places import Places, find_places
-from metrics.stream_state import REFRESHED_AFTER, LastPoint
+from metrics.stream_state import LastPoint
 from metrics.usage import STEP_OPERATIONS, STEP_TOKEN_OPERATIONS, FeedKind, MeasuredAt, SeriesKey
 
 _TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens")
@@ -56,22 +59,31 @@ OTHER_PLACE = (
 )
 
 
+HOUR_NS = 3600 * SECOND_NS
+
+
 @dataclass(slots=True)
 class _Counted:
-    """Differences that count, what streams said last, and how many points said nothing new."""
+    """What counts of each line: (time in ns, difference). What streams said last, and how many points nothing new."""
 
-    differences: list[tuple[Point, Reading]] = field(default_factory=list)
+    parts: list[tuple[Line, list[tuple[int, Reading]]]] = field(default_factory=list)
     states: dict[bytes, tuple[int, Reading]] = field(default_factory=dict)
     repeats: int = 0
 
+    def times(self) -> list[int]:
+        return [time for _, differences in self.parts for time, _ in differences]
 
-def count_points(asker: Asker, token: Token, request: Any, now: datetime) -> Exported:
+
+def count_points(asker: Asker, token: Token, request: MetricsRequest, now: datetime) -> Exported:
     """Counts the GenAI points of an ExportMetricsServiceRequest; what it counted is still to be written.
 
-    Call it in a transaction. Raises Unreadable.
-
-    Those of a token that counts traces are acknowledged, not counted.
+    Call it in a transaction. Raises Unreadable. Those of a token that counts traces are acknowledged, not counted.
     """
+    exported = Exported()
+    if not holds_usage(request):
+        return exported
+    if token.signal != Signal.METRICS:
+        return acknowledged(token, Signal.METRICS, now)
     found = points_of(
         request,
         limits_at(now),
@@ -79,22 +91,19 @@ def count_points(asker: Asker, token: Token, request: Any, now: datetime) -> Exp
         takes_roadmap=token.workload_id is None,
         kept=frozenset(settings.KEPT_LABELS),
     )
-    exported = Exported()
     if not found.seen:
         return exported
-    if token.signal != Signal.METRICS:
-        return acknowledged(token, Signal.METRICS, now)
     note_arrival(token, Signal.METRICS, now=now)
-    places = find_places(asker, {_place_key(point.where) for point in found.points})
-    points = _placed(found, places)
+    places = find_places(asker, {_place_key(line.where) for line in found.lines})
+    lines = _placed(found, places)
     exported.rejected = len(found.bad)
     for _, code, detail in found.bad:
         exported.note(code, detail)
     for (code, detail), number in found.warnings.items():
         exported.note(code, detail, number)
-    points = _counting(token, points, exported)
-    counted = _differences(points, exported, now)
-    if counted.differences:
+    lines = _counting(token, lines, exported)
+    counted = _differences(lines, exported, now)
+    if counted.parts:
         exported.receipt = _folded_receipt(asker, token, found, counted, places, exported, now)
     exported.states = counted.states
     return exported
@@ -104,91 +113,109 @@ def _place_key(where: Where) -> PlaceKey:
     return where.roadmap, where.provider or DEFAULTS["provider"], None
 
 
-def _placed(found: Points, places: Places) -> list[Point]:
+def _placed(found: Points, places: Places) -> list[Line]:
+    if not places.refused:
+        return found.lines
     kept = []
-    for point in found.points:
-        problem = places.refused.get(_place_key(point.where))
+    for line in found.lines:
+        problem = places.refused.get(_place_key(line.where))
         if problem is None:
-            kept.append(point)
+            kept.append(line)
         else:
-            found.bad.append((point.index, *problem))
+            found.bad.extend((index, *problem) for _, _, index, _ in line.points)
     return kept
 
 
-def _counting(token: Token, points: Iterable[Point], exported: Exported) -> list[Point]:
+def _counting(token: Token, lines: Iterable[Line], exported: Exported) -> list[Line]:
     """Without what this token does not count, whoever measures it (docs/adr, 'One vantage point a token')."""
     is_server = token.measured_at == MeasuredAt.SERVER
     kept = []
-    for point in points:
-        if point.where.operation in STEP_OPERATIONS and point.measure in _TOKENS and not token.counts_step_tokens:
+    for line in lines:
+        if line.where.operation in STEP_OPERATIONS and line.measure in _TOKENS and not token.counts_step_tokens:
             continue
-        if is_server and point.measure == DURATION and not point.where.is_server:
-            exported.note(*OTHER_PLACE)
+        if is_server and line.measure == DURATION and not line.where.is_server:
+            exported.note(*OTHER_PLACE, number=len(line.points))
             continue
-        kept.append(point)
+        kept.append(line)
     return kept
 
 
 # --- Streams
 
 
-def _differences(points: list[Point], exported: Exported, now: datetime) -> _Counted:
-    cumulative = [point for point in points if point.is_cumulative]
-    last: dict[bytes, LastPoint] = {}
-    if cumulative:
-        stream_state.hold({point.group for point in cumulative})
-        last = stream_state.last_points({point.stream for point in cumulative})
+def _differences(lines: list[Line], exported: Exported, now: datetime) -> _Counted:
     counted = _Counted()
-    seen: set[tuple[bytes, int]] = set()
-    oldest_ns = (now - EPOCH) // HOUR * 3600 * SECOND_NS - STATE_KEPT_NS
-    for point in sorted(points, key=lambda one: one.time_ns):
-        if not point.is_cumulative:
-            if (point.stream, point.time_ns) in seen:
-                counted.repeats += 1
-            else:
-                seen.add((point.stream, point.time_ns))
-                _count(counted, point, point.reading)
-        elif point.time_ns < oldest_ns:
-            exported.note(*TOO_OLD)
-            exported.rejected += 1
+    streams = {
+        (line, start): line.stream(start)
+        for line in lines
+        if line.is_cumulative
+        for start in {start for _, start, _, _ in line.points}
+    }
+    last: dict[bytes, LastPoint] = {}
+    if streams:
+        stream_state.hold({line.group for line, _ in streams})
+        last = stream_state.last_points(streams.values(), now)
+    oldest_ns = (now - EPOCH) // HOUR * HOUR_NS - STATE_KEPT_NS
+    for line in lines:
+        if not line.is_cumulative:
+            differences = _deltas(line, counted)
         else:
-            _count_cumulative(counted, point, last.get(point.stream), exported, now)
+            differences = []
+            for point in sorted(line.points, key=itemgetter(0)):
+                time, start, _, _ = point
+                if time < oldest_ns:
+                    exported.note(*TOO_OLD)
+                    exported.rejected += 1
+                    continue
+                stream = streams[line, start]
+                since = _since(stream, point, last.get(stream), counted, exported)
+                if since is not None and since["n"]:
+                    differences.append((time, since))
+        if differences and not line.duplicate_of_newer:
+            counted.parts.append((line, differences))
     return counted
 
 
-def _count_cumulative(
-    counted: _Counted, point: Point, stored: LastPoint | None, exported: Exported, now: datetime
-) -> None:
-    here = counted.states.get(point.stream)
+def _deltas(line: Line, counted: _Counted) -> list[tuple[int, Reading]]:
+    seen: set[tuple[int, int]] = set()
+    differences = []
+    for time, start, _, reading in line.points:
+        if (start, time) in seen:
+            counted.repeats += 1
+            continue
+        seen.add((start, time))
+        if reading["n"]:
+            differences.append((time, reading))
+    return differences
+
+
+def _since(
+    stream: bytes, point: Point, stored: LastPoint | None, counted: _Counted, exported: Exported
+) -> Reading | None:
+    """What the stream counted up to this point and is not counted yet; None where that is nothing."""
+    time, start, _, reading = point
+    here = counted.states.get(stream)
     before = here or ((stored.time_ns, stored.reading) if stored is not None else None)
     if before is None:
-        counted.states[point.stream] = point.time_ns, point.reading
-        if point.time_ns - point.start_ns > OLDEST_START_NS:
+        counted.states[stream] = time, reading
+        if time - start > OLDEST_START_NS:
             exported.note(*BASELINE)
-        else:
-            _count(counted, point, point.reading)
-        return
-    if point.time_ns <= before[0]:
+            return None
+        return reading
+    if time <= before[0]:
         counted.repeats += 1
-        return
-    since = difference(point.reading, before[1])
-    if since is None and point.start_ns == 0:
+        return None
+    since = difference(reading, before[1])
+    if since is None and start == 0:
         # It does not say when it started: this may be a restart.
-        counted.states[point.stream] = point.time_ns, point.reading
+        counted.states[stream] = time, reading
         exported.note(*BASELINE)
     elif since is None:
         exported.note(*FELL)
         exported.rejected += 1
-    elif since["n"]:
-        counted.states[point.stream] = point.time_ns, point.reading
-        _count(counted, point, since)
-    elif stored is not None and now - stored.written_at > REFRESHED_AFTER:
-        counted.states[point.stream] = point.time_ns, point.reading
-
-
-def _count(counted: _Counted, point: Point, reading: Reading) -> None:
-    if not point.duplicate_of_newer and reading["n"]:
-        counted.differences.append((point, reading))
+    elif since["n"] or (stored is not None and stored.is_due):
+        counted.states[stream] = time, reading
+    return since
 
 
 # --- Hours
@@ -205,7 +232,7 @@ def _folded_receipt(
 ) -> Receipt:
     # Holds the warnings; its records are points.
     batch = Batch([], [], frozenset())
-    through = through_of(asker, token, batch, len(counted.differences))
+    through = through_of(asker, token, batch, len(counted.times()))
     folded = _folded(token, counted, places, batch, through.pk if through is not None else None)
     is_new = within_allowance(token, folded, batch, now=now)
     _price(folded, batch)
@@ -219,25 +246,38 @@ def _folded_receipt(
 def _folded(token: Token, counted: _Counted, places: Places, batch: Batch, through_id: int | None) -> Folded:
     folded = Folded()
     identities: dict[tuple[Where, bool], SeriesIdentity] = {}
-    for point, reading in counted.differences:
-        is_tokens = point.measure in _TOKENS
-        known = identities.get((point.where, is_tokens))
-        if known is None:
-            known = _identity(token, point.where, places, batch, through_id, is_tokens=is_tokens)
-            identities[point.where, is_tokens] = known
-        hour = EPOCH + (point.time_ns // (3600 * SECOND_NS)) * HOUR
-        cell = folded.cells.get((known, hour, ""))
-        if cell is None:
-            cell = folded.cells[known, hour, ""] = FoldedCell(known, hour, "")
-        if is_tokens:
-            cell.count(point.measure, reading["n"])
-        else:
-            _add_latency(cell, point, reading, counts_requests=_counts_requests(token, point))
+    cells: dict[tuple[Where, bool, int], FoldedCell] = {}
+    for line, differences in counted.parts:
+        is_tokens = line.measure in _TOKENS
+        by_hour: dict[int, list[Reading]] = {}
+        for time, reading in differences:
+            by_hour.setdefault(time // HOUR_NS, []).append(reading)
+        for hour, readings in by_hour.items():
+            cell = cells.get((line.where, is_tokens, hour))
+            if cell is None:
+                known = identities.get((line.where, is_tokens))
+                if known is None:
+                    known = _identity(token, line.where, places, batch, through_id, is_tokens=is_tokens)
+                    identities[line.where, is_tokens] = known
+                cell = cells[line.where, is_tokens, hour] = _cell(folded, known, hour)
+            if is_tokens:
+                cell.count(line.measure, sum([reading["n"] for reading in readings]))
+            else:
+                _add_latencies(cell, line, readings, counts_requests=_counts_requests(token, line))
     return folded
 
 
-def _counts_requests(token: Token, point: Point) -> bool:
-    return point.measure == DURATION and point.where.is_server == (token.measured_at == MeasuredAt.SERVER)
+def _cell(folded: Folded, identity: SeriesIdentity, hour: int) -> FoldedCell:
+    """The cell of this hour since 1970. Wheres that differ in what this token does not tell apart have one series."""
+    at = EPOCH + hour * HOUR
+    cell = folded.cells.get((identity, at, ""))
+    if cell is None:
+        cell = folded.cells[identity, at, ""] = FoldedCell(identity, at, "")
+    return cell
+
+
+def _counts_requests(token: Token, line: Line) -> bool:
+    return line.measure == DURATION and line.where.is_server == (token.measured_at == MeasuredAt.SERVER)
 
 
 def _identity(
@@ -263,23 +303,34 @@ def _identity(
     )
 
 
-def _add_latency(cell: FoldedCell, point: Point, reading: Reading, *, counts_requests: bool) -> None:
+def _add_latencies(cell: FoldedCell, line: Line, readings: list[Reading], *, counts_requests: bool) -> None:
     if counts_requests:
-        cell.count("requests", reading["n"])
-        cell.count("errors", reading["n"] if point.is_error else 0)
-    if point.is_error:
+        requests = sum([reading["n"] for reading in readings])
+        cell.count("requests", requests)
+        cell.count("errors", requests if line.is_error else 0)
+    if line.is_error:
         # Errors are counted, not timed.
         return
-    if "s" in reading:
-        cell.count(f"{point.measure}_count", reading["n"])
-        name = f"{point.measure}_sum_ms"
-        cell.micro[name] = cell.micro.get(name, 0) + reading["s"]
-    foreign = foreign_of(reading)
-    if foreign is not None:
-        bounds, counts = foreign
-        there = cell.foreign.get((point.measure, bounds))
-        cell.foreign[point.measure, bounds] = (
-            list(counts) if there is None else [one + two for one, two in zip(there, counts, strict=True)]
+    timed = [reading for reading in readings if "s" in reading]
+    if timed:
+        cell.count(f"{line.measure}_count", sum([reading["n"] for reading in timed]))
+        name = f"{line.measure}_sum_ms"
+        cell.micro[name] = cell.micro.get(name, 0) + sum([reading["s"] for reading in timed])
+    by_bounds: dict[tuple[float, ...], list[Sequence[int]]] = {}
+    first = readings[0].get("b")
+    if first is not None and all(reading.get("b") is first for reading in readings):
+        by_bounds[first.ms] = [reading["c"] for reading in readings]
+    else:
+        for reading in readings:
+            foreign = foreign_of(reading)
+            if foreign is not None:
+                by_bounds.setdefault(foreign[0], []).append(foreign[1])
+    for bounds, rows in by_bounds.items():
+        there = cell.foreign.get((line.measure, bounds))
+        if there is not None:
+            rows.append(there)
+        cell.foreign[line.measure, bounds] = (
+            list(rows[0]) if len(rows) == 1 else list(map(sum, zip(*rows, strict=True)))
         )
 
 
@@ -326,7 +377,7 @@ def _receipt(
     places: Places,
     exported: Exported,
 ) -> Receipt:
-    times = [point.time_ns for point, _ in counted.differences]
+    times = counted.times()
     backends = {one.backend_id for one in folded.identities}
     workload_ids = {one.workload_id for one in folded.identities}
     demo = [places.workloads[pk].is_demo if pk is not None else False for pk in workload_ids]
@@ -338,7 +389,7 @@ def _receipt(
         workload=places.workloads.get(workload_ids.pop() or 0) if len(workload_ids) == 1 else None,
         window_start=time_of(min(times)).astimezone(UTC),
         window_end=time_of(max(times)).astimezone(UTC),
-        accepted=len(counted.differences),
+        accepted=len(times),
         duplicates=counted.repeats,
         not_priced=folded.not_priced,
         rejected=[
