@@ -2,8 +2,9 @@
 
 from django.urls import URLPattern, path
 
+import web.file_tables  # noqa: F401  says what 'file_form' in an address is, by being imported
 from metrics.api.prometheus import metrics
-from metrics.views import backends, imports, price_list, prices, rules, series
+from metrics.views import backends, files, imports, price_list, prices, rules, series
 from metrics.views.pushed import backend_new_pushed
 from metrics.views.send import make_push_token, received, revoke_push_token, send_data, take_back
 
@@ -11,6 +12,8 @@ urlpatterns: list[URLPattern] = [
     path("metrics", metrics, name="metrics"),
     # Backends
     path("backends/", backends.backends, name="backends"),
+    path("backends/backends.<file_form:form>", files.backends_file, name="backends_file"),
+    path("backends/<slug:slug>/series.<file_form:form>", files.series_file, name="series_file"),
     path("backends/new/", backends.backend_choose, name="backend_choose"),
     path("backends/new/push-only/", backend_new_pushed, name="backend_new_pushed"),
     path("backends/new/<slug:kind>/", backends.backend_new, name="backend_new"),
@@ -55,5 +58,6 @@ urlpatterns: list[URLPattern] = [
     path("send/token/", make_push_token, name="make_push_token"),
     path("send/received/", received, name="received"),
     path("send/tokens/<int:pk>/revoke/", revoke_push_token, name="revoke_push_token"),
+    path("receipts/receipts.<file_form:form>", files.receipts_file, name="receipts_file"),
     path("receipts/<uuid:uuid>/take-back/", take_back, name="take_back"),
 ]

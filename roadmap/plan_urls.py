@@ -2,10 +2,12 @@
 
 from django.urls import URLPattern, path
 
+import web.file_tables  # noqa: F401  says what 'file_form' in an address is, by being imported
 from roadmap.views import (
     checklists,
     comments,
     cost_entries,
+    files,
     gates,
     kpis,
     milestones,
@@ -19,6 +21,7 @@ urlpatterns: list[URLPattern] = [
     path("roadmaps/new/", roadmaps.roadmap_new, name="roadmap_new"),
     path("roadmaps/first/", roadmaps.roadmap_first, name="roadmap_first"),
     path("roadmaps/<slug:slug>/", roadmaps.roadmap, name="roadmap"),
+    path("roadmaps/<slug:slug>/<slug:table>.<file_form:form>", files.roadmap_file, name="roadmap_file"),
     path("roadmaps/<slug:slug>/settings/", roadmaps.roadmap_settings, name="roadmap_settings"),
     path("roadmaps/<slug:slug>/save-as-template/", templates.template_new, name="template_new"),
     path("roadmaps/<slug:slug>/state/", roadmaps.roadmap_state, name="roadmap_state"),
@@ -50,6 +53,7 @@ urlpatterns: list[URLPattern] = [
     path("checklist/<int:pk>/delete/", checklists.checklist_delete, name="checklist_delete"),
     path("phases/<int:phase_id>/kpis/new/", kpis.kpi_new, name="kpi_new"),
     path("kpis/<int:pk>/", kpis.kpi_page, name="kpi"),
+    path("kpis/<int:pk>/readings.<file_form:form>", files.readings_file, name="readings_file"),
     path("kpis/<int:pk>/edit/", kpis.kpi_edit, name="kpi_edit"),
     path("kpis/<int:pk>/baseline/", kpis.kpi_baseline, name="kpi_baseline"),
     path("kpis/<int:pk>/delete/", kpis.kpi_delete, name="kpi_delete"),

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+import web.file_tables  # noqa: F401  says what 'file_form' in an address is, by being imported
 from roadmap.views import calendars, demo, me, phase, portfolio, reports, spend, templates
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -11,7 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/calendar/<int:pk>/renew/", calendars.calendar_renew, name="calendar_renew"),
     path("me/calendar/<int:pk>/revoke/", calendars.calendar_revoke, name="calendar_revoke"),
     path("calendar/<str:secret>.ics", calendars.calendar_file, name="calendar_file"),
-    path("portfolio.csv", portfolio.portfolio_csv, name="portfolio_csv"),
+    path("portfolio.<file_form:form>", portfolio.portfolio_file, name="portfolio_file"),
     path("spend/", spend.spend, name="spend"),
     path("spend/moved/", spend.spend_moved, name="spend_moved"),
     path("spend/reconcile/", spend.spend_reconcile, name="spend_reconcile"),

@@ -8,8 +8,8 @@ import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import UTC, date, datetime
+from decimal import Context, Decimal
 from typing import Literal
 
 import xlsxwriter
@@ -20,8 +20,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 Value = str | int | Decimal | date | datetime | None
 # Rows of CSV that go out at once.
 ROWS_A_PIECE = 200
-# Money is kept at ten places.
+# Money is kept at ten places, and readings with 24 digits before the point.
 _PLACES = Decimal("1e-10")
+_WIDE = Context(prec=60)
+# What a cell of a workbook holds at most, and the first day that it knows.
+_LONGEST_CELL = 32_767
+_FIRST_YEAR = 1900
+Kind = Literal["text", "money", "count", "number", "day", "moment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Column:
     """A column: its name in the head, and what its cells are."""
 
     name: str
-    kind: Literal["text", "money", "count", "day"] = "text"
+    kind: Kind = "text"
 
 
 def safe_text(text: str) -> str:
@@ -41,7 +46,7 @@ def amount_text(amount: Decimal | None) -> str:
     """Ten places at most, no exponent; empty where it is unknown."""
     if amount is None:
         return ""
-    text = f"{amount.quantize(_PLACES).normalize():f}"
+    text = f"{amount.quantize(_PLACES, context=_WIDE).normalize(_WIDE):f}"
     return "0" if text == "-0" else text
 
 
@@ -84,7 +89,8 @@ def attachment(content: bytes | Iterator[str], name: str, content_type: str) -> 
 def xlsx_file(columns: Sequence[Column], rows: Iterable[Sequence[Value]], *, sheet: str, notes: Sequence[str]) -> bytes:
     """A workbook with the table on one sheet and what it says about itself on another.
 
-    Money and counts are numbers, days are dates; text is never read as a formula, a number or a link.
+    Money, counts and numbers are numbers, days are dates, moments are UTC; text is never read as a formula, a number or
+    a link.
     """
     with tempfile.TemporaryFile() as file:
         book = xlsxwriter.Workbook(
@@ -102,6 +108,7 @@ def xlsx_file(columns: Sequence[Column], rows: Iterable[Sequence[Value]], *, she
             "money": book.add_format({"num_format": "#,##0.00"}),
             "count": book.add_format({"num_format": "#,##0"}),
             "day": book.add_format({"num_format": "yyyy-mm-dd"}),
+            "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
         }
         page = book.add_worksheet(sheet[:31])
         page.freeze_panes(1, 0)
@@ -110,14 +117,15 @@ def xlsx_file(columns: Sequence[Column], rows: Iterable[Sequence[Value]], *, she
             page.write_string(0, place, column.name, head)
         for line, row in enumerate(rows, start=1):
             for place, (column, value) in enumerate(zip(columns, row, strict=True)):
-                if value is None:
+                if value is None or value == "":
                     continue
                 if isinstance(value, Decimal | int):
                     page.write_number(line, place, float(value), formats.get(column.kind))
-                elif isinstance(value, date):
-                    page.write_datetime(line, place, value, formats["day"])
+                elif isinstance(value, date) and value.year >= _FIRST_YEAR:
+                    page.write_datetime(line, place, _naive(value), formats[_kind_of(value)])
                 else:
-                    page.write_string(line, place, safe_text(value))
+                    text = value.isoformat() if isinstance(value, date) else safe_text(value)
+                    page.write_string(line, place, text[:_LONGEST_CELL])
         about = book.add_worksheet("About")
         about.set_column(0, 0, 90)
         for line, note in enumerate(notes):
@@ -125,3 +133,12 @@ def xlsx_file(columns: Sequence[Column], rows: Iterable[Sequence[Value]], *, she
         book.close()
         file.seek(0)
         return file.read()
+
+
+def _kind_of(value: date) -> str:
+    return "moment" if isinstance(value, datetime) else "day"
+
+
+def _naive(value: date) -> date:
+    """The moment as UTC, since a workbook knows no zones; a day as it is."""
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value

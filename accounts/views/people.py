@@ -7,25 +7,29 @@ from functools import wraps
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.actions import add_person, change_person, reset_password
 from accounts.authentication import asker_of
 from accounts.errors import AccessViolation
 from accounts.forms import PersonForm, PersonRolesForm
 from accounts.models import User
+from accounts.tables import PEOPLE
+from web.file_tables import table_file
 from web.htmx import done, render
 
 
-def admins_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def admins_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """403 in words for everybody else."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not asker_of(request).user.is_admin:
             raise PermissionDenied("People and roles are set by admins.")
         return view(request, *args, **kwargs)
@@ -49,9 +53,19 @@ def people(request: HttpRequest) -> HttpResponse:
                 form.add_violation(violation)
             else:
                 form, status = PersonForm(), 200
-    rows = User.objects.prefetch_related("memberships__workload").order_by("-is_active", "last_name", "username")
-    context = {"form": form, "people": rows, "added": added, "password": password}
+    context = {"form": form, "people": _everybody(), "added": added, "password": password}
     return render(request, "accounts/people.html", context, status=status)
+
+
+def _everybody() -> QuerySet[User]:
+    return User.objects.prefetch_related("memberships__workload").order_by("-is_active", "last_name", "username")
+
+
+@admins_only
+@require_safe
+def people_file(request: HttpRequest, form: str) -> HttpResponseBase:
+    """The same table as a file."""
+    return table_file(PEOPLE, _everybody(), form, name="people")
 
 
 @admins_only

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.access import changeable_tokens
+from accounts.access import Asker, changeable_tokens
 from accounts.actions import change_token, issue_token, revoke_token
 from accounts.authentication import asker_of
 from accounts.errors import AccessViolation
 from accounts.forms import TokenChangeForm, TokenForm
 from accounts.models import Token
+from accounts.tables import TOKENS
+from web.file_tables import table_file
 from web.htmx import done, render
 
 
@@ -43,11 +47,20 @@ def tokens(request: HttpRequest) -> HttpResponse:
                 form.add_violation(violation)
             else:
                 form, status = TokenForm(asker=asker), 200
-    rows = Token.objects.select_related("owner", "workload").order_by("revoked_at", "-created_at")
-    if not asker.user.is_admin:
-        rows = rows.filter(owner=asker.user)
-    context = {"form": form, "made": made, "text": text, "tokens": rows, "is_admin": asker.user.is_admin}
+    context = {"form": form, "made": made, "text": text, "tokens": _shown(asker), "is_admin": asker.user.is_admin}
     return render(request, "accounts/tokens.html", context, status=status)
+
+
+def _shown(asker: Asker) -> QuerySet[Token]:
+    """One's own, for admins everybody's."""
+    rows = Token.objects.select_related("owner", "workload").order_by("revoked_at", "-created_at")
+    return rows if asker.user.is_admin else rows.filter(owner=asker.user)
+
+
+@require_safe
+def tokens_file(request: HttpRequest, form: str) -> HttpResponseBase:
+    """The same table as a file."""
+    return table_file(TOKENS, _shown(asker_of(request)), form, name="tokens")
 
 
 @require_POST

@@ -121,6 +121,11 @@ class PhasePlan:
     gate: GateSummary | None
     notes: Sequence[Annotation]
 
+    @property
+    def query(self) -> str:
+        """Keeps this phase where a table of the whole roadmap is asked for."""
+        return f"?phase={self.phase.kind}"
+
 
 def rights_for(role: Role | None) -> Rights:
     """What a role allows."""
@@ -135,7 +140,7 @@ def rights_of(asker: Asker, roadmap: Roadmap) -> Rights:
 def phase_plan(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) -> PhasePlan:
     """The plan of a phase from its rows; asks the database for nothing. `values`: KPI values by KPI id."""
     phase = rows.phase
-    cost_rows = [_cost_row(entry, phase, today) for entry in rows.costs if entry.phase_id == phase.pk]
+    cost_rows = [cost_row(entry, phase, today) for entry in rows.costs if entry.phase_id == phase.pk]
     totals: dict[str, Decimal] = {}
     for row in cost_rows:
         totals[row.entry.currency] = totals.get(row.entry.currency, Decimal(0)) + (row.in_phase or 0)
@@ -229,7 +234,8 @@ def _milestone_row(milestone: Milestone, today: date, waits_for: Sequence[Milest
     return MilestoneRow(milestone, "none", "Open", "Due today" if late == 0 else "", waits_for)
 
 
-def _cost_row(entry: CostEntry, phase: Phase, today: date) -> CostRow:
+def cost_row(entry: CostEntry, phase: Phase, today: date) -> CostRow:
+    """The entry with what of it falls into the phase until today."""
     if phase.started_on is None:
         return CostRow(entry, None)
     end = min(phase.ended_on or today, today) + timedelta(days=1)

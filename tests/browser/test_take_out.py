@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 
 from accounts.access import Asker
 from roadmap.actions.calendars import make_calendar_address
+from roadmap.actions.cost_entries import add_cost_entry
 from roadmap.actions.roadmaps import make_roadmap
 
 DAY = timedelta(days=1)
@@ -18,6 +20,26 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def plan(adam):
     return make_roadmap(Asker(adam), name="Claims assistant", owner=adam, start_on=timezone.localdate() - 60 * DAY)
+
+
+def test_the_links_of_files_are_looked_at(plan, adam, page, picture, accessible):
+    add_cost_entry(
+        Asker(adam), plan.phases.get(kind="poc"), name="Labels", category="data", amount=Decimal(900),
+        start_on=timezone.localdate(),
+    )  # fmt: skip
+    for name, url in (
+        ("files-roadmap", plan.get_absolute_url()),
+        ("files-phase", f"{plan.get_absolute_url()}poc/"),
+        ("files-portfolio", "/"),
+        ("files-tokens", "/settings/people/"),
+    ):
+        page.goto(url)
+        picture(page, name)
+        accessible(page)
+    page.goto(plan.get_absolute_url())
+    with page.expect_download() as found:
+        page.get_by_role("link", name="XLSX of the phases").click()
+    assert found.value.suggested_filename.endswith(".xlsx")
 
 
 def test_a_calendar_address_is_made_and_looked_at(plan, adam, page, picture, accessible):

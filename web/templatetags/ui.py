@@ -7,11 +7,13 @@ from typing import Any
 
 from django import forms, template
 from django.core.paginator import Page
+from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from web import drawings, pieces
 from web.charts import is_bundle_built
+from web.file_tables import FORMS
 
 register = template.Library()
 Number = Decimal | int | float
@@ -39,6 +41,14 @@ MARK = SafeString(
     '<rect class="past" x="0" y="5" width="5" height="6"/><rect class="now" x="6" y="5" width="8" height="6"/>'
     '<rect class="ahead" x="15" y="5" width="11" height="6"/><path class="today" d="M11.5 0v16"/>'
 )
+
+
+@register.inclusion_tag("components/export_links.html")
+def export_links(what: str, name: str, *args: Any, query: str = "") -> dict[str, Any]:
+    """{% export_links "the risks" "roadmap_file" slug "risks" query=query %}: the table above as CSV and XLSX, by the
+    address's name and its arguments but the last, with the page's filter."""
+    links = [(form.upper(), reverse(name, args=[*args, form]) + query) for form in FORMS]
+    return {"what": what, "links": links}
 
 
 @register.inclusion_tag("components/tile.html")
