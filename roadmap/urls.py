@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reports/", reports.reports, name="reports"),
     path("reports/close/", reports.report_close, name="report_close"),
     path("reports/<uuid:uuid>/", reports.report, name="report"),
+    path("reports/<uuid:uuid>/report.<slug:kind>", reports.report_file, name="report_file"),
     path("roadmaps/<slug:slug>/dashboard/", phase.present_phase, name="roadmap_dashboard"),
     path("roadmaps/<slug:slug>/<slug:kind>/", phase.phase, name="phase"),
 ]

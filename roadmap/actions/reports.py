@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from hashlib import sha256
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -13,15 +14,19 @@ from django.utils import timezone
 from accounts import audit
 from accounts.access import Asker
 from metrics.errors import RuleViolation
-from roadmap.models import Report, Roadmap
+from roadmap.models import Report, ReportFile, Roadmap
 from roadmap.queries.month import month_facts
 from roadmap.queries.reports import has_real_data, reportable_roadmaps
+from roadmap.reports.documents import document_of
+from roadmap.reports.outputs.pdf import pdf_of
 from roadmap.reports.section import Json
 from roadmap.reports.snapshot import SCHEMA_VERSION, hash_of, portfolio_payload, roadmap_payload
 from roadmap.rules.reports import moved_figures, next_month
 
 # The advisory lock under which a month is closed, so that two beats or a beat and a person make one report.
 _LOCK = 0x7265706F7274
+# What reports are published in.
+LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,10 @@ def _publish(asker: Asker | str, payload: Json, *, scope: str, roadmap: Roadmap 
         published_by=asker.user if isinstance(asker, Asker) else None,
         published_by_name=asker.name if isinstance(asker, Asker) else asker,
         is_demo=payload["is_demo"],
+    )
+    pdf = pdf_of(document_of(payload), report.sha256)
+    ReportFile.objects.create(
+        report=report, kind=ReportFile.Kind.PDF, language=LANGUAGE, content=pdf, sha256=sha256(pdf).hexdigest()
     )
     audit.record(
         asker,

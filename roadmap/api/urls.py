@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
+    path("reports/<uuid:uuid>/report.<slug:kind>", reports.ReportFileView.as_view(), name="api_report_file"),
     # GET reads by roadmaps and phases; POST is the push of metrics.api.usage.
     path("usage", usage.UsageView.as_view(), name="api_usage"),
     path("spend", spend.SpendReadView.as_view(), name="api_spend"),

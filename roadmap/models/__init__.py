@@ -7,7 +7,7 @@ from roadmap.models.gate import Gate, GateCriterion, GateDecision
 from roadmap.models.kpi import Kpi, Reading
 from roadmap.models.milestone import ChecklistItem, Milestone, MilestoneDate
 from roadmap.models.phase import Annotation, Phase
-from roadmap.models.report import Report
+from roadmap.models.report import Report, ReportFile
 from roadmap.models.roadmap import Programme, Roadmap
 from roadmap.models.steering import Risk, Update
 from roadmap.models.template import PlanTemplate
@@ -29,6 +29,7 @@ __all__ = [
     "Programme",
     "Reading",
     "Report",
+    "ReportFile",
     "Risk",
     "Roadmap",
     "Update",

@@ -63,3 +63,27 @@ class Report(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("report", args=[self.uuid])
+
+
+class ReportFile(models.Model):
+    """A published report as a file, drawn once and served for ever. Frozen with its report by a trigger."""
+
+    class Kind(models.TextChoices):
+        """What kind of file."""
+
+        PDF = "pdf", "PDF"
+
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="files")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    language = models.CharField(max_length=8)
+    content = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["report", "kind", "language"], name="one_report_file_per_kind_and_language")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.report}, {self.get_kind_display()} in {self.language}"

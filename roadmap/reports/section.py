@@ -2,7 +2,7 @@
 
 A section SHALL turn the facts of a month into plain JSON values (text, whole numbers, lists, objects; decimals as
 text), SHALL return None where it has nothing to say, and SHALL NOT read the database, the clock or a setting: whatever
-the page will show is in what it returns. Its template `templates/reports/v1/sections/<name>.html` is drawn from that
+the reader will see is in what it returns. `documents/v<schema version>.py` puts it into words from that
 value alone. Register it in `sections/__init__.py`; the order there is the order on paper.
 """
 
@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 from roadmap.queries.month import MonthFacts
-
-Json = dict[str, Any]
+from roadmap.reports.document import Json
 
 
 class Section(Protocol):

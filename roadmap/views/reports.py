@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -16,7 +17,8 @@ from roadmap.actions.reports import close_month
 from roadmap.forms.reports import CloseMonthForm, ReportFilterForm
 from roadmap.models import Report
 from roadmap.queries.reports import visible_reports
-from roadmap.reports.render import template_and_context
+from roadmap.reports.documents import document_of
+from roadmap.views.report_files import file_response
 from web.htmx import done
 
 PER_PAGE = 50
@@ -52,8 +54,16 @@ def report(request: HttpRequest, uuid: UUID) -> HttpResponse:
     mine = visible_reports(asker_of(request))
     found = get_object_or_404(mine, uuid=uuid)
     others = mine.filter(scope=found.scope, roadmap=found.roadmap, month=found.month, is_demo=found.is_demo)
-    template, context = template_and_context(found.payload)
-    return render(request, template, {**context, "report": found, "revisions": others.order_by("revision")})
+    context = {"document": document_of(found.payload), "report": found, "revisions": others.order_by("revision")}
+    return render(request, "reports/report.html", context)
+
+
+@login_required
+@require_GET
+def report_file(request: HttpRequest, uuid: UUID, kind: str) -> HttpResponseBase:
+    """The same revision as a file: the PDF as it was published, and the document as a workbook, CSV or JSON."""
+    found = get_object_or_404(visible_reports(asker_of(request)), uuid=uuid)
+    return file_response(found, kind)
 
 
 def _list(request: HttpRequest, close_form: CloseMonthForm, status: int = 200) -> HttpResponse:

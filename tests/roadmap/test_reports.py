@@ -192,7 +192,7 @@ def test_the_database_refuses_to_change_a_published_report(roadmap, adam):
 def test_verify_reports_finds_a_document_that_was_changed(roadmap, adam, capsys):
     close_month(Asker(adam), MONTH)
     call_command("verify_reports")
-    assert "2 reports match their hash" in capsys.readouterr().out
+    assert "2 reports and 2 files match their hash" in capsys.readouterr().out
     right = roadmap_report(roadmap)
     wrong = {**right.payload, "currency": "EUR"}
     Report.objects.create(

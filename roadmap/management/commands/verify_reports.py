@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from roadmap.models import Report
+from roadmap.models import Report, ReportFile
 from roadmap.reports.snapshot import hash_of
 
 
@@ -19,7 +20,16 @@ class Command(BaseCommand):
         broken = [report for report in Report.objects.iterator() if hash_of(report.payload) != report.sha256]
         for report in broken:
             self.stdout.write(f"{report}: the document does not match its hash {report.sha256}")
-        count = Report.objects.count()
-        if broken:
-            raise CommandError(f"{len(broken)} of {count} reports do not match their hash.")
-        self.stdout.write(f"{count} reports match their hash.")
+        changed = [file for file in ReportFile.objects.select_related("report__roadmap").iterator() if not _holds(file)]
+        for file in changed:
+            self.stdout.write(f"{file}: the file does not match its hash {file.sha256}")
+        count, files = Report.objects.count(), ReportFile.objects.count()
+        if broken or changed:
+            raise CommandError(
+                f"{len(broken)} of {count} reports and {len(changed)} of {files} files do not match their hash."
+            )
+        self.stdout.write(f"{count} reports and {files} files match their hash.")
+
+
+def _holds(file: ReportFile) -> bool:
+    return sha256(bytes(file.content)).hexdigest() == file.sha256

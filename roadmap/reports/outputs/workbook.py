@@ -1,0 +1,108 @@
+"""A report as a workbook: a sheet a section, numbers as numbers and days as days, and what it is on the first."""
+
+from __future__ import annotations
+
+import io
+from decimal import Decimal
+from typing import Any
+
+import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
+
+from roadmap.reports.document import Bullets, Cell, Document, Figures, Paragraph, Section, Status, Table
+from web.spreadsheets import safe_text
+
+_NAME_CHARACTERS = 31
+_NOT_IN_NAMES = str.maketrans("[]:*?/\\", "       ")
+
+
+def workbook_of(document: Document, sha256: str) -> bytes:
+    """The document as XLSX. The file's own date is the document's, so that the same document gives the same bytes."""
+    held = io.BytesIO()
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_numbers": False, "strings_to_urls": False}
+    book = xlsxwriter.Workbook(held, options)
+    book.set_properties({"title": document.title, "created": document.dated_on})
+    formats = {
+        "head": book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"}),
+        "title": book.add_format({"bold": True, "font_size": 14}),
+        "bold": book.add_format({"bold": True}),
+        "text": book.add_format({"text_wrap": True, "valign": "top"}),
+        "number": book.add_format({"num_format": "#,##0.##########", "valign": "top"}),
+        "day": book.add_format({"num_format": "yyyy-mm-dd", "valign": "top"}),
+    }
+    names: set[str] = set()
+    for section in document.sections:
+        page = book.add_worksheet(_sheet_name(section.title or document.name, names))
+        _draw(page, document, section, formats)
+    about = book.add_worksheet(_sheet_name("About", names))
+    about.set_column(0, 0, 100)
+    lines = [document.title, document.about, document.dated, document.foot, f"sha256 {sha256}", document.demo_notice]
+    for line, text in enumerate(filter(None, lines)):
+        about.write_string(line, 0, safe_text(text))
+    book.close()
+    return held.getvalue()
+
+
+def _sheet_name(wanted: str, names: set[str]) -> str:
+    """A name that no other sheet has, whatever characters are in it."""
+    plain = wanted.translate(_NOT_IN_NAMES).strip(" '")[:_NAME_CHARACTERS] or "Sheet"
+    name, number = plain, 2
+    while name.casefold() in names:
+        tail = f" {number}"
+        name, number = plain[: _NAME_CHARACTERS - len(tail)] + tail, number + 1
+    names.add(name.casefold())
+    return name
+
+
+def _draw(page: Worksheet, document: Document, section: Section, formats: dict[str, Any]) -> None:
+    page.set_column(0, 0, 38)
+    page.set_column(1, 8, 20)
+    page.write_string(0, 0, safe_text(section.title or document.title), formats["title"])
+    line = 1
+    if section.sub:
+        page.write_string(line, 0, safe_text(section.sub))
+        line += 1
+    line += 1
+    for block in section.blocks:
+        if isinstance(block, Table):
+            line = _table(page, block, line, formats)
+        elif isinstance(block, Figures):
+            for box in block.boxes:
+                page.write_string(line, 0, safe_text(box.label), formats["text"])
+                _cell(page, line, 1, Cell(text=box.text, value=box.value), formats)
+                page.write_string(line, 2, safe_text(box.unit or box.value_unit), formats["text"])
+                page.write_string(line, 3, safe_text("; ".join(box.notes)))
+                line += 1
+        else:
+            for text in _texts(block):
+                page.write_string(line, 0, safe_text(text))
+                line += 1
+        line += 1
+
+
+def _texts(block: Status | Paragraph | Bullets) -> list[str]:
+    if isinstance(block, Bullets):
+        return list(block.items)
+    if isinstance(block, Paragraph):
+        return [block.text]
+    return [text for text in (block.word, block.sentence, block.note) if text]
+
+
+def _table(page: Worksheet, table: Table, line: int, formats: dict[str, Any]) -> int:
+    for place, column in enumerate(table.columns):
+        page.write_string(line, place, safe_text(column.label), formats["head"])
+    for row in (*table.rows, *([table.foot] if table.foot else [])):
+        line += 1
+        for place, cell in enumerate(row):
+            _cell(page, line, place, cell, formats)
+    return line + 1
+
+
+def _cell(page: Worksheet, line: int, place: int, cell: Cell, formats: dict[str, Any]) -> None:
+    if isinstance(cell.value, Decimal):
+        page.write_number(line, place, float(cell.value), formats["number"])
+    elif cell.value is not None:
+        page.write_datetime(line, place, cell.value, formats["day"])
+    else:
+        text = f"{cell.text} ({cell.sub})" if cell.sub else cell.text
+        page.write_string(line, place, safe_text(text), formats["text"])
