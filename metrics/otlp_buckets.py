@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -27,12 +26,17 @@ KEPT_SCALE = 4
 _LARGEST_EXPONENT = 60
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
-    """Upper bounds of buckets in milliseconds. `str()` is a digest of them, by which a stream's state knows them."""
+    """Upper bounds of buckets in milliseconds. `str()` is a digest of them, by which a stream's state knows them.
 
-    ms: tuple[float, ...]
-    digest: str
+    No dataclass: msgspec would write one out into the state.
+    """
+
+    __slots__ = ("digest", "ms")
+
+    def __init__(self, ms: tuple[float, ...]) -> None:
+        self.ms = ms
+        self.digest = blake2b(repr(ms).encode(), digest_size=8).hexdigest()
 
     def __str__(self) -> str:
         return self.digest
@@ -60,8 +64,7 @@ def bounds_of(name: str, packed: bytes, factor: float) -> Bounds:
     ascending = all(low < high for low, high in zip(bounds, bounds[1:], strict=False))
     if not all(map(math.isfinite, bounds)) or not ascending or bounds[0] < 0:
         raise BadAttribute("bad_histogram", f"{name}: bounds are finite, ascending and not negative.")
-    ms = tuple(round(bound * factor, 9) for bound in bounds)
-    return Bounds(ms, blake2b(repr(ms).encode(), digest_size=8).hexdigest())
+    return Bounds(tuple(round(bound * factor, 9) for bound in bounds))
 
 
 def exponential(name: str, raw: Any, factor: float) -> Reading:

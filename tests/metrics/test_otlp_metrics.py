@@ -105,6 +105,16 @@ def test_a_failed_call_that_names_no_model_is_counted(send):
     assert partial.rejected_data_points == 1
 
 
+def test_buckets_count_their_differences_from_export_to_export(send):
+    send(Export().durations([1, 2, 0, 0], 1.5))
+    send(Export().durations([1, 2, 3, 1], 9.0, at=NOW + SECOND))
+    # The operator changed the buckets: what came between is counted, and in none.
+    send(Export().durations([2, 3, 3], 11.0, bounds=(0.5, 1.0), at=NOW + 2 * SECOND))
+    send(Export().durations([2, 3, 5], 15.0, bounds=(0.5, 1.0), at=NOW + 3 * SECOND))
+    assert (total("requests"), total("duration_count"), total("duration_sum_ms")) == (10, 10, 15_000)
+    assert sum(sum(row.window[1:]) for row in LedgerHistogram.objects.all()) == 7 + 2
+
+
 def test_exponential_histograms_change_their_scale_between_points(send):
     send(Export().exponential(5, 0, [1, 1, 1, 1], 5.0))
     send(Export().exponential(3, 0, [5], 9.0, at=NOW + SECOND))
