@@ -47,7 +47,7 @@ def _rights(request: HttpRequest, user: User) -> tuple[bool, bool]:
 
 def _menu(request: HttpRequest, *, sees_backends: bool) -> list[dict[str, Any]]:
     """Portfolio and Reports for all; Spend, Backends and Send data for those whose work they are."""
-    entries: list[tuple[str, str, tuple[str, ...]]] = [("Portfolio", "/", ("/roadmaps/", "/gates/"))]
+    entries: list[tuple[str, str, tuple[str, ...]]] = [("Portfolio", "/", ("/roadmaps/", "/gates/", "/plan-imports/"))]
     if sees_backends:
         entries += [
             ("Spend", "/spend/", ()),

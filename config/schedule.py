@@ -32,6 +32,11 @@ SCHEDULE = {
         "schedule": crontab(hour=3, minute=20),
         "options": {"expires": 3600},
     },
+    "forget-plan-imports": {
+        "task": "roadmap.forget_plan_imports",
+        "schedule": crontab(minute=50),
+        "options": {"expires": 3000},
+    },
     "resume-imports": {
         "task": "metrics.resume_imports",
         "schedule": 60.0,

@@ -12,6 +12,7 @@ from roadmap.views import (
     kpis,
     milestones,
     notes,
+    plan_imports,
     roadmaps,
     steering,
     templates,
@@ -20,6 +21,10 @@ from roadmap.views import (
 urlpatterns: list[URLPattern] = [
     path("roadmaps/new/", roadmaps.roadmap_new, name="roadmap_new"),
     path("roadmaps/first/", roadmaps.roadmap_first, name="roadmap_first"),
+    path("plan-imports/", plan_imports.plan_imports, name="plan_imports"),
+    path("plan-imports/template.xlsx", plan_imports.plan_template, name="plan_template"),
+    path("plan-imports/<uuid:uuid>/", plan_imports.plan_import, name="plan_import"),
+    path("plan-imports/<uuid:uuid>/discard/", plan_imports.plan_import_discard, name="plan_import_discard"),
     path("roadmaps/<slug:slug>/", roadmaps.roadmap, name="roadmap"),
     path("roadmaps/<slug:slug>/<slug:table>.<file_form:form>", files.roadmap_file, name="roadmap_file"),
     path("roadmaps/<slug:slug>/settings/", roadmaps.roadmap_settings, name="roadmap_settings"),

@@ -77,6 +77,49 @@ def run_import(
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class LookSheet:
+    """A sheet as a person maps it. `guess`: what its columns are taken for where nobody says; `samples`: by column."""
+
+    kind: Kind
+    title: str
+    columns: Sequence[ColumnUse]
+    guess: Sequence[ColumnUse]
+    samples: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What can be said of a file before any row is read. `problem`: why there is nothing to import yet."""
+
+    is_csv: bool
+    sheets: Sequence[LookSheet] = ()
+    problem: RuleViolation | None = None
+
+
+def look_at(content: bytes, choices: Choices, *, name: str = "") -> Look:
+    """What a file is and what its columns are taken for; never raises for what a choice can put right."""
+    is_csv = not content.startswith(b"PK\x03\x04")
+    try:
+        book = read_book(content, encoding=choices.encoding)
+        chosen, _ = sheets_of(book, choices, name=name)
+    except RuleViolation as error:
+        return Look(is_csv, problem=error)
+    sheets, problem = [], None
+    for kind, sheet in chosen:
+        guess = _columns(kind, sheet, Choices())
+        try:
+            columns = _columns(kind, sheet, choices)
+        except RuleViolation as error:
+            columns, problem = guess, error
+        samples = [
+            [cells.text_of(cell)[:40] for line in sheet.lines[:40] if (cell := line.cells[place]) is not None][:2]
+            for place in range(len(sheet.header))
+        ]
+        sheets.append(LookSheet(kind, sheet.name or kind.title, columns, guess, samples))
+    return Look(is_csv, sheets, problem)
+
+
 def sheets_of(book: Book, choices: Choices, *, name: str = "") -> tuple[list[tuple[Kind, Sheet]], list[str]]:
     """The sheets that are imported, in the order of KINDS, and the names of the others. RuleViolation where none is."""
     if choices.kind and choices.kind not in BY_NAME:

@@ -7,6 +7,7 @@ from roadmap.models.gate import Gate, GateCriterion, GateDecision
 from roadmap.models.kpi import Kpi, Reading
 from roadmap.models.milestone import ChecklistItem, Milestone, MilestoneDate
 from roadmap.models.phase import Annotation, Phase
+from roadmap.models.plan_import import PlanImport
 from roadmap.models.report import Report, ReportFile
 from roadmap.models.roadmap import Programme, Roadmap
 from roadmap.models.steering import Risk, Update
@@ -25,6 +26,7 @@ __all__ = [
     "Milestone",
     "MilestoneDate",
     "Phase",
+    "PlanImport",
     "PlanTemplate",
     "Programme",
     "Reading",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -27,6 +28,11 @@ HELD = {"oscar": 0, "vera": READ, "erin": READ, "bob": CONTRIBUTE, "alice": MANA
 PAGES = {
     "roadmap_new": None,
     "roadmap_first": None,
+    # Everybody's own files, and who may: tests/roadmap/imports/test_pages.py.
+    "plan_imports": None,
+    "plan_template": None,
+    "plan_import": None,
+    "plan_import_discard": None,
     "roadmap": ("get", READ),
     # Each of its tables by role: tests/roadmap/test_files.py.
     "roadmap_file": ("get", READ),
@@ -147,6 +153,7 @@ def rows(plan, poc, gate, alice, bob, asker):
     member = Membership.objects.get(user=bob, workload=plan.workload)
     free_item = poc.checklist.get(name__startswith="Content filter")
     return {
+        "uuid": uuid4(),
         "slug": plan.slug,
         "table": "milestones",
         "form": "csv",
