@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -13,6 +15,7 @@ from roadmap.models import Comment, Gate, Milestone, Phase, Risk, Roadmap
 
 PAGE_ROWS = 50
 SHOWN = 3
+Part = Phase | Milestone | Gate | Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,16 @@ class CommentList:
     has_more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What a roadmap or one of its parts was said about last, and where to read and write."""
+
+    lines: Sequence[CommentLine]
+    has_more: bool
+    url: str
+    new_url: str
+
+
 def comments(
     asker: Asker,
     roadmap: Roadmap,
@@ -41,12 +54,15 @@ def comments(
     limit: int = PAGE_ROWS,
     before: int | None = None,
     manages: bool | None = None,
+    about: Part | None = None,
 ) -> CommentList:
-    """The newest comments that the asker may read, or those before the one with this number.
+    """The newest comments that the asker may read, or those before the one with this number; with `about` on one part.
 
     Two queries; one where it is known whether the asker `manages` the roadmap.
     """
     found = Comment.objects.filter(roadmap=roadmap, roadmap__workload__in=visible_workloads(asker))
+    if about is not None:
+        found = found.filter(**{kind_of(about): about})
     if before is not None:
         found = found.filter(pk__lt=before)
     rows = list(
@@ -56,12 +72,60 @@ def comments(
     )
     if manages is None:
         manages = can(asker, Role.MANAGER, roadmap.workload)
-    lines = []
-    for row in rows[:limit]:
-        is_own = row.author_id == asker.user.pk
-        about, url = _about(row, roadmap)
-        lines.append(CommentLine(row, about, url, may_change=is_own, may_delete=is_own or manages))
+    lines = [_line(row, roadmap, asker=asker, manages=manages) for row in rows[:limit]]
     return CommentList(lines, has_more=len(rows) > limit)
+
+
+def thread(asker: Asker, roadmap: Roadmap, *, about: Part | None = None, manages: bool | None = None) -> Thread:
+    """What was said last about the roadmap, or about this part of it."""
+    found = comments(asker, roadmap, limit=SHOWN, manages=manages, about=about)
+    return Thread(found.lines, found.has_more, *addresses(roadmap, about))
+
+
+def thread_of(rows: Sequence[Comment], roadmap: Roadmap, *, about: Part) -> Thread:
+    """The same from comments that were read already, the newest first, each linked to its part."""
+    lines = [_line(row, roadmap) for row in rows[:SHOWN]]
+    return Thread(lines, len(rows) > SHOWN, *addresses(roadmap, about))
+
+
+def addresses(roadmap: Roadmap, about: Part | None) -> tuple[str, str]:
+    """Where the comments about a part are read, and where one is written."""
+    query = f"?{urlencode({'about': key_of(about)})}" if about is not None else ""
+    return tuple(reverse(name, args=[roadmap.slug]) + query for name in ("comments", "comment_new"))  # type: ignore[return-value]
+
+
+def counts_of(rows: Iterable[Comment], kind: str) -> Mapping[int, int]:
+    """How many comments there are on each part of a kind, by its id."""
+    return Counter(getattr(row, f"{kind}_id") for row in rows if getattr(row, f"{kind}_id") is not None)
+
+
+def risk_counts(roadmap: Roadmap) -> Mapping[int, int]:
+    """How many comments there are on each risk of the roadmap, by its id."""
+    return Counter(Comment.objects.filter(roadmap=roadmap).exclude(risk=None).values_list("risk_id", flat=True))
+
+
+def kind_of(part: Part) -> str:
+    """'milestone'."""
+    return str(part._meta.model_name)  # noqa: SLF001
+
+
+def key_of(part: Part) -> str:
+    """'milestone-12', as addresses and the form say it."""
+    return f"{kind_of(part)}-{part.pk}"
+
+
+def part_of(roadmap: Roadmap, key: str) -> Part | None:
+    """The part that 'milestone-12' names; None where it names none of this roadmap."""
+    kind, _, pk = key.partition("-")
+    if not (pk.isascii() and pk.isdecimal() and len(pk) < 19):
+        return None
+    return find_part(roadmap, kind, int(pk))
+
+
+def _line(row: Comment, roadmap: Roadmap, *, asker: Asker | None = None, manages: bool = False) -> CommentLine:
+    is_own = asker is not None and row.author_id == asker.user.pk
+    about, url = about_words(row.part, roadmap)
+    return CommentLine(row, about, url, may_change=is_own, may_delete=is_own or manages)
 
 
 def part_choices(roadmap: Roadmap) -> list[tuple[str, str]]:
@@ -77,7 +141,7 @@ def part_choices(roadmap: Roadmap) -> list[tuple[str, str]]:
     return found
 
 
-def find_part(roadmap: Roadmap, kind: str, pk: int) -> Phase | Milestone | Gate | Risk | None:
+def find_part(roadmap: Roadmap, kind: str, pk: int) -> Part | None:
     """The part of the roadmap with this number; None where it has none."""
     if pk >= 2**63:
         return None
@@ -92,13 +156,14 @@ def find_part(roadmap: Roadmap, kind: str, pk: int) -> Phase | Milestone | Gate 
     return None
 
 
-def _about(comment: Comment, roadmap: Roadmap) -> tuple[str, str]:
-    if comment.phase:
-        return comment.phase.get_kind_display(), comment.phase.get_absolute_url()
-    if comment.milestone:
-        return comment.milestone.name, f"{comment.milestone.phase.get_absolute_url()}#milestones"
-    if comment.gate:
-        return f"Gate of {comment.gate.phase.get_kind_display()}", reverse("gate", args=[comment.gate.pk])
-    if comment.risk:
-        return comment.risk.name, f"{roadmap.get_absolute_url()}#risks"
+def about_words(part: Part | None, roadmap: Roadmap) -> tuple[str, str]:
+    """What a comment is about, in words and as an address; no words for the roadmap itself."""
+    if isinstance(part, Phase):
+        return part.get_kind_display(), part.get_absolute_url()
+    if isinstance(part, Milestone):
+        return part.name, f"{part.phase.get_absolute_url()}#milestones"
+    if isinstance(part, Gate):
+        return f"Gate of {part.phase.get_kind_display()}", reverse("gate", args=[part.pk])
+    if isinstance(part, Risk):
+        return part.name, f"{roadmap.get_absolute_url()}#risks"
     return "", roadmap.get_absolute_url()

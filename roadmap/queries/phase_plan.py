@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -12,6 +12,7 @@ from accounts.access import Asker, role_for
 from accounts.models import Role
 from roadmap.kpi import KpiStatus, KpiValue
 from roadmap.models import Annotation, ChecklistItem, CostEntry, Gate, GateDecision, Kpi, Milestone, Phase, Roadmap
+from roadmap.queries.comments import Thread, addresses, counts_of, thread_of
 from roadmap.queries.gate_state import CriterionState, criterion_states, standings_of
 from roadmap.queries.phase_rows import PhaseRows
 from roadmap.rules.costs import CostSpan, amount_in
@@ -50,6 +51,13 @@ class MilestoneRow:
     word: str
     note: str
     waits_for: Sequence[Milestone] = ()
+    comment_count: int = 0
+
+    @property
+    def talk_url(self) -> str:
+        """Where its comments are read, or its first one is written."""
+        read, write = addresses(self.milestone.phase.roadmap, self.milestone)
+        return read if self.comment_count else write
 
     @property
     def waits(self) -> str:
@@ -120,6 +128,7 @@ class PhasePlan:
     to_tick: int
     gate: GateSummary | None
     notes: Sequence[Annotation]
+    talk: Thread
 
     @property
     def query(self) -> str:
@@ -142,6 +151,7 @@ def phase_plan(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) 
     phase = rows.phase
     cost_rows = [cost_row(entry, phase, today) for entry in rows.costs if entry.phase_id == phase.pk]
     totals: dict[str, Decimal] = {}
+    said = counts_of(rows.comments, "milestone")
     for row in cost_rows:
         totals[row.entry.currency] = totals.get(row.entry.currency, Decimal(0)) + (row.in_phase or 0)
     return PhasePlan(
@@ -149,7 +159,10 @@ def phase_plan(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) 
         rights=rights_for(rows.role),
         today=today,
         kpis=[_kpi_row(kpi, values.get(kpi.pk)) for kpi in rows.kpis],
-        milestones=[_milestone_row(item, today, rows.waits_for.get(item.pk, ())) for item in rows.milestones],
+        milestones=[
+            replace(_milestone_row(item, today, rows.waits_for.get(item.pk, ())), comment_count=said.get(item.pk, 0))
+            for item in rows.milestones
+        ],
         costs=cost_rows,
         cost_totals=sorted(totals.items()),
         checklist=[
@@ -160,6 +173,7 @@ def phase_plan(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) 
         to_tick=len(rows.checklist),
         gate=_gate_summary(rows, values=values, today=today),
         notes=rows.notes,
+        talk=thread_of(rows.comments, rows.roadmap, about=phase),
     )
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 from accounts.access import Asker, visible_workloads
 from accounts.models import Membership, Role, User
 from roadmap.models import (
     Annotation,
     ChecklistItem,
+    Comment,
     CostEntry,
     Gate,
     GateCriterion,
@@ -66,6 +67,8 @@ class PhaseRows:
     checklist: Sequence[ChecklistItem]
     costs: Sequence[CostEntry]
     notes: Sequence[Annotation]
+    # On the phase, its milestones and its gate, the newest first.
+    comments: Sequence[Comment]
     update: Update | None
 
     @property
@@ -117,6 +120,7 @@ def phase_rows(
         checklist=rows["checklist"],
         costs=rows["costs"],
         notes=rows["notes"],
+        comments=rows["comments"],
         update=rows["updates"][0] if rows["updates"] else None,
     )
 
@@ -151,6 +155,9 @@ def _prepared(*, by_id: bool) -> Prepared:
             "checklist": ChecklistItem.objects.filter(phase__in=wanted),
             "costs": CostEntry.objects.filter(roadmap_id=ROADMAP),
             "notes": Annotation.objects.filter(phase__in=wanted),
+            "comments": Comment.objects.filter(
+                Q(phase__in=wanted) | Q(gate__phase__in=wanted) | Q(milestone__phase__in=wanted), roadmap_id=ROADMAP
+            ).order_by("-pk"),
             "updates": updates[:1],
             "people": _people(phases, wanted, updates),
         }
@@ -185,10 +192,15 @@ def _link(rows: dict[str, list[Any]], roadmap: Roadmap) -> None:
         phase.roadmap = roadmap
     for name in ("gates", "kpis", "milestones", "checklist", "notes"):
         link(rows[name], "phase", phases)
+    milestones = {item.pk: item for item in rows["milestones"]}
+    for row in rows["comments"]:
+        row.roadmap = roadmap
+    for field, parts in (("phase", phases), ("gate", gates), ("milestone", milestones), ("risk", {})):
+        link(rows["comments"], field, parts)
     link(rows["decisions"], "gate", gates)
     link(rows["criteria"], "gate", gates)
     link(rows["criteria"], "kpi", {kpi.pk: kpi for kpi in rows["kpis"]})
-    link(rows["criteria"], "milestone", {item.pk: item for item in rows["milestones"]})
+    link(rows["criteria"], "milestone", milestones)
     link(rows["criteria"], "checklist_item", {item.pk: item for item in rows["checklist"]})
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.access import Asker
 from accounts.models import Membership, Role
 from roadmap.models import Gate, GateDecision, Milestone, Phase, Risk, Roadmap, Update
+from roadmap.queries.comments import addresses, risk_counts
 from roadmap.queries.phase_plan import Rights, gate_word, rights_of
 from roadmap.queries.schedule import dependencies_of
 from roadmap.queries.slips import months_of_plan
@@ -67,6 +68,15 @@ class MilestoneLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskRow:
+    """A risk, how many comments there are on it, and where they are read or the first one is written."""
+
+    risk: Risk
+    comment_count: int
+    talk_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Steering:
     """Updates, newest first, and risks, the heaviest first."""
 
@@ -76,6 +86,18 @@ class Steering:
     update_count: int
     risks: Sequence[Risk]
     closed_risks: Sequence[Risk]
+    # Comments on each risk, by its id.
+    risk_comments: Mapping[int, int]
+
+    @property
+    def risk_rows(self) -> list[RiskRow]:
+        """The open risks, each with where it is commented on."""
+        rows = []
+        for risk in self.risks:
+            count = self.risk_comments.get(risk.pk, 0)
+            read, write = addresses(self.roadmap, risk)
+            rows.append(RiskRow(risk, count, read if count else write))
+        return rows
 
     @property
     def latest(self) -> Update | None:
@@ -193,7 +215,7 @@ def phase_tabs(roadmap: Roadmap, phases: Sequence[Phase], *, current: Phase | No
 
 
 def steering(asker: Asker, roadmap: Roadmap, *, every_update: bool = False, rights: Rights | None = None) -> Steering:
-    """Updates and risks of a roadmap, in three queries; in two where the asker's `rights` on it are known."""
+    """Updates and risks of a roadmap, in four queries; in three where the asker's `rights` on it are known."""
     updates = roadmap.updates.select_related("author")
     shown = list(updates if every_update else updates[: SHOWN_UPDATES + 1])
     count = len(shown)
@@ -205,6 +227,7 @@ def steering(asker: Asker, roadmap: Roadmap, *, every_update: bool = False, righ
         update_count=count,
         risks=[risk for risk in risks if risk.state == Risk.State.OPEN],
         closed_risks=[risk for risk in risks if risk.state == Risk.State.CLOSED],
+        risk_comments=risk_counts(roadmap),
     )
 
 

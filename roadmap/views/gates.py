@@ -23,8 +23,9 @@ from roadmap.actions.late_costs import late_entries
 from roadmap.actions.undoing import undo_decision
 from roadmap.forms.gates import CriterionForm, DecideForm, GateForm, UndoForm
 from roadmap.models import Gate, GateCriterion, Phase
+from roadmap.queries.comments import thread
 from roadmap.queries.kpi_values import kpi_values
-from roadmap.views.place import act, allow, form_view, gate_context, gate_place
+from roadmap.views.place import act, allow, focused, form_view, gate_context, gate_place
 from web.htmx import done, render
 
 SECTION = "criteria"
@@ -63,9 +64,14 @@ def gate(request: HttpRequest, pk: int) -> HttpResponse:
                 message = f"Decided: {decision.get_outcome_display().lower()}. The evidence is frozen."
                 return done(request, found.get_absolute_url(), message)
         status = 422
+        focused(form)
         asker, found = _find(request, pk)
-    context = {"form": form, "decides": decides, **_undo_context(asker, found), **gate_context(asker, found)}
+    context = {"form": form, "decides": decides, **_undo_context(asker, found), **_page_context(asker, found)}
     return render(request, "roadmap/gate.html", context, status=status)
+
+
+def _page_context(asker: Asker, found: Gate) -> dict[str, Any]:
+    return {"talk": thread(asker, found.phase.roadmap, about=found), **gate_context(asker, found)}
 
 
 def _undo_context(asker: Asker, found: Gate, form: UndoForm | None = None) -> dict[str, Any]:
@@ -87,8 +93,9 @@ def gate_undo(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             message = f"Taken back. {found.phase.get_kind_display()} runs again; what was decided stays below."
             return done(request, found.get_absolute_url(), message)
+    focused(form)
     asker, found = _find(request, pk)
-    context = {"decides": False, **_undo_context(asker, found, form), **gate_context(asker, found)}
+    context = {"decides": False, **_undo_context(asker, found, form), **_page_context(asker, found)}
     return render(request, "roadmap/gate.html", context, status=422)
 
 

@@ -224,7 +224,7 @@ def form_view(
     if request.method != "POST":
         if request.GET.get("close"):
             return show(request, asker, place)
-        return show(request, asker, place, opened=Opened(form=_focused(make()), **opened))
+        return show(request, asker, place, opened=Opened(form=focused(make()), **opened))
     form = make(data=request.POST)
     if form.is_valid():
         try:
@@ -234,10 +234,10 @@ def form_view(
             _take_present_version(form, make, error)
         else:
             return then() if then else show(request, asker, place, message=message)
-    return show(request, asker, place, opened=Opened(form=_focused(form), **opened), status=422)
+    return show(request, asker, place, opened=Opened(form=focused(form), **opened), status=422)
 
 
-def _focused(form: forms.BaseForm) -> forms.BaseForm:
+def focused(form: forms.BaseForm) -> forms.BaseForm:
     """The form with the caret in its first field, or in the first one with a mistake."""
     visible = [name for name in form.fields if not form[name].is_hidden]
     wrong = [name for name in visible if form.is_bound and form.errors.get(name)]

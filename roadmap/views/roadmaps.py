@@ -27,12 +27,13 @@ from roadmap.forms.roadmaps import (
     programmes,
 )
 from roadmap.queries.activity import LONGEST, activity
-from roadmap.queries.comments import SHOWN, comments
+from roadmap.queries.comments import thread
 from roadmap.queries.roadmap_page import roadmap_page
 from roadmap.queries.templates import all_templates, by_industry, preview_of
 from roadmap.views.place import (
     act,
     allow,
+    focused,
     form_view,
     phase_or_404,
     roadmap_or_404,
@@ -51,7 +52,7 @@ def roadmap(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "page": page,
         "activity": activity(asker, found),
-        "comments": comments(asker, found, limit=SHOWN, manages=page.rights.can_manage),
+        "talk": thread(asker, found, manages=page.rights.can_manage),
         **steering_context(asker, found, page.rights),
     }
     return render(request, "roadmap/roadmap.html", context)
@@ -90,6 +91,7 @@ def roadmap_new(request: HttpRequest) -> HttpResponse:
             else:
                 return done(request, made.get_absolute_url(), f"'{made.name}' is there, with its plan.")
         status = 422
+        focused(form)
     else:
         initial = {} if is_middle else {"start_on": timezone.localdate()}
         form = make(asker=asker, initial=initial, templates=templates, chosen=chosen)

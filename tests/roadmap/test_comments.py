@@ -100,6 +100,56 @@ def test_each_part_can_be_commented_on_page_and_over_rest(plan, poc, gate, bob, 
     }
 
 
+def test_each_part_shows_its_own_comments_and_leads_to_them(plan, poc, gate, bob, asker, sign_in):
+    client = sign_in(bob)
+    milestone, risk = poc.milestones.first(), plan.risks.first()
+    pages = {
+        poc: poc.get_absolute_url(),
+        gate: gate.get_absolute_url(),
+        milestone: poc.get_absolute_url(),
+        risk: plan.get_absolute_url(),
+    }
+    for part, page in pages.items():
+        key = f"{part._meta.model_name}-{part.pk}"
+        write = f"{reverse('comment_new', args=[plan.slug])}?about={key}"
+        assert write in client.get(page).content.decode(), key
+        form = client.get(write)
+        assert form.context["opened"].form.initial["about"] == key
+        answer = client.post(write, {"text": f"On {key}.", "about": key})
+        read = f"{reverse('comments', args=[plan.slug])}?about={key}"
+        assert answer.url == f"{read}#comments"
+        assert read in client.get(page).content.decode(), key
+    for part in pages:
+        key = f"{part._meta.model_name}-{part.pk}"
+        shown = client.get(f"{reverse('comments', args=[plan.slug])}?about={key}").content.decode()
+        assert [f"On {part._meta.model_name}-{part.pk}." in shown for part in pages].count(True) == 1
+        assert f"On {key}." in shown
+    # The phase tells what was said about its milestones and its gate, too.
+    page = client.get(poc.get_absolute_url()).content.decode()
+    assert [f"On {part._meta.model_name}-{part.pk}." in page for part in pages] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "about", ["risk-0", "milestone-", "milestone-x", "user-1", "phase-99999999999999999999", "-1", "x"]
+)
+def test_an_address_about_no_part_is_not_found(plan, bob, sign_in, about):
+    assert sign_in(bob).get(reverse("comments", args=[plan.slug]), {"about": about}).status_code == 404
+    assert sign_in(bob).get(reverse("comment_new", args=[plan.slug]), {"about": about}).status_code == 200
+
+
+def test_a_comment_changed_in_a_part_s_list_comes_back_to_that_list(plan, poc, bob, asker, sign_in):
+    milestone = poc.milestones.first()
+    add_comment(asker(bob), plan, text="Elsewhere")
+    comment = add_comment(asker(bob), plan, text="Here", about=milestone)
+    url = f"{reverse('comments', args=[plan.slug])}?about=milestone-{milestone.pk}"
+    htmx = {"HTTP_HX_REQUEST": "true", "HTTP_HX_CURRENT_URL": f"http://testserver{url}"}
+    page = sign_in(bob).post(reverse("comment_edit", args=[comment.pk]), {"text": "Here now"}, **htmx).content.decode()
+    assert ("Here now" in page, "Elsewhere" in page) == (True, False)
+    htmx["HTTP_HX_CURRENT_URL"] = f"http://testserver{reverse('comments', args=[plan.slug])}"
+    page = sign_in(bob).post(reverse("comment_edit", args=[comment.pk]), {"text": "Here"}, **htmx).content.decode()
+    assert ("Here" in page, "Elsewhere" in page) == (True, True)
+
+
 def test_a_part_of_another_roadmap_is_unknown(plan, adam, bob, sign_in, api, asker):
     other = make_roadmap(asker(adam), name="Other", owner=adam)
     risk = other.risks.first()
