@@ -71,5 +71,7 @@ class PhaseDashboard:
 
     @property
     def window_text(self) -> str:
-        """'1 Apr to 21 Nov 2026'."""
-        return wording.days(self.window[0], self.window[1] - DAY) if self.window else "not started"
+        """'1 Apr to 21 Nov 2026'; 'opens 27 Nov 2026' of a phase that a gate opened for tomorrow."""
+        if self.window:
+            return wording.days(self.window[0], self.window[1] - DAY)
+        return f"opens {wording.day(self.phase.started_on)}" if self.phase.started_on else "not started"

@@ -30,6 +30,7 @@ function say(text, tone = "green") {
   line.dataset.tone = tone;
   line.textContent = text;
   place.replaceChildren(line);
+  clearLater(line);
 }
 
 async function copyText(text) {
@@ -45,6 +46,23 @@ async function copyText(text) {
   area.select();
   document.execCommand("copy");
   area.remove();
+}
+
+// Good news leaves by itself; what went wrong stays until something else is said.
+const SHOWN_MS = 8000;
+
+function clearLater(line) {
+  if (line.dataset.tone === "green") setTimeout(() => line.remove(), SHOWN_MS);
+}
+
+// After a part was swapped, whoever works by keyboard goes on where they were: at what opened the form, else in the part.
+function keepPlace(event) {
+  const place = document.getElementById(event.detail.target?.id ?? "");
+  if (!place || (document.activeElement && document.activeElement !== document.body)) return;
+  const path = (event.detail.pathInfo?.requestPath ?? "").split("?")[0];
+  const opener = [...place.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === path);
+  if (!opener) place.tabIndex = -1;
+  (opener ?? place).focus({ preventScroll: true });
 }
 
 function prepare(root) {
@@ -84,6 +102,18 @@ document.addEventListener("change", (event) => {
   if (form && !form.hasAttribute("hx-get")) form.requestSubmit();
 });
 
+// A second press while the first is on its way would do it twice. htmx keeps its own forms from that.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("hx-post")) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "1";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+document.addEventListener("htmx:afterSettle", keepPlace);
 document.addEventListener("phaseline:message", (event) => say(event.detail.text, event.detail.tone));
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
@@ -97,3 +127,4 @@ document.addEventListener("htmx:responseError", (event) => {
 document.addEventListener("htmx:sendError", () => say("The server cannot be reached. Nothing was changed.", "red"));
 document.addEventListener("htmx:load", (event) => prepare(event.detail.elt));
 prepare(document);
+for (const line of document.querySelectorAll("#messages .message")) clearLater(line);
