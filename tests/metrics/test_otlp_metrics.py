@@ -59,6 +59,18 @@ def test_a_new_start_is_a_stream_of_its_own(send):
     assert total("input_tokens") == 130
 
 
+def test_a_program_that_starts_again_under_its_name_is_counted_from_zero(send):
+    about = {"service.name": "claims-bot", "service.instance.id": "pod-0"}
+    last = Export(resource=about).tokens(100).durations([2, 0, 0, 0], 0.5)
+    send(last)
+    send(Export(resource=about).tokens(30, at=NOW + 9 * SECOND, start=NOW + 5 * SECOND))
+    # The answer to the first one's last export got lost, so that a Collector sends it again, in another body.
+    last.request.resource_metrics[0].schema_url = "https://another.body/"
+    assert send(last).error_message == ""
+    send(Export(resource=about).tokens(45, at=NOW + 19 * SECOND, start=NOW + 5 * SECOND))
+    assert (total("input_tokens"), total("requests")) == (145, 2)
+
+
 def test_replicas_are_streams_of_their_own(send):
     for replica in ("a", "b"):
         send(Export(resource={"service.name": "claims-bot", "service.instance.id": replica}).tokens(100))
