@@ -42,6 +42,11 @@ SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 55},
     },
+    "resume-usage-files": {
+        "task": "metrics.resume_usage_files",
+        "schedule": 60.0,
+        "options": {"expires": 55},
+    },
     "spread-bills-again": {
         "task": "metrics.spread_bills_again",
         "schedule": crontab(hour=4, minute=10),

@@ -307,9 +307,17 @@ PUSH_MAX_BYTES = 16 * 1024 * 1024
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_MIB", default=256) * 1024 * 1024
 # What a form with a file may hold in all, by its address; others have DATA_UPLOAD_MAX_MEMORY_SIZE.
 UPLOAD_MAX_BYTES = dict.fromkeys(("/imports/new/", "/api/v1/imports"), IMPORT_MAX_BYTES + 1024 * 1024)
-UPLOAD_TOO_LARGE_HINT = "Pack the file with gzip, export fewer days, or let an operator raise IMPORT_MAX_MIB."
+UPLOAD_TOO_LARGE_HINT = (
+    "Pack the file with gzip, export fewer days, or let an operator raise IMPORT_MAX_MIB (billing files) or "
+    "USAGE_FILE_MAX_MIB (files of usage)."
+)
 IMPORT_MAX_UNPACKED_BYTES = env.int("IMPORT_MAX_UNPACKED_MIB", default=4096) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("IMPORT_MAX_ROWS", default=5_000_000)
+# A file of usage that a person chooses: its size as uploaded (unpacked four times that), its rows.
+USAGE_FILE_MAX_BYTES = env.int("USAGE_FILE_MAX_MIB", default=64) * 1024 * 1024
+USAGE_FILE_MAX_UNPACKED_BYTES = 4 * USAGE_FILE_MAX_BYTES
+USAGE_FILE_MAX_ROWS = env.int("USAGE_FILE_MAX_ROWS", default=1_000_000)
+UPLOAD_MAX_BYTES["/send/file/"] = USAGE_FILE_MAX_BYTES + 1024 * 1024
 # Weight of an input token against an output token where GPU hours are shared out by tokens (measures.md, Money).
 INPUT_TOKEN_WEIGHT = env.str("INPUT_TOKEN_WEIGHT", default="0.1")
 # Idle capacity goes to the workloads as the month's busy part did (as_busy), or stays unallocated.

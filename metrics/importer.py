@@ -68,12 +68,16 @@ class RowRejected(Exception):  # noqa: N818 - says what is so
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may hold. `oldest` and `newest`: charges that start outside are refused."""
+    """What a file may hold. `oldest` and `newest`: charges that start outside are refused.
+
+    `may_be_western`: Windows-1252 is read where it can be nothing else; for files that a person looks at first.
+    """
 
     oldest: datetime
     newest: datetime
     unpacked_bytes: int
     rows: int
+    may_be_western: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from django.db import connection
@@ -14,8 +15,19 @@ from metrics.format import Batch
 NEW_SERIES_A_DAY = 1_000
 
 
-def within_allowance(token: Token, folded: Folded, batch: Batch, *, now: datetime) -> bool:
-    """Moves what goes past the token's 1,000 new series of the UTC day onto series without labels, with a warning.
+# How many series the sender made today, with so many more counted in.
+MadeSeries = Callable[[int], int]
+
+
+def made_with(token: Token | None, now: datetime) -> MadeSeries:
+    """Counts for a token. Raises ValueError without one: who has none counts in another way."""
+    if token is None:
+        raise ValueError("new series of no token")
+    return lambda more: _made(token, now, more)
+
+
+def within_allowance(made: MadeSeries, folded: Folded, batch: Batch) -> bool:
+    """Moves what goes past the sender's 1,000 new series of the UTC day onto series without labels, with a warning.
 
     Returns whether the batch makes any new series. A series without labels is always made: there are as many as there
     are models and operations, and no plainer series to count on.
@@ -25,18 +37,18 @@ def within_allowance(token: Token, folded: Folded, batch: Batch, *, now: datetim
         return False
     labelled = sorted((one for one in unknown if one.key.labels), key=lambda one: one.digest)
     plain = {one for one in unknown if not one.key.labels}
-    left = max(0, NEW_SERIES_A_DAY - _made(token, now, 0) - len(plain)) if labelled else 0
+    left = max(0, NEW_SERIES_A_DAY - made(0) - len(plain)) if labelled else 0
     past = set(labelled[left:])
     if past:
         cells = sum(1 for one, _, _ in folded.cells if one in past)
         batch.warn(
             "too_many_series",
-            f"More than {NEW_SERIES_A_DAY:,} new series of this token today: counted without labels ({cells} sums).",
+            f"More than {NEW_SERIES_A_DAY:,} new series of this sender today: counted without labels ({cells} sums).",
             len(past),
         )
         folded.without_labels(past)
         plain |= identity.unknown({unlabelled(one) for one in past})
-    _made(token, now, len(plain) + len(labelled) - len(past))
+    made(len(plain) + len(labelled) - len(past))
     return True
 
 

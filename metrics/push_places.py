@@ -14,7 +14,8 @@ from django.db import transaction
 from accounts.access import Asker, can, can_send_unallocated, visible_workloads
 from accounts.models import Role, Workload
 from metrics import identity
-from metrics.fold import Place, PlaceKey
+from metrics.fold import DEFAULTS, Place, PlaceKey
+from metrics.format import Batch, Rejection
 from metrics.models import Allocation, Backend
 from metrics.sources import NOT_PULLED, PUSH_ONLY
 from metrics.usage import MeasuredAt
@@ -73,6 +74,16 @@ def find_places(asker: Asker, keys: Iterable[PlaceKey]) -> Places:
         if workload is not None:
             places.workloads[workload.pk] = workload
     return places
+
+
+def refusals(batch: Batch, places: Places) -> list[Rejection]:
+    """Of the records whose place is refused, why."""
+    found = []
+    for one, index in zip(batch.records, batch.indexes, strict=True):
+        problem = places.refused.get((one.roadmap, one.provider or DEFAULTS["provider"], one.backend))
+        if problem is not None:
+            found.append(Rejection(index, *problem))
+    return found
 
 
 def may_go_through(asker: Asker, measured_at: MeasuredAt, backend: Backend) -> bool:

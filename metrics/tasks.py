@@ -25,8 +25,9 @@ from metrics import (
     retention,
     sources,
     unpriced,
+    usage_file_steps,
 )
-from metrics.models import Backend, BillingImport
+from metrics.models import Backend, BillingImport, UsageFile
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +152,23 @@ def resume_imports() -> None:
     for one in silent:
         _go_on(one)
     importing.discard_forgotten(sources.now())
+
+
+@shared_task(name="metrics.advance_usage_file")
+def advance_usage_file(file_id: int) -> None:
+    """Some steps of a file of usage; where more is left, they are their own task."""
+    one = usage_file_steps.advance(file_id)
+    if one is not None and one.state in UsageFile.AT_WORK:
+        advance_usage_file.delay(file_id)
+
+
+@shared_task(name="metrics.resume_usage_files")
+def resume_usage_files() -> None:
+    """Go on with files of usage whose worker is gone, and forget those that nobody confirmed."""
+    silent = UsageFile.objects.filter(state__in=UsageFile.AT_WORK, touched_at__lt=sources.now() - CLAIMED_FOR)
+    for pk in silent.values_list("pk", flat=True):
+        advance_usage_file.delay(pk)
+    usage_file_steps.discard_forgotten(sources.now())
 
 
 def _go_on(one: BillingImport | None) -> None:

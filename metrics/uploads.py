@@ -23,15 +23,19 @@ class TooLarge(Unreadable):
 
 
 @contextmanager
-def received(pieces: Iterable[bytes]) -> Iterator[tuple[Path, bytes, int]]:
-    """Yield what is sent as a temporary file, with its SHA-256 and size. Raises Unreadable where it is too large."""
+def received(pieces: Iterable[bytes], *, most: int | None = None, hint: str = "") -> Iterator[tuple[Path, bytes, int]]:
+    """Yield what is sent as a temporary file, with its SHA-256 and size.
+
+    Raises Unreadable, with the hint, where it is more than `most` bytes: else IMPORT_MAX_MIB.
+    """
+    most = settings.IMPORT_MAX_BYTES if most is None else most
     digest = hashlib.sha256()
     size = 0
     with tempfile.NamedTemporaryFile(prefix="phaseline-import-") as file:
         for piece in pieces:
             size += len(piece)
-            if size > settings.IMPORT_MAX_BYTES:
-                raise TooLarge("too_large", too_large())
+            if size > most:
+                raise TooLarge("too_large", hint or too_large())
             digest.update(piece)
             file.write(piece)
         file.flush()

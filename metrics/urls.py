@@ -4,7 +4,7 @@ from django.urls import URLPattern, path
 
 import web.file_tables  # noqa: F401  says what 'file_form' in an address is, by being imported
 from metrics.api.prometheus import metrics
-from metrics.views import backends, files, imports, price_list, prices, rules, series
+from metrics.views import backends, files, imports, price_list, prices, rules, series, usage_files
 from metrics.views.pushed import backend_new_pushed
 from metrics.views.send import make_push_token, received, revoke_push_token, send_data, take_back
 
@@ -59,5 +59,12 @@ urlpatterns: list[URLPattern] = [
     path("send/received/", received, name="received"),
     path("send/tokens/<int:pk>/revoke/", revoke_push_token, name="revoke_push_token"),
     path("receipts/receipts.<file_form:form>", files.receipts_file, name="receipts_file"),
+    path("send/template.csv", usage_files.usage_template, name="usage_template"),
+    path("send/file/", usage_files.usage_file_new, name="usage_file_new"),
+    path("send/files/<uuid:uuid>/", usage_files.usage_file, name="usage_file"),
+    path("send/files/<uuid:uuid>/confirm/", usage_files.usage_file_confirm, name="usage_file_confirm"),
+    path("send/files/<uuid:uuid>/discard/", usage_files.usage_file_discard, name="usage_file_discard"),
+    path("send/files/<uuid:uuid>/take-back/", usage_files.usage_file_take_back, name="usage_file_take_back"),
+    path("send/files/<uuid:uuid>/rejected.csv", usage_files.usage_file_rejected, name="usage_file_rejected"),
     path("receipts/<uuid:uuid>/take-back/", take_back, name="take_back"),
 ]

@@ -33,7 +33,7 @@ from metrics.formats.otlp_metrics import (
 from metrics.identity import SeriesIdentity
 from metrics.labels import kept_labels
 from metrics.models import Receipt
-from metrics.new_series import within_allowance
+from metrics.new_series import made_with, within_allowance
 from metrics.otlp import EPOCH, time_of
 from metrics.otlp_buckets import Reading, difference, foreign_of
 from metrics.otlp_messages import MetricsRequest, Signal
@@ -234,7 +234,7 @@ def _folded_receipt(
     batch = Batch([], [], frozenset())
     through = through_of(asker, token, batch, len(counted.times()))
     folded = _folded(token, counted, places, batch, through.pk if through is not None else None)
-    is_new = within_allowance(token, folded, batch, now=now)
+    is_new = within_allowance(made_with(token, now), folded, batch)
     _price(folded, batch)
     for (code, detail), number in batch.warnings.items():
         exported.note(code, detail, number)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.access import Asker, can, can_change_backends, visible_workloads
 from accounts.audit import record
 from accounts.models import Role, Token
-from metrics import counting, identity, importing, ledger, repricing, sources, unpriced
+from metrics import counting, identity, importing, ledger, repricing, sources, unpriced, usage_file_pieces
 from metrics.actions import imports
 from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
@@ -25,9 +25,9 @@ from metrics.format import Batch, Limits, Rejection
 from metrics.formats import Decoder
 from metrics.identity import SeriesGone, SeriesIdentity
 from metrics.models import Backend, Feed, PushProblem, Receipt
-from metrics.new_series import within_allowance
+from metrics.new_series import MadeSeries, made_with, within_allowance
 from metrics.push_keys import PushKey, drop_repeats, release
-from metrics.push_places import Places, find_places, may_go_through
+from metrics.push_places import Places, find_places, may_go_through, refusals
 from metrics.together import together
 from metrics.usage import FeedKind, MeasuredAt
 
@@ -122,16 +122,25 @@ def _accept(
 
 
 def count_batch(
-    asker: Asker, token: Token, batch: Batch, now: datetime, *, measured_at: MeasuredAt | None = None
+    asker: Asker,
+    token: Token | None,
+    batch: Batch,
+    now: datetime,
+    *,
+    measured_at: MeasuredAt | None = None,
+    made: MadeSeries | None = None,
 ) -> Receipt:
     """The receipt of the batch, posted. Call it in a transaction. Raises NothingAccepted.
 
-    `measured_at`: where it was measured, where that is not what the token says.
+    `measured_at`: where it was measured, where that is not what the token says; without a token the application.
+    `made` counts new series where there is no token to count them for.
     """
+    if measured_at is None:
+        measured_at = MeasuredAt(token.measured_at) if token is not None else MeasuredAt.APPLICATION
     with together() as send:
         found = send("SELECT nextval(pg_get_serial_sequence('metrics_receipt', 'id'))")
     receipt_id = found.fetchone()[0]  # type: ignore[index]
-    counted = _count(asker, token, batch, receipt_id, now, measured_at=measured_at or MeasuredAt(token.measured_at))
+    counted = _count(asker, token, batch, receipt_id, now, measured_at=measured_at, made=made)
     ledger.post_push(counted.receipt, counted.batches)
     if counted.new_at:
         counting.recount(counted.new_at)
@@ -148,23 +157,30 @@ class _Counted:
 
 
 def _count(
-    asker: Asker, token: Token, batch: Batch, receipt_id: int, now: datetime, *, measured_at: MeasuredAt
+    asker: Asker,
+    token: Token | None,
+    batch: Batch,
+    receipt_id: int,
+    now: datetime,
+    *,
+    measured_at: MeasuredAt,
+    made: MadeSeries | None = None,
 ) -> _Counted:
     """The batch folded, its ids kept. Raises NothingAccepted."""
     places = find_places(asker, place_keys(batch))
     if places.refused:
-        batch.reject(_refusals(batch, places))
+        batch.reject(refusals(batch, places))
     if not batch.records:
         raise NothingAccepted(sorted(batch.rejections))
     repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if "id" in batch.fields else 0
-    through = through_of(asker, token, batch, len(batch.records), measured_at=measured_at)
+    through = through_of(asker, token, batch, len(batch.records), measured_at=measured_at) if token else None
     folded = fold(
         batch,
         places.found,
         measured_at=measured_at,
         through_id=through.pk if through is not None else None,
     )
-    is_new = within_allowance(token, folded, batch, now=now)
+    is_new = within_allowance(made or made_with(token, now), folded, batch)
     series = series_of(folded, places)
     receipt = _receipt(asker, token, batch, folded, places, repeats)
     receipt.pk = receipt_id
@@ -201,15 +217,6 @@ def _is_demo(place: Place, places: Places) -> bool:
     return place.workload_id is not None and places.workloads[place.workload_id].is_demo
 
 
-def _refusals(batch: Batch, places: Places) -> list[Rejection]:
-    refusals = []
-    for one, index in zip(batch.records, batch.indexes, strict=True):
-        problem = places.refused.get((one.roadmap, one.provider or DEFAULTS["provider"], one.backend))
-        if problem is not None:
-            refusals.append(Rejection(index, *problem))
-    return refusals
-
-
 def _workload_ids(batch: Batch, places: Places) -> list[int | None]:
     if "id" not in batch.fields:
         return []
@@ -217,7 +224,7 @@ def _workload_ids(batch: Batch, places: Places) -> list[int | None]:
     return [by_key[one.roadmap, one.provider or DEFAULTS["provider"], one.backend] for one in batch.records]
 
 
-def _receipt(asker: Asker, token: Token, batch: Batch, folded: Folded, places: Places, repeats: int) -> Receipt:
+def _receipt(asker: Asker, token: Token | None, batch: Batch, folded: Folded, places: Places, repeats: int) -> Receipt:
     rejections = sorted(batch.rejections)
     backend_ids, workload_ids = set(places.backends), {place.workload_id for place in places.found.values()}
     times = [one.timestamp for one in batch.records]
@@ -323,6 +330,19 @@ def reverse_receipt(asker: Asker, receipt: Receipt) -> Receipt:
 
 @transaction.atomic
 def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
+    reversal = take_out(asker, receipt)
+    record(
+        asker,
+        action="reverse_receipt",
+        subject=receipt,
+        workload=receipt.workload,
+        after={"reversal": reversal.uuid, "accepted": receipt.accepted},
+    )
+    return reversal
+
+
+def take_out(asker: Asker, receipt: Receipt) -> Receipt:
+    """The part of taking back that is not about who may, for one receipt or all of a file. In a transaction."""
     if receipt.kind == repricing.KIND and not receipt.is_void:
         _refuse_restated(receipt)
     reversal = ledger.reverse(receipt, by=asker)
@@ -332,17 +352,11 @@ def _reverse(asker: Asker, receipt: Receipt) -> Receipt:
         pairs = list(receipt.entries.values_list("series_id", "hour"))
         unpriced.settle(pairs)
         repricing.settle_pushes(pairs)
+        usage_file_pieces.after_reversal(receipt)
     if receipt.kind == FeedKind.IMPORT:
         taken = importing.taken_back(receipt, now=sources.now())
         if taken is not None:
             imports.after_reversal(taken)
-    record(
-        asker,
-        action="reverse_receipt",
-        subject=receipt,
-        workload=receipt.workload,
-        after={"reversal": reversal.uuid, "accepted": receipt.accepted},
-    )
     return reversal
 
 

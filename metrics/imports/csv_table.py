@@ -1,4 +1,4 @@
-"""CSV: plain or gzip, UTF-8 or UTF-16, commas, semicolons, tabs or bars; read as a stream."""
+"""CSV: plain or gzip, UTF-8, UTF-16 or Windows-1252, commas, semicolons, tabs or bars; read as a stream."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -17,6 +18,10 @@ from metrics.importer import BrokenRow, Container, Limits, Row, Table, Unreadabl
 
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "cp1252": "Windows-1252"}
+# Bytes that stand for something else on other systems, or for nothing; what is left are letters of western Europe and
+# the space that does not break.
+_NOT_WESTERN = re.compile(rb"[\x80-\x9f\xa1-\xbf\xd7\xf7]")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # A header longer than this is none.
 _LONGEST_HEADER = 256 * 1024
@@ -77,14 +82,13 @@ class CsvTable(Table):
         head = self._open().read(_LONGEST_HEADER)
         if not head:
             raise Unreadable("empty_file", "Unpacked, the file is empty. Export it again.")
-        self.encoding = "utf-16" if head.startswith(_UTF16) else "utf-8-sig"
+        self.encoding = self._encoding(head)
         text = _decoded(head, self.encoding)
         line = text.lstrip("\r\n").splitlines()[0] if text.strip() else ""
         self.delimiter = _delimiter(line)
         self.columns = self._header()
         packed = ", gzip" if self.is_gzip else ""
-        coding = "UTF-16" if self.encoding == "utf-16" else "UTF-8"
-        self.description = f"CSV with {_DELIMITERS[self.delimiter]}, {coding}{packed}"
+        self.description = f"CSV with {_DELIMITERS[self.delimiter]}, {_CODINGS[self.encoding]}{packed}"
 
     def close(self) -> None:
         if self._file is not None:
@@ -139,6 +143,41 @@ class CsvTable(Table):
                 "closed?",
             ) from None
         self.read_share = 1.0
+
+    def _encoding(self, head: bytes) -> str:
+        """Raises Unreadable for what could be several."""
+        if head.startswith(_UTF16):
+            return "utf-16"
+        if self.limits.may_be_western and not head[1:64:2].strip(b"\0") and b"\0" not in head[0:64:2] and head[1:2]:
+            # Without its mark, and every second byte is zero.
+            return "utf-16-le"
+        if not self.limits.may_be_western:
+            return "utf-8-sig"
+        decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
+        file = self._open()
+        try:
+            while block := file.read(_BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            self._check_western()
+            return "cp1252"
+        return "utf-8-sig"
+
+    def _check_western(self) -> None:
+        """Raises Unreadable where a byte could be several characters."""
+        lines = 0
+        file = self._open()
+        while block := file.read(_BLOCK):
+            other = _NOT_WESTERN.search(block)
+            if other is not None:
+                lines += block[: other.start()].count(b"\n") + 1
+                raise Unreadable(
+                    "wrong_encoding",
+                    f"The file is not UTF-8, and byte 0x{block[other.start()]:02X} in line {lines:,} stands for other "
+                    "characters on other systems. Save it as 'CSV UTF-8' and choose it again.",
+                )
+            lines += block.count(b"\n")
 
     def _header(self) -> list[str]:
         try:

@@ -28,6 +28,7 @@ from metrics.models.retention import RetentionJob
 from metrics.models.rules import AllocationRule, RuleShare
 from metrics.models.series import Allocation, LookAlike, Series
 from metrics.models.sums import HistogramHour, UsageHour
+from metrics.models.usage_files import UsageFile, UsageFilePiece
 
 __all__ = [
     "Allocation",
@@ -71,5 +72,7 @@ __all__ = [
     "StatedWindow",
     "UncountedStatement",
     "UsageDay",
+    "UsageFile",
+    "UsageFilePiece",
     "UsageHour",
 ]

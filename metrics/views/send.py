@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q
@@ -23,13 +24,17 @@ from accounts.authentication import asker_of
 from accounts.errors import AccessViolation
 from accounts.models import Role, Token, Workload
 from metrics.actions.usage import can_reverse, reverse_receipt, visible_receipts
+from metrics.actions.usage_files import visible_files
 from metrics.api.usage import address_of
 from metrics.errors import RuleViolation
-from metrics.models import PushProblem, Receipt
+from metrics.models import PushProblem, Receipt, UsageFile
 from metrics.snippets import NO_TOKEN, Addresses, Snippet, snippets
+from metrics.usage_file_forms import UsageFileForm
+from metrics.usage_file_page import files_of
 from web.htmx import done, render
 
 PAGE_SIZE = 25
+SHOWN_FILES = 5
 TEMPLATE = "metrics/send.html"
 
 
@@ -52,8 +57,8 @@ def send_data(request: HttpRequest) -> HttpResponse:
 @require_POST
 def make_push_token(request: HttpRequest) -> HttpResponse:
     """Makes a token and shows it in the answer to this request, and never again."""
-    asker = _sender(request)
-    workload = _chosen(asker, request.POST.get("roadmap", ""))
+    asker = sender_of(request)
+    workload = chosen_workload(asker, request.POST.get("roadmap", ""))
     name = request.POST.get("name", "").replace("\0", "").strip()[:100] or (
         f"Push to {workload.name}"[:100] if workload else "Push"
     )
@@ -70,8 +75,8 @@ def received(request: HttpRequest) -> HttpResponse:
     """What has arrived since the page was opened: the part that asks again by itself; without htmx, the page."""
     if not getattr(request, "htmx", False):
         return _page(request)
-    asker = _sender(request)
-    workload = _chosen(asker, request.GET.get("roadmap", ""))
+    asker = sender_of(request)
+    workload = chosen_workload(asker, request.GET.get("roadmap", ""))
     context = _arrival(asker, workload, request.GET.get("since", ""))
     return render(request, TEMPLATE, context, part="received")
 
@@ -79,7 +84,7 @@ def received(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_push_token(request: HttpRequest, pk: int) -> HttpResponse:
     """Ends a token; somebody else's is not there."""
-    asker = _sender(request)
+    asker = sender_of(request)
     token = _tokens(asker).filter(pk=pk).first()
     if token is None:
         raise Http404
@@ -104,25 +109,34 @@ def take_back(request: HttpRequest, uuid: UUID) -> HttpResponse:
 def _page(
     request: HttpRequest, *, workload: Workload | None = None, made: Token | None = None, text: str = ""
 ) -> HttpResponse:
-    asker = _sender(request)
+    asker = sender_of(request)
     if made is None:
-        workload = _chosen(asker, request.GET.get("roadmap", ""))
+        workload = chosen_workload(asker, request.GET.get("roadmap", ""))
     now = timezone.now()
     page = Paginator(_receipts(asker), PAGE_SIZE).get_page(request.GET.get("page"))
+    receipts = list(page.object_list)
+    files = files_of(receipts)
+    workloads = workloads_to_push_to(asker)
     context: dict[str, Any] = {
-        "workloads": _workloads(asker),
+        "workloads": workloads,
         "chosen": workload,
         "made": made,
         "snippets": _snippets(request, workload, text, now),
         "tokens": _tokens(asker),
         "page": page,
-        "rows": [(receipt, _is_reversible(asker, receipt)) for receipt in page.object_list],
+        "rows": [(receipt, _is_reversible(asker, receipt), files.get(receipt.pk)) for receipt in receipts],
+        "file_form": UsageFileForm(
+            asker=asker, workloads=workloads, initial={"workload": workload.slug if workload else ""}
+        ),
+        "most_mib": settings.USAGE_FILE_MAX_BYTES // 2**20,
+        "most_rows": settings.USAGE_FILE_MAX_ROWS,
+        "files": visible_files(asker).filter(user=asker.user).exclude(state=UsageFile.State.DISCARDED)[:SHOWN_FILES],
         **_arrival(asker, workload, request.GET.get("since", "") or now.isoformat()),
     }
     return render(request, TEMPLATE, context)
 
 
-def _sender(request: HttpRequest) -> Asker:
+def sender_of(request: HttpRequest) -> Asker:
     """Who asks, if they may send: contributors and managers of a roadmap, admins; executives read."""
     asker = asker_of(request)
     if not can_see_backends(asker):
@@ -130,7 +144,7 @@ def _sender(request: HttpRequest) -> Asker:
     return asker
 
 
-def _workloads(asker: Asker) -> list[Workload]:
+def workloads_to_push_to(asker: Asker) -> list[Workload]:
     """Those that the asker may push to; real ones before the demo's."""
     workloads = visible_workloads(asker).order_by("is_demo", "name", "pk")
     if asker.user.is_admin:
@@ -138,10 +152,10 @@ def _workloads(asker: Asker) -> list[Workload]:
     return list(workloads.filter(memberships__user=asker.user, memberships__role__in=[Role.MANAGER, Role.CONTRIBUTOR]))
 
 
-def _chosen(asker: Asker, slug: str) -> Workload | None:
+def chosen_workload(asker: Asker, slug: str) -> Workload | None:
     """The roadmap in the address, else the first; None where the asker has none. Raises Http404."""
     if not slug:
-        workloads = _workloads(asker)
+        workloads = workloads_to_push_to(asker)
         return workloads[0] if workloads else None
     workload = None if "\0" in slug else visible_workloads(asker).filter(slug=slug).first()
     if workload is None:

@@ -20,6 +20,7 @@ from accounts import actions as people
 from accounts.models import AuditEvent, Membership, Role, User
 from accounts.tokens import make_setup_link
 from metrics import actions as package
+from metrics import usage_file_steps
 from metrics.actions import (
     allocations,
     backends,
@@ -32,6 +33,7 @@ from metrics.actions import (
     rules,
     secrets,
     usage,
+    usage_files,
 )
 from metrics.models import Backend, BillingImport, LookAlike, OwnPrice, RateCard, Receipt, Series
 from tests.metrics.billing_files import csv_of, run
@@ -47,8 +49,9 @@ READS = {
     "free_slug", "can_be_read_back", "history_of", "earliest_day", "held", "first_guess", "require_backend_admin",
     "term_end", "preview_change", "adding", "changing", "removing", "ordering", "moving", "require_may_allocate",
     "fields_of", "shown", "answer_document", "rejected_rows", "visible_receipts", "can_reverse",
+    "visible_files", "can_change_file",
 }  # fmt: skip
-PARTS_OF_AN_ACTION = {"resume", "read_again", "set_backfill", "after_reversal", "follow_capacity", "apply"}
+PARTS_OF_AN_ACTION = {"resume", "read_again", "set_backfill", "after_reversal", "follow_capacity", "apply", "take_out"}
 # Usage that is pushed: its receipt is the audit. A refusal changes nothing but the sender's last problem.
 RECEIPTS = {
     "accept_usage", "accept_export", "count_batch", "count_points", "count_spans", "acknowledged", "note_problem",
@@ -108,54 +111,75 @@ def calls(source, settings, adam, alice, bob, claims, other, asker, backend, mak
         data = csv_of([{**bill[0], "amount": text}])
         return imports.upload(a, pieces=[data], name=f"{text}.csv", source_name="Bills").one
 
+    def send(requests):
+        text = f"timestamp,model,requests\n{(timezone.now() - timedelta(hours=2)).isoformat()},own,{requests}\n"
+        return usage_files.send_file(a, pieces=[text.encode()], name="u.csv", workload=claims).one
+
+    def worked(one):
+        usage_file_steps.advance(one.pk)
+        one.refresh_from_db()
+        return one
+
     def rotate():
         settings.ENCRYPTION_KEYS = KEYS[::-1]
         return secrets.rotate_secrets()
 
-    return {
-        "make_first_admin": lambda: people.make_first_admin(
-            make_setup_link(), username="first", password="x y z 1 2 3"
-        ),
-        "add_person": lambda: people.add_person(a, username="new"),
-        "change_person": lambda: people.change_person(
-            a, bob, first_name="B", last_name="B", email="", organisation_role="member", is_active=True, roles={}
-        ),
-        "reset_password": lambda: people.reset_password(a, bob),
-        "issue_token": lambda: keep("token", people.issue_token(a, name="t", scopes=["read"])[0]),
-        "change_token": lambda: people.change_token(a, held["token"], signal="traces"),
-        "revoke_token": lambda: people.revoke_token(a, held["token"]),
-        "add_backend": lambda: keep("backend", backends.add_backend(a, kind="double", name="Double", values=values)),
-        "change_backend": lambda: backends.change_backend(a, held["backend"], name="Twin", values=values),
-        "rotate_secrets": rotate,
-        "start_backfill": lambda: backfills.start_backfill(a, held["backend"], from_on=today - 5 * DAY),
-        "cancel_backfill": lambda: backfills.cancel_backfill(a, held["backend"]),
-        "resume_backfill": lambda: backfills.resume_backfill(a, held["backend"]),
-        "remove_backend": lambda: backends.remove_backend(a, held["backend"]),
-        "add_pushed_backend": lambda: pushed.add_pushed_backend(a, name="Edge"),
-        "allocate": lambda: allocations.allocate(a, series, shares=[(claims, D("0.5")), (other, D("0.5"))]),
-        "allocate_by_rules": lambda: allocations.allocate_by_rules(a, series),
-        "link_backend": lambda: links.link_backend(a, backend, gateway=gateway),
-        "link_push": lambda: links.link_push(a, sent, backend=gateway),
-        "decide_look_alike": lambda: links.decide_look_alike(
-            a,
-            LookAlike.objects.create(first=series, second=sent, model="m", on=today, first_tokens=1, second_tokens=1),
-            decision="different",
-        ),
-        "set_rate_card": lambda: prices.set_rate_card(a, backend, valid_from_on=today, **card),
-        "remove_rate_card": lambda: prices.remove_rate_card(a, RateCard.objects.get()),
-        "set_own_price": lambda: [push(), prices.set_own_price(a, **price)],
-        "reprice": lambda: repricing.reprice(a, from_on=today - DAY, until_on=today),
-        "remove_own_price": lambda: prices.remove_own_price(a, OwnPrice.objects.get()),
-        "change_rules": lambda: rules.change_rules(
-            a, rules.adding(rules.RuleFields(shares=[(claims, D(1))], model="x*"))
-        ),
-        "upload": lambda: keep("import", upload("5.00")),
-        "map_columns": lambda: imports.map_columns(a, held["import"], mapping),
-        "confirm": lambda: imports.confirm(a, run(held["import"]), imports.Choices()),
-        "set_pays_for": lambda: imports.set_pays_for(a, held["import"].source, [backend]),
-        "discard": lambda: imports.discard(a, BillingImport.objects.exclude(pk=held["import"].pk).get()),
-        "reverse_receipt": lambda: usage.reverse_receipt(a, push()),
-    }, upload
+    return (
+        {
+            "make_first_admin": lambda: people.make_first_admin(
+                make_setup_link(), username="first", password="x y z 1 2 3"
+            ),
+            "add_person": lambda: people.add_person(a, username="new"),
+            "change_person": lambda: people.change_person(
+                a, bob, first_name="B", last_name="B", email="", organisation_role="member", is_active=True, roles={}
+            ),
+            "reset_password": lambda: people.reset_password(a, bob),
+            "issue_token": lambda: keep("token", people.issue_token(a, name="t", scopes=["read"])[0]),
+            "change_token": lambda: people.change_token(a, held["token"], signal="traces"),
+            "revoke_token": lambda: people.revoke_token(a, held["token"]),
+            "add_backend": lambda: keep(
+                "backend", backends.add_backend(a, kind="double", name="Double", values=values)
+            ),
+            "change_backend": lambda: backends.change_backend(a, held["backend"], name="Twin", values=values),
+            "rotate_secrets": rotate,
+            "start_backfill": lambda: backfills.start_backfill(a, held["backend"], from_on=today - 5 * DAY),
+            "cancel_backfill": lambda: backfills.cancel_backfill(a, held["backend"]),
+            "resume_backfill": lambda: backfills.resume_backfill(a, held["backend"]),
+            "remove_backend": lambda: backends.remove_backend(a, held["backend"]),
+            "add_pushed_backend": lambda: pushed.add_pushed_backend(a, name="Edge"),
+            "allocate": lambda: allocations.allocate(a, series, shares=[(claims, D("0.5")), (other, D("0.5"))]),
+            "allocate_by_rules": lambda: allocations.allocate_by_rules(a, series),
+            "link_backend": lambda: links.link_backend(a, backend, gateway=gateway),
+            "link_push": lambda: links.link_push(a, sent, backend=gateway),
+            "decide_look_alike": lambda: links.decide_look_alike(
+                a,
+                LookAlike.objects.create(
+                    first=series, second=sent, model="m", on=today, first_tokens=1, second_tokens=1
+                ),
+                decision="different",
+            ),
+            "set_rate_card": lambda: prices.set_rate_card(a, backend, valid_from_on=today, **card),
+            "remove_rate_card": lambda: prices.remove_rate_card(a, RateCard.objects.get()),
+            "set_own_price": lambda: [push(), prices.set_own_price(a, **price)],
+            "reprice": lambda: repricing.reprice(a, from_on=today - DAY, until_on=today),
+            "remove_own_price": lambda: prices.remove_own_price(a, OwnPrice.objects.get()),
+            "change_rules": lambda: rules.change_rules(
+                a, rules.adding(rules.RuleFields(shares=[(claims, D(1))], model="x*"))
+            ),
+            "upload": lambda: keep("import", upload("5.00")),
+            "map_columns": lambda: imports.map_columns(a, held["import"], mapping),
+            "confirm": lambda: imports.confirm(a, run(held["import"]), imports.Choices()),
+            "set_pays_for": lambda: imports.set_pays_for(a, held["import"].source, [backend]),
+            "discard": lambda: imports.discard(a, BillingImport.objects.exclude(pk=held["import"].pk).get()),
+            "send_file": lambda: keep("file", send(5)),
+            "discard_file": lambda: usage_files.discard_file(a, held["file"]),
+            "confirm_file": lambda: usage_files.confirm_file(a, held["file"]),
+            "take_file_back": lambda: usage_files.take_file_back(a, worked(held["file"])),
+            "reverse_receipt": lambda: usage.reverse_receipt(a, push()),
+        },
+        upload,
+        lambda: keep("file", worked(send(6))),
+    )
 
 
 def test_each_function_is_listed(calls):
@@ -163,10 +187,12 @@ def test_each_function_is_listed(calls):
 
 
 def test_each_action_writes_one_row(calls):
-    named, upload = calls
+    named, upload, again = calls
     for name, call in named.items():
         if name == "discard":
             upload("7.00")
+        if name == "confirm_file":
+            again()
         before = AuditEvent.objects.count()
         call()
         assert AuditEvent.objects.count() == before + 1, name

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from metrics import usage_files
 from metrics.format import FIELDS, Limits
 from metrics.formats.usage_table import ALIASES, Columns
 from metrics.models import Series, UsageHour
@@ -199,10 +198,3 @@ def test_a_quotation_mark_that_swallows_lines_is_told_by_its_lines(post):
 def test_what_others_call_our_fields_exists():
     assert {name.partition(".")[0] for name in ALIASES.values()} <= set(FIELDS)
     assert not set(ALIASES) & set(FIELDS)
-
-
-def test_the_template_is_read_as_it_is():
-    batch = usage_files.decode(
-        usage_files.TEMPLATE.encode(), Limits(datetime(2027, 1, 1, tzinfo=UTC), LIMITS.oldest, 10)
-    )
-    assert (len(batch.records), batch.rejections) == (2, [])
