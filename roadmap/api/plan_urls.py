@@ -2,9 +2,22 @@
 
 from django.urls import URLPattern, path
 
-from roadmap.api import activity, checklists, comments, gates, kpis, milestones, roadmaps, slips, steering, templates
+from roadmap.api import (
+    activity,
+    checklists,
+    comments,
+    gates,
+    kpis,
+    milestones,
+    plan_imports,
+    roadmaps,
+    slips,
+    steering,
+    templates,
+)
 
 urlpatterns: list[URLPattern] = [
+    path("plan-imports/", plan_imports.PlanImports.as_view(), name="api_plan_imports"),
     path("roadmaps/", roadmaps.RoadmapList.as_view(), name="api_roadmaps"),
     path("roadmaps/<slug:slug>", roadmaps.RoadmapDetail.as_view(), name="api_roadmap"),
     path("roadmaps/<slug:slug>/slips", slips.RoadmapSlips.as_view(), name="api_roadmap_slips"),

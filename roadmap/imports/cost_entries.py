@@ -141,7 +141,7 @@ class CostEntries(Importer):
             wanted["outside_key"] = str(row.get("key"))
         changes, words = self.differences(entry, wanted)
         words = [
-            FieldChange("Outside key", word.before, word.after) if word.label == "outside_key" else word
+            FieldChange("Outside key", word.before, word.after) if word.column == "outside_key" else word
             for word in words
         ]
         notes = []

@@ -200,10 +200,10 @@ class Kpis(Importer):
         changes, words = self.differences(kpi, wanted)
         words = [
             FieldChange("Window", self._window(kpi.window_days), self._window(wanted["window_days"]))
-            if word.label == "window_days"
+            if word.column == "window_days"
             else word
             for word in words
-            if word.label != "source"
+            if word.column != "source"
         ]
         if not changes:
             return Done("unchanged", kpi.name, place_of(phase)), kpi

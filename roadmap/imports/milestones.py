@@ -188,7 +188,7 @@ class Milestones(Importer):
             wanted["owner"] = self.lookup.person(roadmap, str(text), field="owner") if text else None
         changes, words = self.differences(milestone, wanted)
         words = [
-            FieldChange("Outside key", word.before, word.after) if word.label == "outside_key" else word
+            FieldChange("Outside key", word.before, word.after) if word.column == "outside_key" else word
             for word in words
         ]
         if "depends_on" in row:

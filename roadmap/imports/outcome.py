@@ -20,7 +20,7 @@ OUTCOMES: tuple[Outcome, ...] = ("refused", "added", "changed", "unchanged")
 class FieldChange:
     """A field's value before and after, as text; empty for none."""
 
-    label: str
+    column: str
     before: str
     after: str
 
@@ -53,7 +53,7 @@ class ColumnUse:
 
     header: str
     field: str
-    label: str
+    title: str
     why: str = ""
 
 
@@ -131,7 +131,7 @@ class ImportResult:
                 sheet.problem.code if sheet.problem else "",
                 [
                     [row.line, row.outcome, row.name, row.place]
-                    + [[change.label, change.before, change.after] for change in row.changes]
+                    + [[change.column, change.before, change.after] for change in row.changes]
                     + [[problem.column, problem.code] for problem in row.problems]
                     for row in sheet.rows
                     if row.outcome != "unchanged"

@@ -69,7 +69,7 @@ class Command(BaseCommand):
                     self.stdout.write(f"{sheet.title}, line {row.line}{column}: {problem.message}")
                 for change in row.changes if row.outcome == "changed" else ():
                     self.stdout.write(
-                        f"{sheet.title}, line {row.line}, {row.name}: {change.label} {change.before or 'none'} > "
+                        f"{sheet.title}, line {row.line}, {row.name}: {change.column} {change.before or 'none'} > "
                         f"{change.after or 'none'}"
                     )
             if sheet.missing_count:

@@ -51,7 +51,7 @@ def problems(result):
 
 def changes(result):
     return {
-        (row.name, change.label): (change.before, change.after)
+        (row.name, change.column): (change.before, change.after)
         for sheet in result.sheets
         for row in sheet.rows
         for change in row.changes
