@@ -67,6 +67,7 @@ def _is_current(path: str, url: str, below: tuple[str, ...]) -> bool:
 def _user_menu(user: User, *, reads_trail: bool) -> list[dict[str, str]]:
     entries = [
         ("My week", "/me/"),
+        ("Notifications", "/me/notifications/"),
         ("Tokens", "/tokens/"),
         ("API docs", "/api/v1/docs/"),
         ("Password", "/accounts/password/change/"),

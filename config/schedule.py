@@ -72,6 +72,27 @@ SCHEDULE = {
         "schedule": crontab(minute=40),
         "options": {"expires": 3000},
     },
+    "deliver-notices": {
+        "task": "roadmap.deliver_notices",
+        "schedule": 20.0,
+        "options": {"expires": 18},
+    },
+    "note-occasions": {
+        "task": "roadmap.note_occasions",
+        "schedule": crontab(minute=12),
+        "options": {"expires": 3000},
+    },
+    # Zones lie a quarter of an hour apart at most; 07:00 is told within minutes, also where a worker was away.
+    "note-mondays": {
+        "task": "roadmap.note_mondays",
+        "schedule": 300.0,
+        "options": {"expires": 290},
+    },
+    "drop-old-notices": {
+        "task": "roadmap.drop_old_notices",
+        "schedule": crontab(hour=4, minute=25),
+        "options": {"expires": 3600},
+    },
     "close-months": {
         "task": "roadmap.close_due_months",
         "schedule": crontab(hour="*/6", minute=30),

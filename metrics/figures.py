@@ -461,6 +461,21 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedSource:
+    """A backend that does not answer, and not for a moment only. `since`: until when it had been read, or was made.
+
+    `workload_ids`: whose usage comes from there. `detail` names no addresses.
+    """
+
+    backend_id: int
+    slug: str
+    name: str
+    detail: str
+    since: datetime
+    workload_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UndecidedSignal:
     """A token with which only that one of OpenTelemetry's signals arrives which it does not count."""
 

@@ -27,6 +27,7 @@ from metrics.figures import (
     Slice,
     SourceFreshness,
     Span,
+    StoppedSource,
     Sums,
     UndecidedSignal,
     UsageRow,
@@ -204,6 +205,11 @@ def attention(workload_ids: Sequence[int] | None = None, *, state: str | None = 
     With the `state` of their usage, what follows from usage alone is kept in this process for as long as it stays.
     """
     return _sources.attention(workload_ids, state)
+
+
+def stopped_sources() -> list[StoppedSource]:
+    """Backends of which people are told that they stopped answering, by name; the demo's aside. Two queries."""
+    return _sources.stopped_sources()
 
 
 def undecided_signals(asker: Asker) -> list[UndecidedSignal]:

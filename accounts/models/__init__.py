@@ -1,5 +1,6 @@
 """People, workloads, memberships, tokens and the audit trail."""
 
+from accounts.models.address import PersonAddress
 from accounts.models.audit import AuditEvent
 from accounts.models.token import SetupLink, Token
 from accounts.models.user import OrganisationRole, User
@@ -9,6 +10,7 @@ __all__ = [
     "AuditEvent",
     "Membership",
     "OrganisationRole",
+    "PersonAddress",
     "Role",
     "SetupLink",
     "Token",

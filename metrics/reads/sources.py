@@ -18,7 +18,7 @@ from metrics import arrivals, rows
 from metrics.bill_questions import undecided as undecided_bills
 from metrics.connectors import connector_for
 from metrics.errors import RuleViolation
-from metrics.figures import Attention, Scope, SourceFreshness, UndecidedSignal
+from metrics.figures import Attention, Scope, SourceFreshness, StoppedSource, UndecidedSignal
 from metrics.freshness import is_late
 from metrics.models import Backend, LookAlike, Series
 from metrics.reads.door import Sql
@@ -31,6 +31,8 @@ from web import wording
 # Usage without a price is tried again for this long (measures.md, Money).
 PRICED_WITHIN = timedelta(days=35)
 NOTICED_WITHIN = timedelta(days=28)
+# So many pulls fail before people are told; a failure that needs a person is told at once.
+FAILURES_TOLD = 3
 
 
 def freshness(workload_ids: Sequence[int] | None) -> list[SourceFreshness]:
@@ -214,6 +216,33 @@ def _silent(workload_ids: Sequence[int] | None) -> list[Attention]:
         if not backend.problem and is_late(backend, now)
     ]
     return stopped + late
+
+
+def stopped_sources() -> list[StoppedSource]:
+    """See metrics.series.stopped_sources."""
+    backends = list(
+        Backend.objects.filter(
+            Q(is_problem_permanent=True) | Q(failures_in_a_row__gte=FAILURES_TOLD), is_enabled=True, is_demo=False
+        )
+        .exclude(problem="")
+        .order_by("name", "pk")
+    )
+    served: dict[int, set[int]] = {}
+    pairs = Series.objects.filter(backend__in=backends).values_list("backend_id", "allocations__workload_id").distinct()
+    for backend_id, workload_id in pairs:
+        if backend_id is not None and workload_id is not None:
+            served.setdefault(backend_id, set()).add(workload_id)
+    return [
+        StoppedSource(
+            backend.pk,
+            backend.slug,
+            backend.name,
+            without_addresses(backend.problem, backend.parameters),
+            backend.data_until or backend.created_at,
+            tuple(sorted(served.get(backend.pk, ()))),
+        )
+        for backend in backends
+    ]
 
 
 def _since(backend: Backend, now: datetime) -> str:

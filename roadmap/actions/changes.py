@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.access import Asker, can
-from accounts.models import Role
+from accounts.models import AuditEvent, Role
 from metrics.currency import CURRENCIES
 from metrics.errors import RuleViolation
-from roadmap.models import Roadmap
+from roadmap.models import Notice, Roadmap
+from roadmap.rules.notices import is_noted
 
 WORDS = {
     Role.MANAGER: "Only a manager of this roadmap may do that.",
@@ -68,14 +69,28 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """The one audit row of an action; unchanged fields are left out by the caller."""
-    audit.record(
+    """The one audit row of an action, and its row in the outbox; unchanged fields are left out by the caller."""
+    event = audit.record(
         asker,
         action=action,
         subject=subject,
         workload=roadmap.workload,
         before=dict(before) if before else None,
         after=dict(after) if after else None,
+    )
+    note(event)
+
+
+def note(event: AuditEvent) -> None:
+    """Puts an action of which people may have to be told into the outbox, in the action's transaction."""
+    if event.is_demo or not is_noted(event.action, event.after or {}):
+        return
+    Notice.objects.create(
+        key=f"audit:{event.pk}",
+        kind=event.action,
+        event=event,
+        subject_id=int(event.subject_id),
+        workload_id=event.workload_id,
     )
 
 

@@ -54,7 +54,8 @@ def add_milestone(asker: Asker, phase: Phase, *, name: str, due_on: date, **fiel
     _check_key(milestone)
     milestone.save()
     _, after = _depend(milestone, depends_on, is_new=True) if depends_on else ({}, {})
-    record(asker, "add_milestone", milestone, phase.roadmap, None, {"name": milestone.name, "due_on": due_on} | after)
+    facts = {"name": milestone.name, "due_on": due_on} | ({"owner": milestone.owner} if milestone.owner else {})
+    record(asker, "add_milestone", milestone, phase.roadmap, None, facts | after)
     return milestone
 
 

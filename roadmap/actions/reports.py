@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.access import Asker
 from metrics.errors import RuleViolation
+from roadmap.actions.changes import note
 from roadmap.models import Report, ReportFile, Roadmap
 from roadmap.queries.month import month_facts
 from roadmap.queries.reports import has_real_data, reportable_roadmaps
@@ -143,11 +144,12 @@ def _publish(asker: Asker | str, payload: Json, *, scope: str, roadmap: Roadmap 
     ReportFile.objects.create(
         report=report, kind=ReportFile.Kind.PDF, language=LANGUAGE, content=pdf, sha256=sha256(pdf).hexdigest()
     )
-    audit.record(
+    event = audit.record(
         asker,
         action="publish_report",
         subject=report,
         workload=roadmap.workload if roadmap else None,
         after={"month": month, "revision": report.revision, "sha256": report.sha256},
     )
+    note(event)
     return report

@@ -129,7 +129,9 @@ def make_roadmap(
             if person.is_admin and person.pk != owner.pk:
                 continue
             Membership.objects.create(user=person, workload=roadmap.workload, role=Role.MANAGER)
-        record(asker, "make_roadmap", roadmap, roadmap, None, {"slug": roadmap.slug, "template": plan.slug})
+        record(
+            asker, "make_roadmap", roadmap, roadmap, None, {"slug": roadmap.slug, "template": plan.slug, "owner": owner}
+        )
     return roadmap
 
 

@@ -19,7 +19,7 @@ class CommentTextForm(Form):
         label="Comment",
         max_length=LONGEST,
         widget=forms.Textarea(attrs={"rows": "3"}),
-        help_text="Plain text. @ and a user name shows it to somebody in My week.",
+        help_text="Plain text. @ and a user name tells somebody, and shows it in their My week.",
     )
 
 

@@ -6,6 +6,7 @@ from roadmap.models.cost_entry import CostEntry
 from roadmap.models.gate import Gate, GateCriterion, GateDecision
 from roadmap.models.kpi import Kpi, Reading
 from roadmap.models.milestone import ChecklistItem, Milestone, MilestoneDate
+from roadmap.models.notice import Delivery, Notice, NoticeSettings
 from roadmap.models.phase import Annotation, Phase
 from roadmap.models.plan_import import PlanImport
 from roadmap.models.report import Report, ReportFile
@@ -19,12 +20,15 @@ __all__ = [
     "ChecklistItem",
     "Comment",
     "CostEntry",
+    "Delivery",
     "Gate",
     "GateCriterion",
     "GateDecision",
     "Kpi",
     "Milestone",
     "MilestoneDate",
+    "Notice",
+    "NoticeSettings",
     "Phase",
     "PlanImport",
     "PlanTemplate",

@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 from datetime import timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -23,6 +24,7 @@ from roadmap.actions import (
     gates,
     kpis,
     milestones,
+    notices,
     people,
     phases,
     reports,
@@ -32,7 +34,7 @@ from roadmap.actions import (
     undoing,
     updates,
 )
-from roadmap.models import Kpi
+from roadmap.models import Delivery, Kpi, Notice
 from roadmap.queries.kpi_values import kpi_values
 
 DAY = timedelta(days=1)
@@ -138,7 +140,19 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "undo_decision": lambda: undoing.undo_decision(
             d, held["stopped"], reason="x", new_due_on=today + DAY, values_of=kpi_values
         ),
+        "choose_notices": lambda: notices.choose_notices(a, channels={"mention": ["slack"]}, zone="Asia/Seoul"),
+        "set_address": lambda: notices.set_address(a, channel="slack", address="https://8.8.8.8/x"),
+        "remove_address": lambda: notices.remove_address(a, channel="slack"),
+        "send_test_notice": lambda: notices.send_test_notice(a, channel="mail"),
+        "retry_delivery": lambda: notices.retry_delivery(a, _given_up(alice)),
     }, held
+
+
+def _given_up(person):
+    notice = Notice.objects.create(key="test", kind="add_comment")
+    return Delivery.objects.create(
+        notice=notice, kind="mention", person=person, channel="mail", title="x", state="failed", batch=uuid4()
+    )
 
 
 def test_each_action_writes_one_row(steps, alice, adam, asker, today):

@@ -28,7 +28,7 @@ class Command(BaseCommand):
             names = ", ".join(found.unreadable)
             raise CommandError(
                 f"No key fits the secrets of {names}. Put the former key back into PHASELINE_ENCRYPTION_KEYS, "
-                "or enter them again on the backend's page."
+                "or enter them again: on the backend's page, a person's address under their Notifications."
             )
         if not check or not found.rotated:
             self.stdout.write("The other keys of PHASELINE_ENCRYPTION_KEYS are needed no more, but for older backups.")

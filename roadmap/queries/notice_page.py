@@ -1,0 +1,131 @@
+"""What stands on the pages of notifications: a person's choices and what became of what they were told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from accounts.access import Asker
+from accounts.models import PersonAddress, User
+from roadmap.channels import CHANNELS
+from roadmap.models import Delivery, NoticeSettings
+from roadmap.rules.notices import KINDS, MAIL, channels_for
+from web.wording import plural
+
+SHOWN = 15
+MOST_FAILED = 200
+TONES = {
+    Delivery.State.SENT: "green",
+    Delivery.State.FAILED: "red",
+    Delivery.State.DROPPED: "off",
+    Delivery.State.WAITING: "open",
+    Delivery.State.SENDING: "open",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlace:
+    """One channel of a person: `where` it goes, empty where no address is known."""
+
+    code: str
+    label: str
+    where: str
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KindRow:
+    """One row of the choices: `cells` are (channel's code and label, whether it is on)."""
+
+    code: str
+    label: str
+    help: str
+    cells: Sequence[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLine:
+    """What became of one delivery, in words."""
+
+    delivery: Delivery
+    channel: str
+    tone: str
+    word: str
+    may_retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """A person's page. `mail_is_sent`: whether this installation has a mail server, or writes mails into its log."""
+
+    places: Sequence[ChannelPlace]
+    rows: Sequence[KindRow]
+    zone: str
+    told: Sequence[DeliveryLine]
+    mail_is_sent: bool
+
+
+def settings_of(person: User) -> NoticeSettings:
+    """The person's settings, or the defaults as an unsaved row."""
+    return NoticeSettings.objects.filter(person=person).first() or NoticeSettings(person=person)
+
+
+def notifications(asker: Asker) -> Notifications:
+    """The asker's own page, in three queries."""
+    person = asker.user
+    row = settings_of(person)
+    addresses = {one.channel: one for one in PersonAddress.objects.filter(person=person)}
+    places = []
+    for channel in CHANNELS:
+        address = addresses.get(channel.code)
+        where = person.email if channel.code == MAIL else address.shown if address else ""
+        places.append(ChannelPlace(channel.code, channel.label, where, address.changed_at if address else None))
+    rows = [
+        KindRow(
+            kind.code,
+            kind.label,
+            kind.help,
+            [
+                (channel.code, channel.label, channel.code in channels_for(row.channels, kind.code))
+                for channel in CHANNELS
+            ],
+        )
+        for kind in KINDS
+    ]
+    told = Delivery.objects.filter(person=person).select_related("notice__workload").order_by("-created_at", "-pk")
+    return Notifications(places, rows, row.zone, _lines(told[:SHOWN]), mail_is_sent())
+
+
+def undelivered() -> Sequence[DeliveryLine]:
+    """What could not be delivered to anybody, the newest first: given up, or still tried. For admins."""
+    found = Delivery.objects.filter(Q(state=Delivery.State.FAILED) | Q(state=Delivery.State.WAITING, attempts__gt=0))
+    return _lines(found.select_related("notice__workload", "person").order_by("-created_at", "-pk")[:MOST_FAILED])
+
+
+def mail_is_sent() -> bool:
+    """Whether mails leave this machine; by default they are written into the log."""
+    return ".console." not in settings.EMAIL_BACKEND and ".dummy." not in settings.EMAIL_BACKEND
+
+
+def _lines(found: QuerySet[Delivery]) -> list[DeliveryLine]:
+    labels = {channel.code: channel.label for channel in CHANNELS}
+    return [
+        DeliveryLine(
+            one,
+            labels.get(one.channel, one.channel),
+            TONES.get(one.state, "open"),  # type: ignore[call-overload]
+            _word(one),
+            one.state == Delivery.State.FAILED,
+        )
+        for one in found
+    ]
+
+
+def _word(one: Delivery) -> str:
+    if one.state == Delivery.State.WAITING and one.attempts:
+        return f"Tried {plural(one.attempts, 'time')}, tried again"
+    return one.get_state_display()

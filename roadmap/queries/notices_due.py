@@ -1,0 +1,254 @@
+"""What people may have to be told of because of the day, or because figures say so: of roadmaps that run, not the demo.
+
+Each has a key that names the occasion, so that it is told once: a milestone that moves has another day and another key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import Max
+from django.urls import reverse
+
+from accounts.models import OrganisationRole, User
+from metrics import series
+from roadmap.models import Gate, Kpi, Milestone, NoticeSettings, Phase, Roadmap
+from roadmap.queries.my_week import READING_DAYS
+from roadmap.queries.phase_money import PhaseMoney
+from roadmap.queries.portfolio_rows import portfolio_rows
+from roadmap.queries.portfolio_standing import standings_for
+from roadmap.rules.notices import GATE_DAYS, MILESTONE_DAYS, MONDAY, channels_for, monday_of
+from web import wording
+
+RUNNING = (Roadmap.State.ACTIVE, Roadmap.State.LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a notice is made of; `details` hold told_as, title, text, url, people and is_late."""
+
+    key: str
+    kind: str
+    subject_id: int | None
+    workload_id: int | None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def _of(
+    key: str,
+    told_as: str,
+    title: str,
+    people: Iterable[int | None],
+    *,
+    url: str,
+    text: str = "",
+    subject_id: int | None = None,
+    workload_id: int | None = None,
+    is_late: bool = False,
+) -> Occasion:
+    details = {
+        "told_as": told_as,
+        "title": title,
+        "text": text,
+        "url": url,
+        "people": [pk for pk in dict.fromkeys(people) if pk is not None],
+        "is_late": is_late,
+    }
+    return Occasion(key, key.partition(":")[0], subject_id, workload_id, details)
+
+
+def milestones_due(today: date) -> list[Occasion]:
+    """Open ones of a running phase: some days ahead, and once they are late."""
+    found = Milestone.objects.filter(
+        phase__roadmap__workload__is_demo=False,
+        phase__roadmap__state__in=RUNNING,
+        phase__state=Phase.State.ACTIVE,
+        state=Milestone.State.OPEN,
+        due_on__lte=today + timedelta(days=MILESTONE_DAYS),
+    ).select_related("phase__roadmap__workload")
+    return [
+        _of(
+            f"milestone_{'late' if item.due_on < today else 'due'}:{item.pk}:{item.due_on}",
+            "milestone",
+            f"'{item.name}' of {item.phase.roadmap.name} {_when(item.due_on, today)}",
+            [item.owner_id or item.phase.owner_id],
+            url=f"{item.phase.get_absolute_url()}#milestones",
+            subject_id=item.pk,
+            workload_id=item.phase.roadmap.workload_id,
+            is_late=item.due_on < today,
+        )
+        for item in found.order_by("due_on", "pk")
+    ]
+
+
+def gates_due(today: date) -> list[Occasion]:
+    """Gates of a running phase: to who decides and who prepares."""
+    found = Gate.objects.filter(
+        phase__roadmap__workload__is_demo=False,
+        phase__roadmap__state__in=RUNNING,
+        phase__state=Phase.State.ACTIVE,
+        due_on__lte=today + timedelta(days=GATE_DAYS),
+    ).select_related("phase__roadmap__workload")
+    return [
+        _of(
+            f"gate_{'late' if gate.due_on < today else 'due'}:{gate.pk}:{gate.due_on}",
+            "gate",
+            f"The {gate.phase.get_kind_display()} gate of {gate.phase.roadmap.name} {_when(gate.due_on, today)}",
+            [gate.gatekeeper_id, gate.phase.owner_id],
+            url=gate.get_absolute_url(),
+            subject_id=gate.pk,
+            workload_id=gate.phase.roadmap.workload_id,
+            is_late=gate.due_on < today,
+        )
+        for gate in found.order_by("due_on", "pk")
+    ]
+
+
+def readings_due(today: date) -> list[Occasion]:
+    """KPIs read by hand whose last reading is as old as their window; once for each reading that is missing."""
+    found = (
+        Kpi.objects.filter(
+            phase__roadmap__workload__is_demo=False,
+            phase__roadmap__state__in=RUNNING,
+            phase__state=Phase.State.ACTIVE,
+            source=Kpi.Source.READ,
+        )
+        .annotate(last=Max("readings__at"))
+        .select_related("phase__roadmap__workload")
+        .order_by("pk")
+    )
+    occasions = []
+    for kpi in found:
+        on = kpi.last.astimezone(settings.REPORTING_ZONE).date() if kpi.last else None
+        if on is not None and on + timedelta(days=kpi.window_days or READING_DAYS) > today:
+            continue
+        occasions.append(
+            _of(
+                f"reading:{kpi.pk}:{on or 'never'}",
+                "reading",
+                f"A reading of {kpi.name} in {kpi.phase.roadmap.name} is asked for",
+                [kpi.phase.owner_id],
+                text=f"The last is of {wording.day(on)}." if on else "There is none yet.",
+                url=reverse("reading_new", args=[kpi.pk]),
+                subject_id=kpi.pk,
+                workload_id=kpi.phase.roadmap.workload_id,
+            )
+        )
+    return occasions
+
+
+def budgets_running_out(now: datetime, today: date) -> list[Occasion]:
+    """Phases whose budget is passed, or will be by the forecast: each once for a budget."""
+    running = Roadmap.objects.filter(workload__is_demo=False, state=Roadmap.State.ACTIVE).order_by("pk")
+    rows = portfolio_rows(list(running.values_list("pk", flat=True)))
+    if not rows:
+        return []
+    occasions = []
+    for standing in standings_for(rows, series.freshness(), now=now, today=today):
+        phase, money = standing.rows.present, standing.money
+        if phase is None or money is None or phase.state != Phase.State.ACTIVE:
+            continue
+        word, title, text = _budget_words(money)
+        if not word:
+            continue
+        roadmap = standing.rows.roadmap
+        occasions.append(
+            _of(
+                f"budget_{word}:{phase.pk}:{phase.budget_amount}:{phase.budget_currency}",
+                "budget",
+                f"{phase.get_kind_display()} of {roadmap.name}: {title}",
+                [roadmap.owner_id, phase.owner_id, roadmap.sponsor_id],
+                text=text,
+                url=phase.get_absolute_url(),
+                subject_id=phase.pk,
+                workload_id=roadmap.workload_id,
+                is_late=word == "passed",
+            )
+        )
+    return occasions
+
+
+def _budget_words(money: PhaseMoney) -> tuple[str, str, str]:
+    if money.budget is None or money.spent is None or money.budget <= 0:
+        return "", "", ""
+    budget = wording.money(money.budget, money.currency)
+    if money.spent > money.budget:
+        when = f" on {wording.day(money.passed_on)}" if money.passed_on else ""
+        return (
+            "passed",
+            f"the budget is passed{when}",
+            f"{wording.money(money.spent, money.currency)} of {budget} spent.",
+        )
+    plan = money.forecast
+    if plan is None or plan.passes_on is None or plan.total is None:
+        return "", "", ""
+    total = wording.money(plan.total, money.currency)
+    return "ends", f"the budget ends on {wording.day(plan.passes_on)}", f"Forecast {total} of {budget}."
+
+
+def sources_stopped() -> list[Occasion]:
+    """To admins; and per roadmap that a source serves, to its owner."""
+    stopped = series.stopped_sources()
+    if not stopped:
+        return []
+    admins = list(
+        User.objects.filter(is_active=True, organisation_role=OrganisationRole.ADMIN)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    served = {pk for one in stopped for pk in one.workload_ids}
+    roadmaps = {
+        item.workload_id: item
+        for item in Roadmap.objects.filter(workload__in=served, workload__is_demo=False, state__in=RUNNING)
+    }
+    occasions = []
+    for one in stopped:
+        key = f"{one.backend_id}:{one.since:%Y-%m-%dT%H:%M:%S}"
+        title, url = f"{one.name} does not answer", reverse("backend", args=[one.slug])
+        occasions.append(
+            _of(f"source:{key}", "source", title, admins, text=one.detail, url=url, subject_id=one.backend_id)
+        )
+        for pk in one.workload_ids:
+            roadmap = roadmaps.get(pk)
+            # An admin is told once.
+            if roadmap is not None and roadmap.owner_id not in admins:
+                text = f"{roadmap.name} lacks what it would report. {one.detail}"
+                occasions.append(
+                    _of(
+                        f"source:{key}:{pk}",
+                        "source",
+                        title,
+                        [roadmap.owner_id],
+                        text=text,
+                        url=url,
+                        subject_id=one.backend_id,
+                        workload_id=pk,
+                    )
+                )
+    return occasions
+
+
+def mondays(now: datetime) -> list[Occasion]:
+    """The Monday mail of everybody for whom it is Monday morning now; one for each person and week."""
+    chosen = {row.person_id: row for row in NoticeSettings.objects.all()}
+    occasions = []
+    for pk in User.objects.filter(is_active=True, is_demo=False).order_by("pk").values_list("pk", flat=True):
+        row = chosen.get(pk)
+        week = monday_of(now, ZoneInfo(row.zone) if row and row.zone else settings.REPORTING_ZONE)
+        if week is not None and channels_for(row.channels if row else {}, MONDAY):
+            occasions.append(_of(f"monday:{pk}:{week}", MONDAY, "My week", [pk], url=reverse("my_week")))
+    return occasions
+
+
+def _when(on: date, today: date) -> str:
+    days = (on - today).days
+    if days < 0:
+        return f"is late: it was due on {wording.day(on)}"
+    if days == 0:
+        return "is due today"
+    return f"is due on {wording.day(on)}, in {wording.plural(days, 'day')}"

@@ -1,0 +1,98 @@
+"""What people can be told of, through what, by default, and how often a delivery is tried. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+MAIL, SLACK, TEAMS, WEBHOOK = "mail", "slack", "teams", "webhook"
+CHANNELS = (MAIL, SLACK, TEAMS, WEBHOOK)
+MILESTONE_DAYS = 7
+GATE_DAYS = 30
+# Reminders and the Monday mail come when the day begins where the person is.
+MORNING = time(7)
+MONDAY = "monday"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeKind:
+    """One row of the preferences. `default`: the channels that are on until somebody chooses."""
+
+    code: str
+    label: str
+    help: str
+    default: tuple[str, ...] = ()
+
+
+KINDS = (
+    NoticeKind("mention", "You are mentioned", "Somebody names you with @ in a comment.", (MAIL,)),
+    NoticeKind("ownership", "Something becomes yours", "A roadmap, phase, milestone or gate to decide.", (MAIL,)),
+    NoticeKind("decision", "A gate is decided", "Or a decision is taken back, in a roadmap of yours.", (MAIL,)),
+    NoticeKind("milestone", "A milestone is due", f"One of yours, {MILESTONE_DAYS} days ahead and once it is late."),
+    NoticeKind("gate", "A gate comes up", f"One that you prepare or decide, {GATE_DAYS} days ahead and once overdue."),
+    NoticeKind("reading", "A reading is asked for", "Of a KPI that no backend knows, in a phase of yours."),
+    NoticeKind("budget", "A budget runs out", "The forecast passes it, or it is passed, in a roadmap of yours."),
+    NoticeKind("source", "A source stops answering", "For admins, and owners of roadmaps that it serves.", (MAIL,)),
+    NoticeKind("report", "A report is published", "Of a month, for a roadmap of yours."),
+    NoticeKind(MONDAY, "My week, on Mondays", "What waits for you, at 07:00. Nothing when nothing waits.", (MAIL,)),
+)
+CODES = tuple(kind.code for kind in KINDS)
+DEFAULTS = {kind.code: kind.default for kind in KINDS}
+
+# Actions of which somebody may be told, and which fields make them worth it (none: always).
+NOTED: Mapping[str, frozenset[str]] = {
+    "add_comment": frozenset(),
+    "change_comment": frozenset(),
+    "decide_gate": frozenset(),
+    "undo_decision": frozenset(),
+    "make_roadmap": frozenset(),
+    "add_milestone": frozenset({"owner"}),
+    "change_milestone": frozenset({"owner"}),
+    "change_phase": frozenset({"owner"}),
+    "change_gate": frozenset({"gatekeeper"}),
+    "change_roadmap": frozenset({"owner"}),
+    "publish_report": frozenset(),
+}
+
+# Seconds until the next attempt: soon after a hiccup, a day in all for a server that is down over night.
+WAITS = (60, 300, 900, 3600, 3 * 3600, 8 * 3600, 12 * 3600)
+MOST_ATTEMPTS = len(WAITS) + 1
+LONGEST_WAIT = 24 * 3600
+
+
+def is_noted(action: str, after: Iterable[str]) -> bool:
+    """Whether somebody may have to be told of an action that changed these fields."""
+    fields = NOTED.get(action)
+    return fields is not None and (not fields or bool(fields & set(after)))
+
+
+def channels_for(chosen: Mapping[str, Sequence[str]], kind: str) -> tuple[str, ...]:
+    """The channels that a person wants for a kind, in their order."""
+    wanted = chosen.get(kind)
+    return DEFAULTS.get(kind, ()) if wanted is None else tuple(item for item in CHANNELS if item in wanted)
+
+
+def wait_before_next(attempts: int, retry_after_seconds: float | None) -> timedelta | None:
+    """How long to wait after so many attempts; None: it is given up. The other side may ask for longer, up to a day."""
+    if attempts >= MOST_ATTEMPTS:
+        return None
+    seconds = WAITS[max(attempts, 1) - 1]
+    return timedelta(seconds=min(max(seconds, retry_after_seconds or 0.0), LONGEST_WAIT))
+
+
+def not_before(now: datetime, zone: ZoneInfo) -> datetime:
+    """`now`, or 07:00 of the same local day where that is still to come."""
+    local = now.astimezone(zone)
+    morning = datetime.combine(local.date(), MORNING, tzinfo=zone)
+    return max(now, morning.astimezone(now.tzinfo))
+
+
+def monday_of(now: datetime, zone: ZoneInfo) -> str | None:
+    """The ISO week, '2026-W48', while it is Monday from 07:00 on in the zone; else None."""
+    local = now.astimezone(zone)
+    if local.isoweekday() != 1 or local.time() < MORNING:
+        return None
+    year, week, _ = local.isocalendar()
+    return f"{year}-W{week:02}"
