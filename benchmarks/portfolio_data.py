@@ -254,6 +254,11 @@ def _sum_days(cursor: Any, series: Sequence[int]) -> None:
         + days.histogram_hours_as_days(pairs),
         named,
     )
+    cursor.execute(
+        f"INSERT INTO metrics_usagemonth ({days.MONTH_COLUMNS}) "
+        + days.days_as_months("(SELECT * FROM metrics_usageday WHERE series_id = ANY(%s::bigint[])) d"),
+        [literal(series)],
+    )
     for span in days.HISTOGRAM_SPANS:
         cursor.execute(
             f'INSERT INTO {span.table} (series_id, {span.unit}, measure, bounds_id, "window") '

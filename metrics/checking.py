@@ -46,7 +46,7 @@ def check() -> list[Finding]:
             days_are_of_this_zone = cursor.fetchone()[0]
         found = [_hours(), _histograms(), _reversals()]
         if days_are_of_this_zone:
-            found += [_days(), _histogram_days(), *map(_histogram_spans, days.HISTOGRAM_SPANS)]
+            found += [_days(), _months(), _histogram_days(), *map(_histogram_spans, days.HISTOGRAM_SPANS)]
     return [finding for finding in found if finding.count]
 
 
@@ -137,6 +137,20 @@ def _days() -> Finding:
         ("series_id", "day", "currency", "known_mask"),
         values,
         [zone_name()] * 5,
+    )
+
+
+def _months() -> Finding:
+    start = "date_trunc('month', t.day::timestamp)::date"
+    fresh = f"NOT EXISTS (SELECT 1 FROM metrics_staleday t WHERE t.series_id = m.series_id AND {start} = m.month)"
+    values = ("hours", *ADDITIVE_MEASURES, "unsettled_cost")
+    columns = f"series_id, month, currency, known_mask, {', '.join(values)}"
+    return _compare(
+        "months that are not the sum of their days",
+        f"SELECT {columns} FROM metrics_usagemonth m WHERE {fresh}",
+        f"SELECT {columns} FROM ({days.days_as_months('metrics_usageday')}) m WHERE {fresh}",
+        ("series_id", "month", "currency", "known_mask"),
+        values,
     )
 
 

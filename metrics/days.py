@@ -49,6 +49,8 @@ KNOWN_MASK = " | ".join(
 )
 _DAY_COLUMNS = f"series_id, day, currency, known_mask, hours{rows.columns(ADDITIVE_MEASURES)}, unsettled_cost"
 
+MONTH_COLUMNS = _DAY_COLUMNS.replace(" day,", " month,")
+
 
 def hours_as_days(pairs: str) -> str:
     """SQL that sums the hours of `pairs` (a relation of series_id, day) as rows of the days. Takes the zone 3 times.
@@ -124,7 +126,8 @@ def drop() -> None:
 
 
 def _drop(cursor: CursorWrapper) -> None:
-    for table in ("metrics_usageday", "metrics_histogramday", *(span.table for span in HISTOGRAM_SPANS)):
+    spans = (span.table for span in HISTOGRAM_SPANS)
+    for table in ("metrics_usageday", "metrics_usagemonth", "metrics_histogramday", *spans):
         cursor.execute(f"DELETE FROM {table}")
     cursor.execute("UPDATE metrics_seriesbuild SET number = number + 1")
     cursor.execute(
@@ -176,6 +179,7 @@ def _build(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
         f"SELECT * FROM ({histogram_hours_as_days(relation)}) built WHERE \"window\" <> '{{}}'",
         [*named, *zones],
     )
+    _build_months(cursor, pairs)
     for span in HISTOGRAM_SPANS:
         _build_spans(cursor, span, pairs)
     cursor.execute(
@@ -183,6 +187,29 @@ def _build(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
         "FROM unnest(%s::bigint[]) AS p (series_id) ON CONFLICT (series_id) DO UPDATE SET number = b.number + 1",
         named[:1],
     )
+
+
+def days_as_months(days: str) -> str:
+    """SQL that sums rows of the days (a relation like theirs) as rows of the months."""
+    summed = ", ".join(f"SUM({name}) AS {name}" for name in ("hours", *ADDITIVE_MEASURES, "unsettled_cost"))
+    return (
+        "SELECT series_id, date_trunc('month', day::timestamp)::date AS month, currency, known_mask, "
+        f"{summed} FROM {days} GROUP BY 1, 2, 3, 4"
+    )
+
+
+def _build_months(cursor: CursorWrapper, pairs: Sequence[Pair]) -> None:
+    starts = sorted({(series, month_of(day)) for series, day in pairs})
+    named = [rows.literal(series for series, _ in starts), rows.literal(start for _, start in starts)]
+    source = "unnest(%s::bigint[], %s::date[]) AS p (series_id, start)"
+    cursor.execute(
+        f"DELETE FROM metrics_usagemonth m USING {source} WHERE m.series_id = p.series_id AND m.month = p.start", named
+    )
+    days = (
+        f"(SELECT d.* FROM {source} JOIN metrics_usageday d ON d.series_id = p.series_id "
+        "AND d.day >= p.start AND d.day < p.start + interval '1 month') days"
+    )
+    cursor.execute(f"INSERT INTO metrics_usagemonth ({MONTH_COLUMNS}) {days_as_months(days)}", named)
 
 
 def _build_spans(cursor: CursorWrapper, span: HistogramSpan, pairs: Sequence[Pair]) -> None:

@@ -38,7 +38,7 @@ Basis = Literal["reserved", "used"]
 Number = int | Decimal
 HALF = Decimal("0.5")
 
-_MONEY_BITS = KNOWN_BIT["estimated_cost"] | KNOWN_BIT["billed_cost"]
+MONEY_BITS = KNOWN_BIT["estimated_cost"] | KNOWN_BIT["billed_cost"]
 # Measures that are sums of others: (all of these bits, any of these bits, how).
 _DERIVED: dict[str, tuple[int, int, tuple[tuple[str, int], ...]]] = {
     "tokens": (
@@ -51,7 +51,7 @@ _DERIVED: dict[str, tuple[int, int, tuple[tuple[str, int], ...]]] = {
         0,
         (("requests", 1), ("errors", -1)),
     ),
-    "spend": (0, _MONEY_BITS, (("billed_cost", 1), ("unsettled_cost", 1))),
+    "spend": (0, MONEY_BITS, (("billed_cost", 1), ("unsettled_cost", 1))),
     "unsettled": (KNOWN_BIT["estimated_cost"], 0, (("unsettled_cost", 1),)),
     "billed": (KNOWN_BIT["billed_cost"], 0, (("billed_cost", 1),)),
     "estimated": (KNOWN_BIT["estimated_cost"], 0, (("estimated_cost", 1),)),
@@ -279,7 +279,7 @@ class Sums:
 
     def _without_cost(self, measure: str) -> Number:
         return sum(
-            part.value(measure) or 0 for part in self.parts if part.is_traffic and not part.known_mask & _MONEY_BITS
+            part.value(measure) or 0 for part in self.parts if part.is_traffic and not part.known_mask & MONEY_BITS
         )
 
 
@@ -294,6 +294,15 @@ class UsageRow:
     period: date | None
     key: dict[str, Any]
     sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpend:
+    """What a backend cost on a local day; `spend` None where there was usage and nobody knows its cost."""
+
+    day: date
+    backend_id: int
+    spend: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -565,11 +574,13 @@ def _decimal(value: Number | None) -> Decimal | None:
 __all__ = [
     "ASIDE",
     "MEASURES",
+    "MONEY_BITS",
     "SENT_BY_ANYBODY",
     "Attention",
     "Basis",
     "Change",
     "CrossCheck",
+    "DaySpend",
     "Dimension",
     "ExchangeRateFact",
     "Grain",

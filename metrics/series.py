@@ -14,6 +14,7 @@ from metrics.figures import (
     Attention,
     Change,
     CrossCheck,
+    DaySpend,
     Dimension,
     ExchangeRateFact,
     Grain,
@@ -43,6 +44,7 @@ from metrics.reads import names as _names
 from metrics.reads import percentiles as _percentiles
 from metrics.reads import rate_cards as _rate_cards
 from metrics.reads import sources as _sources
+from metrics.reads import spend_days as _spend_days
 from metrics.reads import states as _states
 from metrics.reads import usage as _usage
 from metrics.stated import StatedLatency
@@ -173,6 +175,14 @@ def latency_of_windows(
 ) -> list[list[LatencyRow]]:
     """As `latency` of each window's workload and days as a whole, by 'measured_at', in one query: rows by window."""
     return _latency.latency_of_windows(windows, measures, include_demo=include_demo)
+
+
+def spend_days(workload_ids: Sequence[int], start_on: date, end_on: date) -> dict[int, list[DaySpend]]:
+    """The spend of the local days [start_on, end_on) by workload: a row for each backend and day with usage, by day.
+
+    As `usage` by 'workload' and 'backend' with grain 'day' says it, for many workloads. One query.
+    """
+    return _spend_days.spend_days(workload_ids, start_on, end_on)
 
 
 def usage_states(workload_ids: Sequence[int]) -> UsageStates:

@@ -48,6 +48,7 @@ _BY_SERIES = (
     "metrics_histogrammonth",
     "metrics_histogramday",
     "metrics_usageday",
+    "metrics_usagemonth",
 )
 
 TABLES = ("metrics_receipt", "metrics_ledgerhistogram", *_BY_SERIES)

@@ -1,7 +1,16 @@
 """What inference did and cost: backends, series, the ledger and its sums, prices."""
 
 from metrics.models.backend import Backend, Pull
-from metrics.models.cache import DayZone, HistogramDay, HistogramMonth, HistogramWeek, SeriesBuild, StaleDay, UsageDay
+from metrics.models.cache import (
+    DayZone,
+    HistogramDay,
+    HistogramMonth,
+    HistogramWeek,
+    SeriesBuild,
+    StaleDay,
+    UsageDay,
+    UsageMonth,
+)
 from metrics.models.imports import (
     BillingImport,
     BillingSource,
@@ -75,4 +84,5 @@ __all__ = [
     "UsageFile",
     "UsageFilePiece",
     "UsageHour",
+    "UsageMonth",
 ]

@@ -59,6 +59,27 @@ class HistogramDay(models.Model):
         return f"{self.series_id} {self.day} measure {self.measure}"
 
 
+class UsageMonth(AdditiveMeasures):
+    """The days of a complete local month in which the same measures were known, summed; `month` is its first day."""
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
+    month = models.DateField()
+    currency = models.CharField(max_length=3, blank=True, default="")
+    known_mask = models.BigIntegerField()
+    hours = models.IntegerField()
+    unsettled_cost = models.DecimalField(max_digits=30, decimal_places=10, null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["series", "month", "currency", "known_mask"], name="one_month_per_series_currency_and_mask"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.month}"
+
+
 class HistogramMonth(models.Model):
     """Merged bucket counts of a complete local month; `month` is its first day."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,14 +13,15 @@ from metrics.days import MONTHS, WEEKS, HistogramSpan, histogram_hours_as_days, 
 from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope, Slice, Span, WorkloadWindow
 from metrics.models import HistogramBounds
 from metrics.reads.door import PERIODS, STALE, Sql, allocated, joined, key_columns, narrowed, ordered, read
-from metrics.reads.usage import day_rows, join_slices, join_spans, join_windows, scope_of
+from metrics.reads.periods import Piece, Source, day_rows, edge_days, month_sources, pieces_of, together
+from metrics.reads.usage import join_slices, join_spans, join_windows, scope_of
 from metrics.rows import HISTOGRAM_NAME, HISTOGRAM_NUMBER
 from metrics.windows import month_of, next_month
 
 _bounds: dict[int, tuple[float, ...]] = {}
 
 
-Windows = Sequence[WorkloadWindow]
+Windows = Sequence[Piece]
 
 
 def workloads_latency(
@@ -30,15 +31,17 @@ def workloads_latency(
     if not windows:
         return []
     own = [WorkloadWindow(workload, *window) for workload, window in windows.items()]
-    return latency(scope_of(own, include_demo=include_demo), measures, ("workload",), None, windows=own)
+    return latency(scope_of(own, include_demo=include_demo), measures, ("workload",), None, windows=pieces_of(own))
 
 
-def latency_of_windows(windows: Windows, measures: Sequence[str], *, include_demo: bool) -> list[list[LatencyRow]]:
+def latency_of_windows(
+    windows: Sequence[WorkloadWindow], measures: Sequence[str], *, include_demo: bool
+) -> list[list[LatencyRow]]:
     """See metrics.series.latency_of_windows."""
     of_windows: list[list[LatencyRow]] = [[] for _ in windows]
     if windows and measures:
         scope = scope_of(windows, include_demo=include_demo)
-        for row in latency(scope, measures, ("span",), None, windows=windows):
+        for row in latency(scope, measures, ("span",), None, windows=pieces_of(windows)):
             number = row.key.pop("span")
             of_windows[number].append(row)
     return of_windows
@@ -118,7 +121,7 @@ def _histograms(
     grouped = [PERIODS[grain], *keys, "d.measure", "d.bounds_id", "a.share_ratio" if is_shared else "1::numeric"]
     sql = Sql("SELECT " + ", ".join(grouped) + ', histogram_sum(d."window"), NULL::numeric[], TRUE FROM (')
     by_windows = (windows is not None or bool(spans)) and not with_hours
-    held = _counts_of_windows(scope, numbers) if by_windows else None
+    held = _counts_of_windows(scope, numbers, windows) if by_windows else None
     if held is None:
         # A slice may begin within a week or a month.
         cut = "day" if windows is not None or spans or "slice" in by else grain
@@ -154,7 +157,7 @@ _DIVIDED = (
 _IS_DIVIDED = "EXISTS (SELECT 1 FROM divided v WHERE v.series_id = d.series_id AND v.start = {0})"
 
 
-def _counts_of_windows(scope: Scope, numbers: Sequence[int]) -> Sql:
+def _counts_of_windows(scope: Scope, numbers: Sequence[int], windows: Windows | None) -> Sql:
     """The histograms of months and of days; which of them count, each workload's window decides (_IN_WINDOW)."""
     wanted = rows.literal(numbers)
     columns = 'd.measure, d.bounds_id, d."window"'
@@ -168,13 +171,18 @@ def _counts_of_windows(scope: Scope, numbers: Sequence[int]) -> Sql:
         month_of(scope.start_on),
         scope.end_on,
     )
-    return sql.add(
-        f" UNION ALL SELECT d.series_id, d.day, d.day + 1, {_IS_DIVIDED.format(f'{_MONTH_OF_DAY}::date')}, {columns} "
-        "FROM metrics_histogramday d WHERE d.measure = ANY(%s::smallint[]) AND d.day >= %s AND d.day < %s",
-        wanted,
-        scope.start_on,
-        scope.end_on,
-    )
+    day = "SELECT d.series_id, d.day, d.day + 1, {0}, " + columns + " FROM metrics_histogramday d "
+    is_divided = _IS_DIVIDED.format(f"{_MONTH_OF_DAY}::date")
+    chosen = "WHERE d.measure = ANY(%s::smallint[]) AND d.day >= %s AND d.day < %s"
+    sql.add(f" UNION ALL {day.format(is_divided)}")
+    if windows is None:
+        return sql.add(chosen, wanted, scope.start_on, scope.end_on)
+    # Of days in the middle of every window only those of divided months are asked for.
+    edges = rows.literal(edge_days(windows))
+    sql.add(f"{chosen} AND d.day = ANY(%s::date[])", wanted, scope.start_on, scope.end_on, edges)
+    sql.add(f" UNION ALL {day.format('TRUE')} JOIN divided v ON v.series_id = d.series_id ")
+    sql.add("AND d.day >= v.start AND d.day < v.start + interval '1 month' ")
+    return sql.add(f"{chosen} AND NOT d.day = ANY(%s::date[])", wanted, scope.start_on, scope.end_on, edges)
 
 
 def _counts(scope: Scope, numbers: Sequence[int], grain: Grain | None, *, is_shared: bool, with_hours: bool) -> Sql:
@@ -253,30 +261,43 @@ def _means(
         for value in (f"d.{measure}_sum_ms", f"d.{measure}_count", "d.requests"):
             sums.append(f"(SUM({value} * {share}) FILTER (WHERE {timed}))::numeric")
     sums.append(f"SUM(d.requests * {share})::numeric")
-    sql = Sql("SELECT " + ", ".join([PERIODS[grain], *keys]))
-    sql.add(
-        ", NULL::smallint, NULL::bigint, NULL::numeric, NULL::bigint[], ARRAY[" + ", ".join(sums) + "], TRUE FROM ("
-    )
-    days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
-    sql.add(days.text, *days.params)
-    joined(sql.add(") d"), scope, by)
-    join_windows(sql, windows)
-    join_spans(sql, spans)
-    if "slice" in by:
-        join_slices(sql, slices)
-    sql.add(" WHERE s.kind = 'usage'")
-    if scope.workload_ids is not None:
-        sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
-    narrowed(sql, scope, by)
-    return sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(keys) + 2)))
+    sources = None
+    if not with_hours and not spans and "slice" not in by:
+        sources = month_sources(scope, grain, windows)
+    if sources is None:
+        sources = [Source(day_rows(scope.start_on, scope.end_on, with_hours=with_hours), windows)]
+    parts = []
+    for source in sources:
+        sql = Sql("SELECT " + ", ".join([PERIODS[grain], *keys]))
+        sql.add(
+            ", NULL::smallint, NULL::bigint, NULL::numeric, NULL::bigint[], ARRAY[" + ", ".join(sums) + "], TRUE FROM ("
+        )
+        sql.add(source.days.text, *source.days.params)
+        joined(sql.add(") d"), scope, by)
+        join_windows(sql, source.windows)
+        join_spans(sql, spans)
+        if "slice" in by:
+            join_slices(sql, slices)
+        sql.add(" WHERE s.kind = 'usage'")
+        if scope.workload_ids is not None:
+            sql.add(" AND a.workload_id = ANY(%s::bigint[])", rows.literal(scope.workload_ids))
+        narrowed(sql, scope, by)
+        parts.append(sql.add(" GROUP BY " + ", ".join(str(place) for place in range(1, len(keys) + 2))))
+    return together(parts)
 
 
 def _means_of(
-    sums: Sequence[tuple[tuple[Any, ...], Sequence[Number | None]]], measures: Sequence[str]
+    sums: Iterable[tuple[tuple[Any, ...], Sequence[Number | None]]], measures: Sequence[str]
 ) -> dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]]:
     """Mean and coverage of each period, key and measure that anything was timed for."""
-    found: dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]] = {}
+    added: dict[tuple[Any, ...], list[Number | None]] = {}
     for group, values in sums:
+        held = added.get(group)
+        added[group] = (
+            list(values) if held is None else [_plus(one, two) for one, two in zip(held, values, strict=True)]
+        )
+    found: dict[tuple[Any, ...], tuple[Decimal | None, Decimal | None]] = {}
+    for group, values in added.items():
         requests = values[-1]
         for place, measure in enumerate(measures):
             milliseconds, count, covered = values[3 * place : 3 * place + 3]
@@ -284,6 +305,11 @@ def _means_of(
                 coverage = _ratio(covered, requests) if requests else None
                 found[*group, measure] = (_ratio(milliseconds, count), coverage)
     return found
+
+
+def _plus(one: Number | None, two: Number | None) -> Number | None:
+    """The sum of what is known."""
+    return two if one is None else one if two is None else one + two
 
 
 def _ratio(above: Number | None, below: Number) -> Decimal:

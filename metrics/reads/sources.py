@@ -141,6 +141,11 @@ _noticed: dict[tuple[int, ...] | None, tuple[date, str, list[Attention]]] = {}
 MOST_NOTICED = 64
 
 
+def forget() -> None:
+    """Empty this process's memory."""
+    _noticed.clear()
+
+
 def attention(workload_ids: Sequence[int] | None, state: str | None) -> list[Attention]:
     """See metrics.series.attention."""
     found = [*_silent(workload_ids), *_of_usage(workload_ids, state)]

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 from metrics import rows
-from metrics.days import hours_as_days, zone_name
 from metrics.figures import (
     ASIDE,
     SENT_BY_ANYBODY,
@@ -26,7 +25,6 @@ from metrics.figures import (
 from metrics.money import FACTOR_STEP, OLDEST_RATE, QUIET_RATE_AGE
 from metrics.reads.door import (
     PERIODS,
-    STALE,
     Sql,
     allocated,
     currency,
@@ -36,11 +34,11 @@ from metrics.reads.door import (
     ordered,
     read,
 )
+from metrics.reads.periods import Piece, Source, day_rows, month_sources, pieces_of, together
 from metrics.usage import ADDITIVE_MEASURES, COUNT_MEASURES, MONEY_MEASURES
 
 _MONEY = (*MONEY_MEASURES, "unsettled_cost")
 _COUNTED = tuple(name for name in ADDITIVE_MEASURES if name not in MONEY_MEASURES)
-_DAYS = f"series_id, day, currency, known_mask, hours{rows.columns(ADDITIVE_MEASURES)}, unsettled_cost"
 _PLACES = -int(FACTOR_STEP.as_tuple().exponent)
 _COUNTS = "(s.uncounted_from_on IS NULL OR d.day < s.uncounted_from_on)"
 # Of a source that does not count: what quality and guardrails did is counted of whoever sends it.
@@ -69,7 +67,7 @@ def usage(
     found = read(
         scope.start_on,
         scope.end_on,
-        lambda *, with_hours: _figures(scope, by, grain, with_hours=with_hours, slices=slices, counted=counted),
+        lambda *, with_hours: figures(scope, by, grain, with_hours=with_hours, slices=slices, counted=counted),
     )
     shared = _rows(names, found, counted=counted)
     if scope.workload_ids is not None or "workload" not in by:
@@ -90,7 +88,7 @@ def unallocated(
     found = read(
         scope.start_on,
         scope.end_on,
-        lambda *, with_hours: _figures(scope, others, grain, with_hours=with_hours, counted=counted, left_over=True),
+        lambda *, with_hours: figures(scope, others, grain, with_hours=with_hours, counted=counted, left_over=True),
     )
     rows = _rows(key_columns(others)[0], found, counted=counted)
     return [UsageRow(row.period, {name: row.key.get(name) for name in names}, row.sums) for row in rows]
@@ -125,7 +123,7 @@ def _of_windows(windows: Sequence[WorkloadWindow], by: Sequence[Dimension], *, i
     found = read(
         scope.start_on,
         scope.end_on,
-        lambda *, with_hours: _figures(scope, by, None, with_hours=with_hours, windows=windows),
+        lambda *, with_hours: figures(scope, by, None, with_hours=with_hours, windows=pieces_of(windows)),
     )
     return _rows(key_columns(by)[0], found)
 
@@ -149,7 +147,7 @@ def usage_of_spans(scope: Scope, spans: Sequence[Span], by: Sequence[Dimension])
     found = read(
         scope.start_on,
         scope.end_on,
-        lambda *, with_hours: _figures(scope, by, None, with_hours=with_hours, spans=spans),
+        lambda *, with_hours: figures(scope, by, None, with_hours=with_hours, spans=spans),
     )
     of_spans: list[list[UsageRow]] = [[] for _ in spans]
     for row in _rows(key_columns(by)[0], found):
@@ -164,14 +162,14 @@ def spanned(windows: Iterable[tuple[date, date]]) -> tuple[date, date]:
     return min(start for start, _ in held), max(end for _, end in held)
 
 
-def join_windows(sql: Sql, windows: Sequence[WorkloadWindow] | None) -> None:
+def join_windows(sql: Sql, windows: Sequence[Piece] | None) -> None:
     """Give each window the days of its workload that are its own; windows may share days."""
     if windows is None:
         return
     sql.add(
         " JOIN unnest(%s::int[], %s::bigint[], %s::date[], %s::date[]) AS w (number, workload_id, start_on, end_on) "
         "ON w.workload_id = a.workload_id AND d.day >= w.start_on AND d.day < w.end_on",
-        rows.literal(range(len(windows))),
+        rows.literal(one.number for one in windows),
         rows.literal(one.workload_id for one in windows),
         rows.literal(one.start_on for one in windows),
         rows.literal(one.end_on for one in windows),
@@ -212,28 +210,52 @@ def join_slices(sql: Sql, slices: Sequence[Slice]) -> None:
     )
 
 
-def day_rows(start_on: date, end_on: date, *, with_hours: bool) -> Sql:
-    """The days of a window as a relation; stale ones summed from their hours where asked to."""
-    sql = Sql()
-    sql.add(f"SELECT {_DAYS} FROM metrics_usageday d WHERE d.day >= %s AND d.day < %s", start_on, end_on)
-    if with_hours:
-        sql.add(f" AND NOT {STALE} UNION ALL SELECT {_DAYS} FROM (")
-        stale = "(SELECT series_id, day FROM metrics_staleday WHERE day >= %s AND day < %s)"
-        sql.add(hours_as_days(stale), start_on, end_on, *[zone_name()] * 3).add(") summed")
-    return sql
-
-
-def _figures(
+def figures(
     scope: Scope,
     by: Sequence[Dimension],
     grain: Grain | None,
     *,
     with_hours: bool,
-    windows: Sequence[WorkloadWindow] | None = None,
+    windows: Sequence[Piece] | None = None,
     slices: Sequence[Slice] = (),
     spans: Sequence[Span] = (),
     counted: Sequence[str] = _COUNTED,
     left_over: bool = False,
+) -> Sql:
+    """The figures of days; of whole months at once where nothing in them is told apart by day."""
+    sources = None
+    if not with_hours and not spans and "slice" not in by:
+        sources = month_sources(scope, grain, windows)
+    if sources is None:
+        sources = [Source(day_rows(scope.start_on, scope.end_on, with_hours=with_hours), windows)]
+    parts = [
+        _summed(
+            scope,
+            by,
+            grain,
+            days=source.days,
+            windows=source.windows,
+            slices=slices,
+            spans=spans,
+            counted=counted,
+            left_over=left_over,
+        )
+        for source in sources
+    ]
+    return together(parts)
+
+
+def _summed(
+    scope: Scope,
+    by: Sequence[Dimension],
+    grain: Grain | None,
+    *,
+    days: Sql,
+    windows: Sequence[Piece] | None,
+    slices: Sequence[Slice],
+    spans: Sequence[Span],
+    counted: Sequence[str],
+    left_over: bool,
 ) -> Sql:
     """Columns: period, keys, kind, known mask, share, hours, measures, money, currencies without and with old rates.
 
@@ -252,7 +274,6 @@ def _figures(
     sql.add(", ".join(f"{expression} AS {name}" for expression, name in zip(grouped, names, strict=True)))
     sql.add(", d.currency, CASE WHEN d.currency IN ('', %s) THEN NULL ELSE d.day END AS rate_day", currency())
     sql.add("".join(f", SUM(d.{name}) AS {name}" for name in ("hours", *counted, *_MONEY)) + " FROM (")
-    days = day_rows(scope.start_on, scope.end_on, with_hours=with_hours)
     sql.add(days.text, *days.params)
     joined(sql.add(") d"), scope, by, left_over=left_over)
     join_windows(sql, windows)

@@ -20,6 +20,7 @@ from metrics.models import (
     Receipt,
     UsageDay,
     UsageHour,
+    UsageMonth,
 )
 from metrics.usage import FeedKind
 
@@ -58,6 +59,7 @@ DAMAGE = {
     "a day too many": lambda: UsageDay.objects.create(
         series_id=UsageHour.objects.first().series_id, day="2026-01-01", known_mask=0, hours=1
     ),
+    "a month that is wrong": lambda: UsageMonth.objects.update(requests=1),
     "a day's histogram that is wrong": lambda: HistogramDay.objects.update(window=[100, 1, 5]),
     "a month's histogram that is wrong": lambda: HistogramMonth.objects.update(window=[100, 1, 5]),
     "a week's histogram that is wrong": lambda: HistogramWeek.objects.update(window=[100, 1, 5]),
