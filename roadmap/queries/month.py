@@ -22,7 +22,7 @@ from roadmap.models import CostEntry, GateDecision, Kpi, Milestone, Phase, Readi
 from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.gate_state import criteria_of, standings_of
 from roadmap.queries.kpi_values import kpi_values
-from roadmap.queries.phase_money import RECENT_DAYS, phase_money
+from roadmap.queries.phase_money import RECENT_DAYS, day_spends_of, phase_money
 from roadmap.queries.readings import Readings
 from roadmap.rules.costs import CostSpan, amount_in
 from roadmap.rules.forecast import Forecast
@@ -241,7 +241,7 @@ def _phase_facts(
         as_then,
         window=(started_on, until),
         rows=reader.rows(started_on, until),
-        day_rows=reader.days(max(started_on, until - DAY * RECENT_DAYS), until),
+        day_spends=day_spends_of(reader.days(max(started_on, until - DAY * RECENT_DAYS), until)),
         entered=entered,
         freshness=freshness,
         today=end_on,

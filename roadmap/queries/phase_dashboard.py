@@ -24,7 +24,7 @@ from roadmap.queries import phase_charts, phase_tiles
 from roadmap.queries.dashboard_filters import Filters
 from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.kpi_values import computed_windows, kpi_values, latency_needed, phase_window
-from roadmap.queries.phase_money import RECENT_DAYS, PhaseMoney, colors_of, phase_money
+from roadmap.queries.phase_money import RECENT_DAYS, PhaseMoney, colors_of, day_spends_of, phase_money
 from roadmap.queries.phase_rows import PhaseRows, phase_rows
 from roadmap.queries.phase_tiles import Figure
 from roadmap.queries.phase_view import Choice, PhaseDashboard
@@ -100,7 +100,7 @@ class _Builder:
             self.phase,
             window=self.window,
             rows=self.all_rows,
-            day_rows=self.day_rows,
+            day_spends=day_spends_of(self.day_rows),
             entered=self.entered,
             freshness=self.freshness,
             today=self.today,

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from metrics.figures import SourceFreshness, Sums, UsageRow, whole
+from metrics.figures import DaySpend, SourceFreshness, Sums, UsageRow, whole
 from metrics.usage import SeriesKind
 from metrics.windows import days, start_of_day
 from roadmap.charts.frame import Grain, period_start, periods
@@ -76,12 +76,12 @@ def phase_money(
     *,
     window: tuple[date, date],
     rows: Sequence[UsageRow],
-    day_rows: Sequence[UsageRow],
+    day_spends: Sequence[DaySpend],
     entered: Entered,
     freshness: Sequence[SourceFreshness],
     today: date,
 ) -> PhaseMoney:
-    """The money of a phase from its usage rows. `rows`: the whole window; `day_rows`: its last days, by day."""
+    """The money of a phase from its usage rows. `rows`: the whole window; `day_spends`: its last days, by day."""
     start_on, end_on = window
     usage = whole(rows)
     by_hand = entered.amount(start_on, end_on)
@@ -90,9 +90,9 @@ def phase_money(
     budget = budget_of(phase, entered, today)
     plan = None
     if phase.ended_on is None:
-        rate = rate_of(day_rows, freshness, since=start_on, today=today)
+        rate = rate_of(day_spends, freshness, since=start_on, today=today)
         plan = forecast(
-            spent=(spent or Decimal(0)) - _of_today(day_rows, entered, today),
+            spent=(spent or Decimal(0)) - of_today(day_spends, entered, today),
             rate=rate,
             today=today,
             end_on=max(phase.planned_end_on, today - DAY),
@@ -109,7 +109,7 @@ def phase_money(
         spent=spent,
         budget=budget,
         forecast=plan,
-        passed_on=_passed_on(day_rows, entered, spent, budget, end_on),
+        passed_on=_passed_on(day_spends, entered, spent, budget, end_on),
         no_rate=usage.no_rate | frozenset(entered.no_rate),
     )
 
@@ -122,21 +122,25 @@ def budget_of(phase: Phase, entered: Entered, today: date) -> Decimal | None:
     return entered.rates.convert(phase.budget_amount, phase.budget_currency, on)
 
 
-def rate_of(
-    day_rows: Sequence[UsageRow], freshness: Sequence[SourceFreshness], *, since: date, today: date
-) -> RunRate | None:
-    """The run rate from rows by day and backend: over complete days of the phase in which every source has data."""
-    covered = covered_days(day_rows, freshness, since=since, today=today)
-    unknown = set()
-    spends: dict[date, Decimal] = {}
-    for row in day_rows:
+def day_spends_of(rows: Iterable[UsageRow]) -> list[DaySpend]:
+    """What each backend cost on each day; the rows are by day and backend at least."""
+    found: dict[tuple[date, Any], Decimal | None] = {}
+    for row in rows:
         if row.period is None:
             continue
-        spend = row.sums.spend
-        if spend is not None:
-            spends[row.period] = spends.get(row.period, Decimal(0)) + spend
-        else:
-            unknown.add(row.period)
+        key, spend = (row.period, row.key["backend"]), row.sums.spend
+        held = found.get(key)
+        found[key] = spend if held is None else held + (spend or 0)
+    return [DaySpend(on, backend, spend) for (on, backend), spend in found.items()]
+
+
+def rate_of(
+    day_spends: Sequence[DaySpend], freshness: Sequence[SourceFreshness], *, since: date, today: date
+) -> RunRate | None:
+    """The run rate from spend by day and backend: over complete days of the phase in which every source has data."""
+    covered = covered_days(day_spends, freshness, since=since, today=today)
+    unknown = {item.day for item in day_spends if item.spend is None}
+    spends = _by_day(day_spends)
     # A day with traffic whose cost nobody knows, and with no other, says nothing about the rate.
     unknown -= spends.keys()
     if not spends:
@@ -144,17 +148,25 @@ def rate_of(
     return run_rate(spends, [on for on in complete_days(covered, before=today, since=since) if on not in unknown])
 
 
+def _by_day(day_spends: Iterable[DaySpend]) -> dict[date, Decimal]:
+    """The spend of each day that has any."""
+    found: dict[date, Decimal] = {}
+    for item in day_spends:
+        if item.spend is not None:
+            found[item.day] = found.get(item.day, Decimal(0)) + item.spend
+    return found
+
+
 def covered_days(
-    day_rows: Iterable[UsageRow], freshness: Sequence[SourceFreshness], *, since: date, today: date
+    day_spends: Iterable[DaySpend], freshness: Sequence[SourceFreshness], *, since: date, today: date
 ) -> dict[object, set[date]]:
     """For each backend that counted in the last 28 days, the local days for which its data is there.
 
     A pulled backend covers every day until its `data_until`; a pushed one the days on which something was received.
     """
     seen: dict[object, set[date]] = {}
-    for row in day_rows:
-        if row.period is not None:
-            seen.setdefault(row.key["backend"], set()).add(row.period)
+    for item in day_spends:
+        seen.setdefault(item.backend_id, set()).add(item.day)
     until = {item.backend_id: item.data_until for item in freshness if item.reports is not None}
     found: dict[object, set[date]] = {}
     for backend, on in seen.items():
@@ -171,23 +183,20 @@ def _days_until(first: date, last: date, until: datetime | None) -> set[date]:
     return {on for on in days(first, last) if start_of_day(on + DAY, settings.REPORTING_ZONE) <= until}
 
 
-def _of_today(day_rows: Sequence[UsageRow], entered: Entered, today: date) -> Decimal:
+def of_today(day_spends: Iterable[DaySpend], entered: Entered, today: date) -> Decimal:
     """What today has cost so far, so that the forecast can start at the end of yesterday."""
-    usage = whole(day_rows, lambda row: row.period == today).spend or Decimal(0)
+    usage = sum((item.spend for item in day_spends if item.day == today and item.spend is not None), Decimal(0))
     return usage + (entered.amount(today, today + DAY) or Decimal(0))
 
 
 def _passed_on(
-    day_rows: Sequence[UsageRow], entered: Entered, spent: Decimal | None, budget: Decimal | None, end_on: date
+    day_spends: Sequence[DaySpend], entered: Entered, spent: Decimal | None, budget: Decimal | None, end_on: date
 ) -> date | None:
     """The day on which the budget was passed, looked for backwards from what is spent in all."""
     if spent is None or budget is None or spent <= budget:
         return None
-    first = min((row.period for row in day_rows if row.period is not None), default=end_on)
-    by_day: dict[date, Decimal] = {}
-    for row in day_rows:
-        if row.period is not None and row.sums.spend is not None:
-            by_day[row.period] = by_day.get(row.period, Decimal(0)) + row.sums.spend
+    first = min((item.day for item in day_spends), default=end_on)
+    by_day = _by_day(day_spends)
     hand = entered.by_day(first, end_on)
     each = [(on, by_day.get(on, Decimal(0)) + hand.get(on, Decimal(0))) for on in days(first, end_on)]
     before = spent - sum((amount for _, amount in each), Decimal(0))

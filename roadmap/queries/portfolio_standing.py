@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from metrics import series
-from metrics.figures import Scope, SourceFreshness, UsageRow, WorkloadWindow
+from metrics.figures import DaySpend, SourceFreshness, WorkloadWindow
 from metrics.money import Rates
 from metrics.usage import HISTOGRAM_MEASURES
 from metrics.windows import local_day
@@ -152,7 +152,8 @@ def standings_for(
         timed=[WorkloadWindow(workload, *window) for workload, one in asked.items() for window in one.timed],
         measures=[name for name in HISTOGRAM_MEASURES if any(name in one.histograms for one in asked.values())],
     )
-    days = _day_rows(tuple(workload for workload, one in asked.items() if one.windows), today)
+    started = [workload for workload, one in asked.items() if one.windows]
+    days = series.spend_days(started, today - (RECENT_DAYS + 1) * DAY, today + DAY)
     rates = _rates(found, today)
     return [_standing(item, asked[item.workload_id], many, days, freshness, rates, now, today) for item in found]
 
@@ -198,21 +199,11 @@ def _rates(found: Sequence[RoadmapRows], today: date) -> Rates:
     return rates_for(currencies, min(starts, default=today), today + DAY)
 
 
-def _day_rows(workload_ids: tuple[int, ...], today: date) -> dict[int, list[UsageRow]]:
-    """The money of the last days by workload, backend and day."""
-    found: dict[int, list[UsageRow]] = {workload: [] for workload in workload_ids}
-    scope = Scope(today - (RECENT_DAYS + 1) * DAY, today + DAY, workload_ids)
-    rows = series.usage(scope, by=("workload", "backend"), grain="day", measures=()) if workload_ids else ()
-    for row in rows:
-        found[row.key["workload"]].append(row)
-    return found
-
-
 def _standing(
     item: RoadmapRows,
     asked: _Asked,
     many: ManyReadings,
-    days: Mapping[int, list[UsageRow]],
+    days: Mapping[int, list[DaySpend]],
     freshness: Sequence[SourceFreshness],
     rates: Rates,
     now: datetime,
@@ -225,12 +216,12 @@ def _standing(
     window = asked.windows[0]
     rows = many.rows(item.workload_id, window)
     entered = Entered(item.costs, rates, today)
-    day_rows = [row for row in days[item.workload_id] if row.period is not None and window[0] <= row.period < window[1]]
+    day_spends = [one for one in days[item.workload_id] if window[0] <= one.day < window[1]]
     money = phase_money(
         phase,
         window=window,
         rows=rows,
-        day_rows=day_rows,
+        day_spends=day_spends,
         entered=entered,
         freshness=freshness,
         today=today,

@@ -14,7 +14,7 @@ from metrics.figures import Scope, SourceFreshness, Sums, UsageRow, whole
 from metrics.windows import next_month
 from roadmap.models import Phase
 from roadmap.queries.entered import Entered
-from roadmap.queries.phase_money import RECENT_DAYS, rate_of
+from roadmap.queries.phase_money import RECENT_DAYS, day_spends_of, of_today, rate_of
 from roadmap.rules.costs import CostSpan, amount_in
 from roadmap.rules.forecast import Forecast, forecast
 from web import wording
@@ -68,7 +68,7 @@ def totals_of(
     day_scope = Scope(
         max(today - (RECENT_DAYS + 1) * DAY, date(2000, 1, 1)), today + DAY, ids, include_demo=include_demo
     )
-    day_rows = series.usage(day_scope, by=("backend",), grain="day")
+    day_rows = series.usage(day_scope, by=("backend",), grain="day", measures=())
     month_start = today.replace(day=1)
     month = [row for row in rows if row.period is not None and row.period >= month_start]
     plan = _Plan(phases, entered, today)
@@ -180,13 +180,11 @@ def _outlook(
 ) -> Forecast | None:
     if spent is None:
         return None
-    so_far = (whole(day_rows, lambda row: row.period == today).spend or Decimal(0)) + (
-        entered.amount(today, today + DAY) or Decimal(0)
-    )
+    day_spends = day_spends_of(day_rows)
     since = today - (RECENT_DAYS + 1) * DAY
-    rate = rate_of(day_rows, freshness, since=since, today=today)
+    rate = rate_of(day_spends, freshness, since=since, today=today)
     return forecast(
-        spent=spent - so_far,
+        spent=spent - of_today(day_spends, entered, today),
         rate=rate,
         today=today,
         end_on=end_on,

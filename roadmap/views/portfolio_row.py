@@ -16,6 +16,11 @@ MOST_ROWS = 2_000
 _drawn: dict[str, tuple[tuple[Any, ...], SafeString]] = {}
 
 
+def forget() -> None:
+    """Empty this process's memory."""
+    _drawn.clear()
+
+
 def row_markup(row: PortfolioRow, found: Portfolio) -> SafeString:
     """The row as the table shows it. It holds nothing of who asks."""
     drawn_from = (row, found.axis, found.today, found.scale)
