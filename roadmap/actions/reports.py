@@ -22,7 +22,7 @@ from roadmap.reports.documents import document_of
 from roadmap.reports.outputs.pdf import pdf_of
 from roadmap.reports.section import Json
 from roadmap.reports.snapshot import SCHEMA_VERSION, hash_of, portfolio_payload, roadmap_payload
-from roadmap.rules.reports import moved_figures, next_month
+from roadmap.rules.reports import moved_figures, next_month, previous_month
 
 # The advisory lock under which a month is closed, so that two beats or a beat and a person make one report.
 _LOCK = 0x7265706F7274
@@ -92,7 +92,14 @@ def _roadmap_report(asker: Asker | str, roadmap: Roadmap, month: date, *, revise
     if last is not None and not revise:
         return last, False
     today = timezone.localdate()
-    fresh = roadmap_payload(month_facts(roadmap, month), dated_on=today, revision=last.revision + 1 if last else 1)
+    before = Report.objects.filter(scope=Report.Scope.ROADMAP, roadmap=roadmap, month=previous_month(month))
+    earlier = before.order_by("-revision").first()
+    fresh = roadmap_payload(
+        month_facts(roadmap, month),
+        dated_on=today,
+        revision=last.revision + 1 if last else 1,
+        before=earlier.payload if earlier else None,
+    )
     if last is not None:
         moved = moved_figures(last.payload, fresh)
         if not moved:

@@ -18,15 +18,18 @@ from metrics.figures import SourceFreshness, UsageRow
 from metrics.usage import SeriesKind
 from metrics.windows import Window, local_day
 from roadmap.kpi import KpiValue, PhaseFigures, no_data
-from roadmap.models import CostEntry, GateDecision, Kpi, Milestone, Phase, Reading, Roadmap, Update
+from roadmap.models import CostEntry, Gate, GateDecision, Kpi, Milestone, Phase, Reading, Roadmap, Update
 from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.gate_state import criteria_of, standings_of
 from roadmap.queries.kpi_values import kpi_values
 from roadmap.queries.phase_money import RECENT_DAYS, day_spends_of, phase_money
 from roadmap.queries.readings import Readings
+from roadmap.queries.spend_moved import change_of
 from roadmap.rules.costs import CostSpan, amount_in
 from roadmap.rules.forecast import Forecast
 from roadmap.rules.gates import met_count
+from roadmap.rules.health import Schedule
+from roadmap.rules.moved import Change
 from roadmap.rules.reports import next_month, previous_month
 
 DAY = timedelta(days=1)
@@ -44,6 +47,8 @@ class PhaseFacts:
     spent: Decimal | None
     forecast: Forecast | None
     planned_for_month: Decimal | None
+    passed_on: date | None
+    schedule: Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class KpiLine:
     unit: str
     baseline: Decimal | None
     target: Decimal | None
+    measure: str
     value: KpiValue
     value_before: KpiValue
     is_value: bool
@@ -142,6 +148,7 @@ class MonthFacts:
     sources: Sequence[SourceSpend]
     entered: Mapping[str, Decimal]
     entered_before: Mapping[str, Decimal]
+    change: Change
     kpis: Sequence[KpiLine]
     milestones: Sequence[MilestoneLine]
     gates: Sequence[GateLine]
@@ -200,6 +207,7 @@ def month_facts(roadmap: Roadmap, month: date) -> MonthFacts:
         sources=_sources(reader.rows(start_on, end_on), reader.rows(before_on, start_on)),
         entered=_by_category(entered, start_on, end_on),
         entered_before=_by_category(entered, before_on, start_on),
+        change=change_of(roadmap, (before_on, start_on), (start_on, end_on), today=end_on),
         kpis=[_kpi_line(kpi, values, earlier) for kpi in kpis],
         milestones=_milestones(roadmap, start_on, end_on),
         gates=_gates(phases, {phase.pk: values} if phase else {}, end_on),
@@ -259,7 +267,31 @@ def _phase_facts(
         spent=money.spent,
         forecast=money.forecast,
         planned_for_month=planned,
+        passed_on=money.passed_on,
+        schedule=Schedule(
+            today=until,
+            state="active" if as_then.ended_on is None else phase.state,
+            start_on=started_on,
+            end_on=phase.planned_end_on,
+            gate_due_on=_open_gate(phase, end_on),
+            late=[
+                milestone.name
+                for milestone in phase.milestones.exclude(state=Milestone.State.DROPPED).order_by("due_on", "id")
+                if milestone.due_on < until and (milestone.done_on is None or milestone.done_on >= until)
+            ],
+        ),
     )
+
+
+def _open_gate(phase: Phase, end_on: date) -> date | None:
+    """When the phase's gate is due, None where it was decided by then or there is none."""
+    gate = Gate.objects.filter(phase=phase).first()
+    if gate is None:
+        return None
+    last = gate.decisions.filter(decided_on__lt=end_on).order_by("recorded_at", "id").last()
+    if last is not None and last.outcome != GateDecision.Outcome.HOLD:
+        return None
+    return gate.due_on
 
 
 def _value_sum(phase: Phase | None, start_on: date, end_on: date) -> Decimal | None:
@@ -303,6 +335,7 @@ def _kpi_line(kpi: Kpi, values: Mapping[int, KpiValue], earlier: Mapping[int, Kp
         unit=kpi.unit,
         baseline=kpi.baseline,
         target=kpi.target,
+        measure=kpi.measure,
         value=values.get(kpi.pk, nothing),
         value_before=earlier.get(kpi.pk, nothing),
         is_value=kpi.is_value,

@@ -17,7 +17,9 @@ from roadmap.charts.moved import MovedData, moved_chart
 from roadmap.models import Roadmap
 from roadmap.queries.dashboard_filters import Problem
 from roadmap.queries.spend import SpendView, spend_view
-from roadmap.queries.spend_lines import MEASURES, Reading, part_lines
+from roadmap.queries.spend_filters import parse_spend_filters
+from roadmap.queries.spend_lines import MEASURES, Reading, SpendReader, part_lines
+from roadmap.queries.spend_plan import choices_of, plan_of_roadmap
 from roadmap.queries.spend_tab import Column, Entry, SpendTab, TabTable, number, signed_cents
 from roadmap.rules import spending
 from roadmap.rules.moved import CAUSES, Change, Key, Moved, Period, Traffic, moved
@@ -84,7 +86,7 @@ def spend_moved(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | 
     view, before = windows_of(spend_view(asker, parameters, now=now), parameters)
     window = (view.filters.start_on, view.filters.end_on)
     reading = Reading()
-    change = change_between(view, before, window, reading)
+    change = change_between(view.reader, before, window, reading)
     tab = SpendTab(
         view=view,
         name="spend_moved",
@@ -107,16 +109,24 @@ def spend_moved(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | 
     return MovedPage(tab, before, window, change)
 
 
-def change_between(view: SpendView, before: Window, now: Window, reading: Reading) -> Change:
-    """The change of what the view's filters let through."""
-    facts = [_Facts(view, window, reading) for window in (before, now)]
+def change_of(roadmap: Roadmap, before: Window, now: Window, *, today: date) -> Change:
+    """The change of one roadmap's spend, for whoever may see it."""
+    plan = plan_of_roadmap(roadmap)
+    names = series.names((roadmap.workload_id,), include_demo=plan.include_demo)
+    filters = parse_spend_filters({"roadmap": roadmap.slug}, today=today).checked(choices_of(plan, names))
+    return change_between(SpendReader(plan, filters, names, today), before, now, Reading())
+
+
+def change_between(reader: SpendReader, before: Window, now: Window, reading: Reading) -> Change:
+    """The change of what the reader's filters let through."""
+    facts = [_Facts(reader, window, reading) for window in (before, now)]
     for one in facts:
         one.read()
     new_rates = facts[1].average_rates
     ended = frozenset(
         (price.provider, price.model)
         for price in series.own_prices()
-        if price.valid_from_on is not None and now[1] <= price.valid_from_on <= view.today
+        if price.valid_from_on is not None and now[1] <= price.valid_from_on <= reader.today
     )
     return moved(facts[0].period(new_rates), facts[1].period(None), ended_prices=ended)
 
@@ -135,8 +145,8 @@ class _Sums:
 class _Facts:
     """What one window's usage and cost entries are, as the rule wants them."""
 
-    def __init__(self, view: SpendView, window: Window, reading: Reading) -> None:
-        self.view, self.window, self.reading = view, window, reading
+    def __init__(self, reader: SpendReader, window: Window, reading: Reading) -> None:
+        self.reader, self.window, self.reading = reader, window, reading
         self.traffic: dict[Key, _Sums] = {}
         self.idle, self.other, self.restated = _Sums(), ZERO, ZERO
         self.entered = ZERO
@@ -145,7 +155,7 @@ class _Facts:
 
     def read(self) -> None:
         """Read the window: usage, cost entries, restatements."""
-        reader = self.view.reader
+        reader = self.reader
         start, end = self.window
         rows = reader.usage_rows(
             ("provider", "model"),
@@ -166,7 +176,7 @@ class _Facts:
             self.reading, by_month=False, by_phase=True, start_on=start, end_on=end
         ):
             self.entered += amount
-        if not any(self.view.filters.value(name) for name in UNSEEN_BY_RESTATEMENTS):
+        if not any(self.reader.filters.value(name) for name in UNSEEN_BY_RESTATEMENTS):
             self._take_out_restated(series.restated(reader.scope(start, end)))
 
     @property
@@ -175,7 +185,7 @@ class _Facts:
         return {currency: self._converted[currency] / stated for currency, stated in self._stated.items() if stated > 0}
 
     def _add(self, key: Mapping[str, Any], part: Part) -> None:
-        wanted = self.view.filters.value("basis")
+        wanted = self.reader.filters.value("basis")
         # Counts and money of an hour may stand in rows of different currencies; the mask is that of the hour.
         kept = [
             amount
@@ -239,7 +249,7 @@ class _Facts:
 
         traffic = {}
         units: Decimal | None = None
-        unit = _unit_of(self.view)
+        unit = _unit_of(self.reader)
         for key, sums in self.traffic.items():
             units = _plus(units, getattr(sums, unit))
             quantity, measure = _quantity(sums)
@@ -271,10 +281,10 @@ def _quantity(sums: _Sums) -> tuple[Decimal | None, Measure]:
     return None, None
 
 
-def _unit_of(view: SpendView) -> str:
+def _unit_of(reader: SpendReader) -> str:
     """The unit of work: of a single roadmap its own, where that is neither token nor request; else requests."""
-    chosen = view.filters.value("roadmap")
-    for roadmap in view.plan.roadmaps.values():
+    chosen = reader.filters.value("roadmap")
+    for roadmap in reader.plan.roadmaps.values():
         if roadmap.slug == chosen and roadmap.unit_of_work not in (
             Roadmap.UnitOfWork.TOKEN,
             Roadmap.UnitOfWork.REQUEST,
@@ -284,7 +294,7 @@ def _unit_of(view: SpendView) -> str:
 
 
 def _unit_word(view: SpendView) -> str:
-    if _unit_of(view) == "requests":
+    if _unit_of(view.reader) == "requests":
         return "the request"
     chosen = view.filters.value("roadmap")
     return next(

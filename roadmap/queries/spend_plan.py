@@ -73,6 +73,18 @@ def plan_of(asker: Asker) -> Plan:
     )
 
 
+def plan_of_roadmap(roadmap: Roadmap) -> Plan:
+    """The plan of one roadmap, for what is computed for everybody who may see it. One query more for its entries."""
+    return Plan(
+        sees_all=False,
+        include_demo=roadmap.workload.is_demo,
+        has_demo=roadmap.workload.is_demo,
+        roadmaps={roadmap.workload_id: roadmap},
+        phases=list(roadmap.phases.order_by("position")),
+        entries=list(CostEntry.objects.filter(roadmap=roadmap)),
+    )
+
+
 def roadmap_members(roadmap: Roadmap) -> dict[str, Member]:
     """What the plan says of a roadmap's spend."""
     unit, programme = roadmap.business_unit, roadmap.programme.name if roadmap.programme else ""

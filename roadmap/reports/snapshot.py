@@ -12,9 +12,14 @@ from roadmap.rules.gates import sha256_of
 SCHEMA_VERSION = 1
 
 
-def roadmap_payload(facts: MonthFacts, *, dated_on: date, revision: int, moved: list[Json] | None = None) -> Json:
-    """The document of a roadmap's month. `dated_on` is printed as its date; `moved`: what a revision changed."""
-    return {
+def roadmap_payload(
+    facts: MonthFacts, *, dated_on: date, revision: int, before: Json | None = None, moved: list[Json] | None = None
+) -> Json:
+    """The document of a roadmap's month. `dated_on` is printed as its date; `moved`: what a revision changed.
+
+    `before`: the document of the month before as it was published, None where there is none.
+    """
+    payload = {
         "schema_version": SCHEMA_VERSION,
         "scope": "roadmap",
         "month": facts.start_on.isoformat(),
@@ -39,6 +44,17 @@ def roadmap_payload(facts: MonthFacts, *, dated_on: date, revision: int, moved: 
         ],
         "moved": moved or [],
     }
+    _set_beside(payload, before)
+    return payload
+
+
+def _set_beside(payload: Json, before: Json | None) -> None:
+    """Last month's lights, as last month's report had them, beside this month's."""
+    value = section_value(before, "signals") if before else None
+    lights = {row["signal"]: row for row in value["rows"]} if value else {}
+    for row in (section_value(payload, "signals") or {"rows": []})["rows"]:
+        then = lights.get(row["signal"])
+        row["tone_before"], row["word_before"] = (then["tone"], then["word"]) if then else ("", "")
 
 
 def portfolio_payload(

@@ -97,10 +97,10 @@ class TestPaper:
         heads = [
             "Letters, October 2026",
             "Spend of the month",
+            "Signals",
             "Licences",
-            "Total",
-            "Performance and",
             "Decisions needed",
+            "Performance and",
         ]
         places = [text.index(head, text.index(heads[0])) for head in heads]
         assert places == sorted(places)
@@ -150,7 +150,7 @@ class TestOtherForms:
     def test_a_workbook_has_numbers_that_add_up(self, report, adam, sign_in):
         answer = sign_in(adam).get(reverse("report_file", args=[report.uuid, "xlsx"]))
         book = openpyxl.load_workbook(io.BytesIO(answer.content))
-        assert book.sheetnames[:3] == ["Letters", "Spend", "Performance and efficiency"]
+        assert book.sheetnames[:3] == ["Letters", "Signals", "Spend"]
         rows = {row[0]: row[1] for row in book["Spend"].iter_rows(values_only=True) if isinstance(row[1], int | float)}
         total = rows.pop("Total")
         assert total == pytest.approx(sum(rows.values())) == pytest.approx(352.5)

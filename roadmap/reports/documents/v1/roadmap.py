@@ -1,17 +1,16 @@
-"""Schema version 1 in words: its payload holds English sentences, and they are passed on."""
+"""A roadmap's sections in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from roadmap.reports.document import (
     Block,
     Bullets,
     Cell,
     Column,
-    Document,
     FigureBox,
     Figures,
     Json,
@@ -19,63 +18,21 @@ from roadmap.reports.document import (
     Section,
     Status,
     Table,
-    Tone,
 )
-from roadmap.reports.documents.v1_values import totals_of, values_of
+from roadmap.reports.documents.v1.cells import TONES, amount, change, day, parts, range_cell
 from web import wording
 
-_TONES: dict[str, Tone] = {"on_track": "green", "at_risk": "amber", "off_track": "red"}
 
-
-def document(payload: Json) -> Document:
-    """The document of a roadmap's or the portfolio's payload."""
-    values = values_of(payload)
-    is_portfolio = values["scope"] == "portfolio"
-    name = "Portfolio" if is_portfolio else values["roadmap"]["name"]
-    about = [] if is_portfolio else [values["roadmap"]["programme"], (values["phase"] or {}).get("name", "")]
-    month = wording.month(values["month"])
-    return Document(
-        language="en",
-        name=name,
-        about=" · ".join(filter(None, about)) or "AI adoption",
-        title=f"{name}, {month}",
-        dated_on=values["dated_on"],
-        dated=f"Dated {wording.day(values['dated_on'])} · revision {values['revision']}",
-        summary=f"AI report of {month}: {name}.",
-        sections=[*_moved(values), *(_portfolio(values) if is_portfolio else _roadmap(values))],
-        foot=f"{values['currency']} without tax · {values['zone']}",
-        page_of="Page {page} of {pages}",
-        is_demo=values["is_demo"],
-        demo_notice="Demo data. The company and its figures are invented." if values["is_demo"] else "",
-    )
-
-
-def _moved(values: Json) -> list[Section]:
-    if not values["moved"]:
-        return []
-    rows = [
-        [Cell(text=line["where"]), Cell(text=_as_said(line["before"])), Cell(text=_as_said(line["after"]))]
-        for line in values["moved"]
-    ]
-    columns = [Column(label="Where", share=2), Column(label="Before"), Column(label="Now")]
-    title = "What this revision changed"
-    return [Section(name="moved", title=title, blocks=[Table(label=title, columns=columns, rows=rows)])]
-
-
-def _as_said(value: Any) -> str:
-    return wording.NO_DATA if value is None else str(value)
-
-
-# --- The roadmap's
-
-
-def _roadmap(values: Json) -> list[Section]:
+def roadmap_sections(values: Json) -> list[Section]:
     found = []
     for section in values["sections"]:
         draw = _SECTIONS.get(section["name"])
         if draw is not None:
             found.append(draw(section["value"], values))
-    return found
+    # Page 1 is what an executive reads; what it rests on begins on page 2.
+    names = [section.name for section in found]
+    second = "decisions" if "signals" in names else "delivery"
+    return [replace(section, begins_page=section.name == second) for section in found]
 
 
 def _headline(value: Json, values: Json) -> Section:
@@ -86,13 +43,32 @@ def _headline(value: Json, values: Json) -> Section:
             f"The month before: {value['status_before_word'].lower()}."
         )
     status = Status(
-        tone=_TONES.get(value["status"], "off"),
+        tone=TONES.get(value["status"], "off"),
         word=value["status_word"],
         sentence=" ".join(filter(None, (value["sentence"], value["money_sentence"]))),
         note=said,
     )
     boxes = [_figure(figure) for figure in value["figures"]]
     return Section(name="headline", blocks=[status, Figures(label="Four figures", boxes=boxes)])
+
+
+def _signals(value: Json, values: Json) -> Section:
+    rows = [
+        [
+            Cell(text=row["name"]),
+            Cell(text=row["word"], tone=row["tone"]),
+            Cell(text=row["word_before"] or "no report", tone=row["tone_before"]),
+            Cell(text=row["reason"]),
+        ]
+        for row in value["rows"]
+    ]
+    columns = [
+        Column(label="Signal"),
+        Column(label="Now"),
+        Column(label="Month before"),
+        Column(label="Why", share=3.4),
+    ]
+    return Section(name="signals", title="Signals", blocks=[Table(label="Five signals", columns=columns, rows=rows)])
 
 
 def _figure(figure: Json) -> FigureBox:
@@ -122,8 +98,8 @@ def _money(value: Json, values: Json) -> Section:
     rows = [
         [
             Cell(text=row["name"], sub="entered by hand" if row["kind"] == "entered" else ""),
-            _amount(row["spend"]),
-            _amount(row["before"]),
+            amount(row["spend"]),
+            amount(row["before"]),
         ]
         for row in value["rows"]
     ]
@@ -132,34 +108,65 @@ def _money(value: Json, values: Json) -> Section:
         Column(label=currency, is_numeric=True),
         Column(label="Month before", is_numeric=True),
     ]
-    foot = [Cell(text="Total"), _amount(value["total"]), _amount(value["total_before"])]
+    foot = [Cell(text="Total"), amount(value["total"]), amount(value["total_before"])]
     table = Table(label="Spend by source", columns=columns, rows=rows, foot=foot)
+    if not rows:
+        rows = [[Cell(text="No spend was recorded."), Cell(), Cell()]]
     return Section(
         name="money",
         title="Spend",
         sub=f"{wording.month(values['month'])} and the month before, {currency}",
-        blocks=[Paragraph(text=_parts(value, currency), is_small=True), table],
+        blocks=[Paragraph(text=parts(value, currency), is_small=True), table],
     )
 
 
-def _parts(value: Json, currency: str) -> str:
-    """What spend is made of, in a sentence."""
-    billed, estimated, entered = (
-        wording.money(value[name], currency, missing="an unknown amount") for name in ("billed", "estimated", "entered")
+def _movers(value: Json, values: Json) -> Section:
+    currency = values["currency"]
+    rows = [
+        [
+            Cell(text=row["name"], sub=_drivers(row["drivers"])),
+            change(row["amount"]),
+            change(row["one_off"], missing=wording.DASH),
+            change(row["continuing"], missing=wording.DASH),
+        ]
+        for row in value["rows"]
+    ]
+    if value["rest"] is not None:
+        rows.append([Cell(text="Everything else"), change(value["rest"]), Cell(), Cell()])
+    columns = [
+        Column(label="What", share=3),
+        Column(label=f"Change, {currency}", is_numeric=True),
+        Column(label="One-off", is_numeric=True),
+        Column(label="Continuing", is_numeric=True),
+    ]
+    title = "What moved"
+    before, now = (wording.money_exact(value[name], currency) for name in ("before", "value"))
+    return Section(
+        name="movers",
+        title=title,
+        sub=f"spend from {before} to {now}",
+        blocks=[
+            Table(
+                label=title,
+                columns=columns,
+                rows=rows,
+                foot=[Cell(text="Change"), change(value["amount"]), Cell(), Cell()],
+            )
+        ],
     )
-    not_priced = "none"
-    if value.get("not_priced_requests") or value.get("not_priced_tokens"):
-        requests, tokens = wording.short(value["not_priced_requests"]), wording.short(value["not_priced_tokens"])
-        not_priced = f"{requests} requests, {tokens} tokens"
-    tail = f" Not priced: {not_priced}." if "not_priced_requests" in value else ""
-    return f"Spend is made of {billed} billed, {estimated} estimated and {entered} entered by hand.{tail}"
+
+
+def _drivers(drivers: list[Json]) -> str:
+    return "; ".join(
+        f"{one['model'] or 'no model'} ({one['provider']}) {wording.signed_exact(one['amount'])}" for one in drivers
+    )
 
 
 def _performance(value: Json, values: Json) -> Section:
     rows = [
         [
             Cell(text=row["name"]),
-            _range(row),
+            range_cell(row),
             Cell(text=row["unit"]),
             Cell(text=wording.number(row["before"]), value=row["before"]),
             Cell(text=_rests_on(row)),
@@ -194,15 +201,15 @@ def _decisions(value: Json, values: Json) -> Section:
 
 def _delivery(value: Json, values: Json) -> Section:
     rows = [
-        [Cell(text=f"Gate of {gate['phase']}"), _gate_state(gate), _day(gate["baseline_due_on"]), _day(gate["due_on"])]
+        [Cell(text=f"Gate of {gate['phase']}"), _gate_state(gate), day(gate["baseline_due_on"]), day(gate["due_on"])]
         for gate in value["gates"]
     ]
     rows.extend(
         [
             Cell(text=line["name"], sub=" · ".join(filter(None, (line["phase"], line["owner"])))),
             _milestone_state(line),
-            _day(line["baseline_due_on"]),
-            _day(line["due_on"]),
+            day(line["baseline_due_on"]),
+            day(line["due_on"]),
         ]
         for line in value["milestones"]
     )
@@ -214,7 +221,7 @@ def _delivery(value: Json, values: Json) -> Section:
     ]
     title = "Gates and milestones"
     table = Table(label=title, columns=columns, rows=rows)
-    return Section(name="delivery", title=title, blocks=[table], begins_page=True)
+    return Section(name="delivery", title=title, blocks=[table])
 
 
 def _gate_state(gate: Json) -> Cell:
@@ -238,7 +245,7 @@ def _kpis(value: Json, values: Json) -> Section:
         [
             Cell(text=row["name"]),
             Cell(text=row["word"], tone=row["tone"], sub=_kpi_note(row)),
-            _range(row),
+            range_cell(row),
             Cell(text=wording.number(row["target"], missing="none"), value=row["target"]),
             Cell(text=wording.number(row["baseline"], missing="none"), value=row["baseline"]),
             Cell(text=wording.number(row["before"]), value=row["before"]),
@@ -270,7 +277,7 @@ def _risks(value: Json, values: Json) -> Section:
             Cell(text=str(row["score"]), value=Decimal(row["score"])),
             Cell(text=row["owner"] or "nobody yet"),
             Cell(text=row["response"] or "none yet"),
-            _day(row["due_on"]),
+            day(row["due_on"]),
         ]
         for row in value["rows"]
     ]
@@ -298,7 +305,9 @@ def _source(source: Json) -> str:
 
 _SECTIONS: dict[str, Callable[[Json, Json], Section]] = {
     "headline": _headline,
+    "signals": _signals,
     "money": _money,
+    "movers": _movers,
     "performance": _performance,
     "decisions": _decisions,
     "delivery": _delivery,
@@ -306,76 +315,3 @@ _SECTIONS: dict[str, Callable[[Json, Json], Section]] = {
     "risks": _risks,
     "notes": _notes,
 }
-
-
-# --- The portfolio's
-
-
-def _portfolio(values: Json) -> list[Section]:
-    totals, currency = totals_of(values["rows"]), values["currency"]
-    lede = (
-        f"{wording.money(totals['spend'], currency)} were spent on {wording.plural(len(values['rows']), 'roadmap')}; "
-        f"{wording.money(totals['spend_before'], currency)} in the month before."
-    )
-    rows = [
-        [
-            Cell(text=row["name"], sub=" · ".join(filter(None, (row["phase"], row["owner"])))),
-            Cell(
-                text=row["status_word"],
-                tone=_TONES.get(row["status"], "off"),
-                sub=f"before: {row['status_before_word'].lower()}",
-            ),
-            _amount(row["spend"]),
-            _amount(row["spend_before"]),
-            Cell(text=row["money_sentence"]),
-            _next_gate(row["next_gate"]),
-        ]
-        for row in values["rows"]
-    ]
-    columns = [
-        Column(label="Roadmap", share=1.7),
-        Column(label="Status", share=1.1),
-        Column(label=f"Spend, {currency}", is_numeric=True),
-        Column(label="Month before", is_numeric=True),
-        Column(label="Budget", share=2.2),
-        Column(label="Next gate", is_numeric=True, share=1.1),
-    ]
-    foot = [Cell(text="Total"), Cell(), _amount(totals["spend"]), _amount(totals["spend_before"]), Cell(), Cell()]
-    wanted = [f"{row['name']} ({row['owner']}): {item}" for row in values["rows"] for item in row["decisions"]]
-    decisions: Block = Bullets(items=wanted) if wanted else Paragraph(text="None.")
-    return [
-        Section(
-            name="headline", blocks=[Paragraph(text=lede), Paragraph(text=_parts(totals, currency), is_small=True)]
-        ),
-        Section(
-            name="rows",
-            title="Roadmaps",
-            sub=f"{wording.month(values['month'])}, {currency}",
-            blocks=[Table(label="Roadmaps", columns=columns, rows=rows, foot=foot)],
-        ),
-        Section(name="decisions", title="Decisions wanted", blocks=[decisions]),
-    ]
-
-
-def _next_gate(gate: Json | None) -> Cell:
-    if gate is None:
-        return Cell(text="none")
-    met = f"{gate['met']} of {gate['criteria']} met"
-    return Cell(text=wording.day(gate["due_on"]), sub=met, value=gate["due_on"])
-
-
-# --- Cells
-
-
-def _amount(value: Decimal | None) -> Cell:
-    return Cell(text=wording.decimals(value, 2), value=value)
-
-
-def _day(value: Any) -> Cell:
-    return Cell(text=wording.day(value), value=value)
-
-
-def _range(row: Json) -> Cell:
-    if row["low"] is not None:
-        return Cell(text=f"{wording.number(row['low'])} to {wording.number(row['high'])}")
-    return Cell(text=wording.number(row["value"]), value=row["value"])

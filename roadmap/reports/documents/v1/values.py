@@ -12,6 +12,10 @@ _DATE_KEYS = ("_on", "month")
 _MOMENT_KEYS = frozenset({"data_until"})
 _DECIMAL_KEYS = frozenset(
     {
+        "amount",
+        "one_off",
+        "continuing",
+        "rest",
         "value",
         "low",
         "high",

@@ -1,0 +1,52 @@
+"""The three things that moved the spend most (docs/measures.md, 'What moved')."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from roadmap.queries.month import MonthFacts
+from roadmap.reports.section import Json, text_of
+from roadmap.rules.moved import CAUSES, WHOLE, Moved
+
+MOST = 3
+_ZERO = Decimal(0)
+
+
+class Movers:
+    """What changed against the month before, the largest first, and how much of it will be there next month."""
+
+    name = "movers"
+    title = "What moved"
+
+    def build(self, facts: MonthFacts) -> Json | None:
+        """`rows` of at most three parts; `rest` is what all others sum to, so that the parts are the change."""
+        change = facts.change
+        parts = sorted((part for part in change.parts if part.amount), key=lambda part: -abs(part.amount))
+        if not parts:
+            return None
+        shown, others = parts[:MOST], parts[MOST:]
+        return {
+            "before": text_of(change.before),
+            "value": text_of(change.now),
+            "amount": text_of(change.amount),
+            "rows": [
+                {
+                    "cause": part.cause,
+                    "name": CAUSES[part.cause],
+                    "amount": text_of(part.amount),
+                    "one_off": text_of(part.one_off),
+                    "continuing": text_of(part.continuing),
+                    "drivers": _drivers(part),
+                }
+                for part in shown
+            ],
+            "rest": text_of(sum((part.amount for part in others), _ZERO)) if others else None,
+        }
+
+
+def _drivers(part: Moved) -> list[Json]:
+    return [
+        {"provider": provider, "model": model, "amount": text_of(amount)}
+        for (provider, model), amount in part.drivers
+        if (provider, model) != WHOLE
+    ]
