@@ -12,7 +12,7 @@ FILL = f"INSERT INTO metrics_usagemonth ({MONTH_COLUMNS}) {days_as_months('metri
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('metrics', '0021_series_builds'),
+        ('metrics', '0022_usage_files'),
     ]
 
     operations = [
