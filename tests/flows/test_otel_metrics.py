@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import urllib.request
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,11 +20,15 @@ from urllib.parse import quote
 import pytest
 from django.utils import timezone
 
-from accounts.models import Membership, Role, User, Workload
+from accounts.access import Asker
+from accounts.models import OrganisationRole, User, Workload
 from accounts.tokens import make_token
 from metrics import identity, series
 from metrics.figures import Scope, merged
 from metrics.models import UsageHour
+from roadmap.actions.roadmaps import make_roadmap
+from roadmap.models import Phase
+from tests.flows.otel_meter import BOUNDS
 from tests.flows.web_process import running_product
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +95,41 @@ def calls_of(program: subprocess.Popen[str]) -> list[dict]:
     return [json.loads(line) for line in out.splitlines()]
 
 
+def get(url: str, token: str) -> dict:
+    headers = {"Authorization": f"Bearer {token}"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        return json.load(answer)
+
+
+def bucket_of(ordered: list[float], percent: int) -> tuple[float | None, float | None]:
+    """The program's own bucket, in ms, that the nearest-rank percentile of these seconds lies in."""
+    place = bisect_left(BOUNDS, ordered[math.ceil(len(ordered) * percent / 100) - 1])
+    ends = [None, *(bound * 1000 for bound in BOUNDS), None]
+    return ends[place], ends[place + 1]
+
+
+def is_on_the_dashboard(url: str, token: str, did: list[dict]) -> None:
+    """What people and programs read of it over REST: the phase's figures, and usage by roadmap."""
+    good = [call for call in did if not call["error"]]
+    seconds = sorted(call["seconds"] for call in good)
+    low, high = bucket_of(seconds, 95)
+    document = get(f"{url}/api/v1/phases/{Phase.objects.get(kind='poc').pk}/dashboard", token)
+    p95 = next(figure for figure in document["figures"] if figure["name"] == "duration_p95")
+    assert (p95["sample"], p95["unit"]) == (len(good), "s")
+    assert [float(p95[end]) * 1000 for end in ("low", "high")] == pytest.approx([low, high])
+    day = timezone.now().date()
+    window = f"from={day - timedelta(days=1)}&to={day + timedelta(days=1)}"
+    (row,) = get(f"{url}/api/v1/usage?{window}&by=roadmap", token)["rows"]
+    assert (row["requests"], row["errors"]) == (len(did), len(did) - len(good))
+    assert row["input_tokens"] == sum(call["input"] for call in good)
+    assert row["output_tokens"] == sum(call["output"] for call in good)
+    (timing,) = row["latency"]
+    assert (timing["measure"], timing["count"]) == ("duration", len(good))
+    for percent in (50, 95):
+        found = timing[f"p{percent}"]
+        assert (found["low_ms"], found["high_ms"]) == pytest.approx(bucket_of(seconds, percent))
+
+
 def is_as_recorded(did: list[dict]) -> None:
     claims, today = Workload.objects.get(), timezone.now().date()
     scope = Scope(today - timedelta(days=1), today + timedelta(days=1), (claims.pk,))
@@ -108,16 +149,18 @@ def is_as_recorded(did: list[dict]) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_what_the_sdk_exports_is_what_the_program_did(tmp_path):
     identity.forget()
-    claims = Workload.objects.create(slug="claims", name="Claims")
-    owner = User.objects.create_user(username="bob")
-    Membership.objects.create(user=owner, workload=claims, role=Role.CONTRIBUTOR)
+    owner = User.objects.create_user(username="bob", organisation_role=OrganisationRole.ADMIN)
+    begun = timezone.now().date() - timedelta(days=5)
+    claims = make_roadmap(Asker(owner), name="Claims", owner=owner, start_on=begun, currency="USD").workload
     _, token = make_token(name="bot", owner=owner, scopes=["push"], workload=claims, signal="metrics")
+    _, reader = make_token(name="reader", owner=owner, scopes=["read"])
     with running_product(tmp_path) as product:
         # Two replicas at once, each with several cumulative exports.
         replicas = [started(product.url, token, seed, 4) for seed in (1, 2)]
         did = [call for replica in replicas for call in calls_of(replica)]
         assert len(did) == 320
         is_as_recorded(did)
+        is_on_the_dashboard(product.url, reader, did)
         # One of them again, after a restart.
         did += calls_of(started(product.url, token, 3, 3))
         is_as_recorded(did)
@@ -126,4 +169,5 @@ def test_what_the_sdk_exports_is_what_the_program_did(tmp_path):
             did += calls_of(started(url, token, 4, 2))
         assert len(passed) == 2 * len(set(passed)) >= 4
         is_as_recorded(did)
+        is_on_the_dashboard(product.url, reader, did)
     identity.forget()

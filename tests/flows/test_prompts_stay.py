@@ -1,6 +1,6 @@
-"""What people wrote is found nowhere once a span was taken: prompts, answers, users and sessions, in every dialect.
+"""What people wrote is found nowhere once a span or metric was taken: prompts, answers, users and sessions, everywhere.
 
-Spans that count, that are refused, and bodies that cannot be read, with planted texts wherever a span can hold one;
+Spans and points that count, that are refused, and bodies that cannot be read, with planted texts wherever one can be;
 then the whole database as `pg_dump` writes it, gunicorn's logs at their loudest, Django's and the Celery worker's.
 """
 
@@ -25,6 +25,7 @@ from metrics import identity
 from metrics.models import Receipt
 from tests.flows.database_address import database_url
 from tests.flows.web_process import running_product
+from tests.metrics.metric_points import Export
 from tests.metrics.spans import add_span, pairs, recorded, request_of
 
 PLANTED = "zebra-contract-4711"
@@ -77,6 +78,8 @@ BAD = [
     {"gen_ai.operation.name": [PLANTED]},
     {"openai.response.service_tier": PLANTED * 20},
 ]
+# Points have no attributes with tokens.
+BAD_POINTS = BAD[1:]
 
 
 def planted_request():
@@ -96,11 +99,26 @@ def planted_request():
     return request
 
 
-def post(url: str, body: bytes, content_type: str, token: str) -> tuple[int, bytes]:
+def planted_metrics():
+    """Points that count, and a bad one of each kind."""
+    export = Export(resource={"service.name": "bot", "team": [PLANTED], "host.user": USER}, scope=PLANTED)
+    chat = {**TEXTS, **CHAT}
+    export.tokens(5, **chat).durations([1, 0, 0, 0], 0.2, **chat).durations([1, 0, 0, 0], 0.2, **{**TEXTS, **KINDS[4]})
+    for bad in BAD_POINTS:
+        export.durations([2, 0, 0, 0], 0.2, **{**chat, **bad})
+    for metric in export.scope.metrics:
+        metric.description = PLANTED
+        for point in metric.histogram.data_points:
+            point.exemplars.add(filtered_attributes=pairs({"said": PLANTED, "user.id": USER}), as_double=1)
+    export.scope.metrics.add(name=PLANTED, unit=USER).gauge.data_points.add(as_int=1)
+    return export.request
+
+
+def post(url: str, body: bytes, content_type: str, token: str, signal: str = "traces") -> tuple[int, bytes]:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(f"{url}/otlp/v1/traces", body, headers), timeout=30
+            urllib.request.Request(f"{url}/otlp/v1/{signal}", body, headers), timeout=30
         ) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
@@ -131,8 +149,9 @@ def test_they_are_in_no_table_and_no_log(tmp_path):
         for signal, steps in (("traces", False), ("traces", True), ("metrics", False))
     ]
     request = planted_request()
-    body = request.SerializeToString()
+    body, points = request.SerializeToString(), planted_metrics().SerializeToString()
     assert body.count(PLANTED.encode()) > 100
+    assert points.count(PLANTED.encode()) > 100
     with running_product(tmp_path, log_level="DEBUG") as product:
         queues = ["--pool", "solo", "--without-gossip", "--without-mingle", "--beat", "-s", str(tmp_path / "beat")]
         product.run("worker", "celery", "-A", "config", "worker", "--loglevel", "DEBUG", *queues)
@@ -155,17 +174,34 @@ def test_they_are_in_no_table_and_no_log(tmp_path):
                 assert status == 400
                 assert_clean("the refusal", said)
             assert post(product.url, body, f"text/{PLANTED}", token)[0] == 415
+            status, said = post(product.url, points, PROTOBUF, token, "metrics")
+            assert status == 200
+            assert_clean("the answer", said)
+            for odd in (points[:-7], points.replace(PLANTED.encode(), b"\xff" * len(PLANTED), 1)):
+                status, said = post(product.url, odd, PROTOBUF, token, "metrics")
+                assert_clean("the refusal", said)
+            for document in (
+                {"resourceMetrics": PLANTED},
+                {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"sum": {"dataPoints": [PLANTED]}}]}]}]},
+                {"resourceMetrics": [{"resource": {"attributes": [{"key": PLANTED, "value": USER}]}}]},
+            ):
+                status, said = post(product.url, json.dumps(document).encode(), "application/json", token, "metrics")
+                assert status == 400
+                assert_clean("the refusal", said)
         until = time.monotonic() + 30
         while "ready." not in product.logs() and time.monotonic() < until:
             time.sleep(0.2)
         time.sleep(1)
         logs = product.logs()
     assert "POST /otlp/v1/traces" in logs
+    assert "POST /otlp/v1/metrics" in logs
     assert "celery" in logs
     assert_clean("a log", logs)
     counted = Receipt.objects.filter(kind="push")
-    assert counted.count() == 8
-    assert {receipt.rejected_count for receipt in counted} == {0, len(BAD) + 1}
+    assert counted.filter(token__signal="traces").count() == 8
+    assert {receipt.rejected_count for receipt in counted} == {0, len(BAD) + 1, len(BAD_POINTS)}
+    metrics = counted.get(token__signal="metrics")
+    assert (metrics.accepted, metrics.rejected_count) == (3, len(BAD_POINTS))
     everything = dump()
     assert "push-openai" in everything
     assert_clean("the database", everything)
@@ -177,18 +213,21 @@ def test_they_are_in_no_table_and_no_log(tmp_path):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_defect_does_not_tell_what_was_sent(api, bob, claims, settings, monkeypatch, caplog, debug):
+@pytest.mark.parametrize("signal", ["traces", "metrics"])
+def test_a_defect_does_not_tell_what_was_sent(api, bob, claims, settings, monkeypatch, caplog, debug, signal):
     """Error reports and logs have no body, no local variable and no text of an exception, which may quote a value."""
     caplog.set_level(logging.DEBUG)
     settings.DEBUG = debug
-    client = api(bob, scopes=["push"], workload=claims, signal="traces")
+    client = api(bob, scopes=["push"], workload=claims, signal=signal)
     client.raise_request_exception = False
 
     def fail(*args, **kwargs):
         raise RuntimeError(f"cannot read {PLANTED} of {USER}") from ValueError(str(args))
 
     monkeypatch.setattr("metrics.actions.otlp_traces.records_of", fail)
-    answer = client.post("/otlp/v1/traces", planted_request().SerializeToString(), content_type=PROTOBUF)
+    monkeypatch.setattr("metrics.actions.otlp_metrics.points_of", fail)
+    request = planted_request() if signal == "traces" else planted_metrics()
+    answer = client.post(f"/otlp/v1/{signal}", request.SerializeToString(), content_type=PROTOBUF)
     assert answer.status_code == 503
     assert_clean("the answer", answer.content)
     assert_clean("the log", caplog.text)

@@ -10,6 +10,8 @@ It prints one JSON object: `cells` ({way: {"model hour": [requests, input tokens
 
 Three ways to send, as clients do: `body` has nothing but the body itself, `key` an Idempotency-Key, `ids` an id a
 record: what was not acknowledged goes into other batches, with new records, and some of it is sent once more anyway.
+A fourth, `otlp`, is a replica that exports cumulative metrics: what was not acknowledged is sent again or is part of a
+newer export, and now and then the replica starts anew. It tallies what it had counted at its last acknowledged export.
 Imports nothing of Phaseline.
 """
 
@@ -57,6 +59,8 @@ class Sender(threading.Thread):
     def run(self) -> None:
         if self.way == "ids":
             self.send_with_ids()
+        elif self.way == "otlp":
+            Replica(self).export()
         else:
             self.send_bodies()
 
@@ -129,7 +133,7 @@ class Sender(threading.Thread):
             cell[1] += one["input_tokens"]
         os.write(self.progress, b".")
 
-    def post(self, body: bytes, headers: dict[str, str]) -> dict[str, Any] | None:
+    def post(self, body: bytes, headers: dict[str, str], path: str = "/api/v1/usage") -> dict[str, Any] | None:
         """The answer where it was acknowledged; None where the client has to send again, after the time it is told."""
         headers = {**headers, "Authorization": f"Bearer {self.order['tokens'][self.way]}"}
         began = time.monotonic()
@@ -137,7 +141,7 @@ class Sender(threading.Thread):
         try:
             if self.link is None:
                 self.link = http.client.HTTPConnection("127.0.0.1", self.order["port"], timeout=ANSWERS_WITHIN)
-            self.link.request("POST", "/api/v1/usage", body, headers)
+            self.link.request("POST", path, body, headers)
             answer = self.link.getresponse()
             text = answer.read()
             status, again = answer.status, answer.headers.get("Retry-After")
@@ -148,7 +152,7 @@ class Sender(threading.Thread):
             self.link = None
         else:
             self.answers[str(status)] += 1
-            if status == 201:
+            if status in (200, 201):
                 self.slowest = max(self.slowest, time.monotonic() - began)
                 return dict(json.loads(text))
             if status not in SEND_AGAIN:
@@ -162,6 +166,98 @@ class Sender(threading.Thread):
         self.slowest = max(self.slowest, time.monotonic() - began)
         time.sleep(wait * self.random.uniform(0.5, 1))
         return None
+
+
+class Replica:
+    """A program with OpenTelemetry's metrics: what it counted by model since its start, exported over and over."""
+
+    models = tuple(f"m{number}" for number in range(4))
+
+    def __init__(self, sender: Sender) -> None:
+        self.sender = sender
+        self.name = uuid.uuid4().hex
+        # All in one hour that is over: nanoseconds since 1970.
+        self.now = int(sender.hours[0].timestamp()) * 10**9
+        self.before = {model: [0, 0] for model in self.models}
+        self.start()
+
+    def start(self) -> None:
+        """Starts anew: its sums begin at zero, under the same name."""
+        self.since = self.now
+        self.sums = {model: [0, 0] for model in self.models}
+
+    def export(self) -> None:
+        """Until it is told to stop, and then until the last export is acknowledged."""
+        chance, body, until = self.sender.random, b"", float("inf")
+        is_acknowledged = True
+        while not (self.sender.stop_file.exists() and is_acknowledged):
+            if self.sender.stop_file.exists():
+                until = min(until, time.monotonic() + PATIENCE)
+                if time.monotonic() > until:
+                    self.sender.left += 1
+                    return
+            # What was not acknowledged: the same once more, or all that has been counted by now.
+            if is_acknowledged or chance.random() < 0.5:
+                self.work()
+                body = json.dumps(self.document()).encode()
+            headers = {"Content-Type": "application/json"}
+            answer = self.sender.post(body, headers, "/otlp/v1/metrics")
+            is_acknowledged = answer is not None
+            if answer is not None:
+                self.acknowledged(answer)
+
+    def work(self) -> None:
+        self.now += 1_000_000
+        for sums in self.sums.values():
+            sums[0] += self.sender.random.randrange(3)
+            sums[1] += self.sender.random.getrandbits(30)
+
+    def acknowledged(self, answer: dict[str, Any]) -> None:
+        if answer:
+            self.sender.refusals.append(f"partial success {answer}")
+        hour = self.sender.hours[0].isoformat()[:13]
+        for model, sums in self.sums.items():
+            total = [past + now for past, now in zip(self.before[model], sums, strict=True)]
+            self.sender.cells[f"{model} {hour}"] = total
+        os.write(self.sender.progress, b".")
+        if self.sender.random.random() < 0.1:
+            for model in self.models:
+                self.before[model] = list(self.sender.cells[f"{model} {hour}"])
+            self.start()
+
+    def document(self) -> dict[str, Any]:
+        """The export, in OTLP's JSON."""
+        about = {"service.name": "storm", "service.instance.id": self.name}
+        requests = [
+            {"count": str(count), "sum": count * 0.5, "bucketCounts": [str(count), "0"], "explicitBounds": [1.0]}
+            for count, _ in self.sums.values()
+        ]
+        tokens = [{"asInt": str(tokens)} for _, tokens in self.sums.values()]
+        metrics = [
+            {
+                "name": "gen_ai.client.operation.duration",
+                "unit": "s",
+                "histogram": {"aggregationTemporality": 2, "dataPoints": self.points(requests)},
+            },
+            {
+                "name": "gen_ai.client.inference.usage.input_tokens",
+                "unit": "{token}",
+                "sum": {"aggregationTemporality": 2, "isMonotonic": True, "dataPoints": self.points(tokens)},
+            },
+        ]
+        scopes = [{"scope": {"name": "storm"}, "metrics": metrics}]
+        return {"resourceMetrics": [{"resource": {"attributes": pairs(about)}, "scopeMetrics": scopes}]}
+
+    def points(self, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        times = {"startTimeUnixNano": str(self.since), "timeUnixNano": str(self.now)}
+        return [
+            {"attributes": pairs({"gen_ai.request.model": model}), **times, **value}
+            for model, value in zip(self.models, values, strict=True)
+        ]
+
+
+def pairs(values: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
 
 
 def main() -> None:

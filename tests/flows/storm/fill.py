@@ -19,10 +19,11 @@ def main() -> None:
     call_command("migrate", "--noinput", "--verbosity=0")
     owner = User.objects.create_user(username="alice", email="alice@example.org")
     tokens = {}
-    for slug in ("body", "key", "ids"):
+    for slug in ("body", "key", "ids", "otlp"):
         workload = Workload.objects.create(slug=slug, name=slug)
         Membership.objects.create(user=owner, workload=workload, role=Role.MANAGER)
-        tokens[slug] = make_token(name=slug, owner=owner, scopes=["push"], workload=workload)[1]
+        signal = {"signal": "metrics"} if slug == "otlp" else {}
+        tokens[slug] = make_token(name=slug, owner=owner, scopes=["push"], workload=workload, **signal)[1]
     print(json.dumps(tokens))
 
 
