@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from email import message_from_bytes, policy
+from uuid import uuid4
 
 import pytest
 from django.core import mail
@@ -11,12 +12,13 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts.access import Asker
-from accounts.models import OrganisationRole, User
+from accounts.models import OrganisationRole, PersonAddress, User
+from metrics.webhooks import seal_address
 from roadmap.actions.comments import add_comment
 from roadmap.actions.milestones import add_milestone
 from roadmap.actions.roadmaps import make_roadmap
 from roadmap.deliver import work_off
-from roadmap.models import Notice
+from roadmap.models import Delivery, Notice
 
 DAY = timedelta(days=1)
 WIDTHS = (390, 720, 1440)
@@ -42,6 +44,22 @@ def plan(people):
     text = "@ada the pilot waits for the data contract: https://example.org/contracts/17\nWho signs it?"
     add_comment(Asker(sanne), found, text=text)
     work_off()
+    sealed, _ = seal_address("https://8.8.8.8/services/T0/B0/secret", may_be_private=False)
+    PersonAddress.objects.create(person=ada, channel="slack", sealed=sealed, shown="hooks.slack.com")
+    last = Notice.objects.latest("pk")
+    for person in people:
+        Delivery.objects.create(
+            notice=last,
+            kind="mention",
+            person=person,
+            channel="slack",
+            title="Tom Jansen mentions you in Claims assistant",
+            url=f"{found.get_absolute_url()}comments/",
+            state=Delivery.State.FAILED,
+            attempts=1,
+            batch=uuid4(),
+            problem="hooks.slack.com answered with status 410. The channel is archived. Make a webhook of another.",
+        )
     return found
 
 

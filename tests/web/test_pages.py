@@ -11,7 +11,9 @@ from django.template import Context, Template
 from accounts.models import Workload
 from web.views import server_error
 
-TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
+FOLDER = settings.BASE_DIR / "templates"
+MAILS = sorted((FOLDER / "emails").rglob("*.html"))
+TEMPLATES = sorted(set(FOLDER.rglob("*.html")) - set(MAILS))
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(settings.BASE_DIR)))
@@ -22,6 +24,14 @@ def test_no_template_has_what_the_policy_forbids(path: Path):
     assert "<style" not in text
     assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", text)
     assert "http://" not in text.replace("http://www.w3.org", "") or "copy_block" in text or "{{" in text
+
+
+@pytest.mark.parametrize("path", MAILS, ids=lambda path: str(path.relative_to(settings.BASE_DIR)))
+def test_a_mail_brings_its_look_along_and_runs_and_loads_nothing(path: Path):
+    """No policy travels with it: a mailbox shows it among other people's pages."""
+    text = path.read_text()
+    assert not re.search(r"""\sstyle\s*=\s*["']|\son[a-z]+\s*=|\ssrc\s*=|<(script|link|img|iframe|form)\b""", text)
+    assert not re.search(r"url\(|@import|@font-face|https?://", text)
 
 
 def test_every_page_carries_the_policy(client, db):
