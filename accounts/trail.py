@@ -236,6 +236,7 @@ _SUBJECTS = {
     "gatedecision": "gate decision",
     "kpi": "KPI",
     "lookalike": "look-alike",
+    "planimport": "plan from a spreadsheet",
     "ratecard": "rate card",
     "ownprice": "own price",
     "allocationrule": "allocation rule",

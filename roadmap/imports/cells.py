@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from metrics.errors import RuleViolation
 from roadmap.imports.tables import Cell
@@ -34,10 +33,11 @@ _NO = frozenset({"no", "n", "false", "0", "nein", "non"})
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file writes days and numbers."""
+    """How a file writes days and numbers. `is_utc`: its moments are, where they do not say."""
 
     date_order: DateOrder = ""
     decimal_mark: DecimalMark = ""
+    is_utc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +217,10 @@ def _day(text: str, shown: str, dialect: Dialect) -> date:
     raise RuleViolation("not_a_day", f"'{_shown(shown)}' is not a day such as 2026-12-31 or 31.12.2026.")
 
 
-def moment_of(cell: Cell, dialect: Dialect, zone: ZoneInfo) -> datetime:
+def moment_of(cell: Cell, dialect: Dialect, zone: tzinfo) -> datetime:
     """An aware time; one without a zone is local, a day its first moment. RuleViolation for what is none."""
     if isinstance(cell, datetime):
+        zone = UTC if dialect.is_utc else zone
         return cell.replace(tzinfo=zone) if cell.tzinfo is None else cell
     if isinstance(cell, str) and not _ISO_DAY.match(cell):
         try:

@@ -62,10 +62,15 @@ def uses(
 ) -> list[ColumnUse]:
     """What each column of a file is taken for: as chosen, else by its name. RuleViolation where a choice is none."""
     by_field = {column.field: column for column in columns}
-    by_name: dict[str, str] = {}
+    # Its own name counts before what else a column is called; that may be said of several.
+    by_name: dict[str, list[str]] = {}
     for column in columns:
-        for name in (column.label, column.field, *column.names):
-            by_name.setdefault(plain(name), column.field)
+        for name in (column.label, column.field):
+            by_name.setdefault(plain(name), []).append(column.field)
+    own = {name: fields[0] for name, fields in by_name.items()}
+    for column in columns:
+        for name in column.names:
+            by_name.setdefault(plain(name), []).append(column.field)
     known = {name.casefold() for name in header}
     for name, field_name in chosen.items():
         if name.casefold() not in known:
@@ -80,6 +85,9 @@ def uses(
         twice = next(name for name in taken if list(said.values()).count(name) > 1)
         raise RuleViolation("mapped_twice", f"Two columns are taken for {by_field[twice].label}.", "mapping")
     skipped = {plain(name) for name in ignored}
+    for name in header:
+        if name.casefold() not in said and plain(name) in own:
+            taken.setdefault(own[plain(name)], name)
     found = []
     for name in header:
         if name.casefold() in said:
@@ -87,12 +95,14 @@ def uses(
             label = by_field[field_name].label if field_name else ""
             found.append(ColumnUse(name, field_name, label, "" if field_name else "You left it out."))
             continue
-        guess = by_name.get(plain(name), "")
-        if guess and guess not in taken:
+        guesses = by_name.get(plain(name), [])
+        guess = next((field for field in guesses if taken.get(field, name) == name), "")
+        if guess:
             taken[guess] = name
             found.append(ColumnUse(name, guess, by_field[guess].label))
-        elif guess:
-            found.append(ColumnUse(name, "", "", f"{by_field[guess].label} is '{taken[guess]}' already."))
+        elif guesses:
+            label = by_field[guesses[0]].label
+            found.append(ColumnUse(name, "", "", f"{label} is '{taken[guesses[0]]}' already."))
         elif plain(name) in skipped:
             found.append(ColumnUse(name, "", "", "Phaseline works it out."))
         else:

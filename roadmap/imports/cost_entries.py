@@ -66,7 +66,7 @@ class CostEntries(Importer):
             "status", "Status", "choice", names=("State",), choices=dict(CostEntry.Status.choices), example="Actual"
         ),
     )
-    ignored = ("Author", "Entered by", "Entered on", "Created at")
+    ignored = ("Author", "Entered by", "Entered at", "Created at", "In phase to date")
 
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(lookup)

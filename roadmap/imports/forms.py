@@ -100,8 +100,7 @@ class ChoicesForm(Form):
                     ColumnRow(use.header, samples, use.why, self[name])
                     for name, use, samples in zip(self._names(sheet), sheet.columns, sheet.samples, strict=True)
                 ],
-                any(not use.field and not use.why for use in sheet.columns)
-                or any(name in self.errors for name in self._names(sheet)),
+                bool(sheet.unknown) or any(name in self.errors for name in self._names(sheet)),
             )
             for sheet in self.look.sheets
         ]

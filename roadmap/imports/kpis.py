@@ -93,7 +93,10 @@ class Kpis(Importer):
         Column("rate_source", "Rate source", names=("Source of the rate",), can_clear=True),
         Column("rate_owner", "Rate owner", names=("Rate's owner",), can_clear=True),
     )
-    ignored = ("Value", "Status", "Attainment", "Headroom", "Source", "Sample", "Last reading", "Owner", "Carried from")
+    ignored = (
+        *("Value", "Value low", "Value high", "Status", "Why no value", "Sample", "Attainment", "Headroom"),
+        *("Source", "Last reading", "Owner", "Carried from"),
+    )
 
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(lookup)

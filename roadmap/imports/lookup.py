@@ -68,6 +68,8 @@ class Lookup:
 
     def roadmap(self, text: str) -> Roadmap:
         """The roadmap of a key or name. RuleViolation where there is none, or more than one."""
+        if not text:
+            raise RuleViolation("missing", "Roadmap is empty.", "roadmap")
         found = self.roadmaps.get(slug_of(text))
         named = self.named(text)
         if found is not None and (not named or found in named):

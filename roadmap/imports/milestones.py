@@ -59,7 +59,7 @@ class Milestones(Importer):
         ),
         Column("evidence_url", "Evidence", names=("Evidence link", "Link", "URL"), can_clear=True),
     )
-    ignored = ("First promised", "Slipped", "Days late", "Version", "Condition", "Is condition", "Gate asks for it")
+    ignored = ("First promised", "Slipped", "Days late", "Version", "Condition", "Is condition", "Owner name")
 
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(lookup)

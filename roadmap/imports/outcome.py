@@ -56,6 +56,10 @@ class ColumnUse:
     title: str
     why: str = ""
 
+    @property
+    def is_unknown(self) -> bool:
+        return not self.field and not self.why
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
@@ -90,7 +94,7 @@ class SheetResult:
     @property
     def unknown(self) -> list[ColumnUse]:
         """Columns that nobody has said what they are."""
-        return [column for column in self.columns if not column.field and not column.why]
+        return [column for column in self.columns if column.is_unknown]
 
 
 @dataclass(frozen=True, slots=True)

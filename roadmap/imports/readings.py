@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.core.exceptions import PermissionDenied
@@ -44,12 +44,13 @@ class Readings(Importer):
         Column("value", "Value", "number", names=("Reading", "Amount", "Figure"), is_needed=True, example=118),
         Column("note", "Note", names=("Comment", "Remark"), can_clear=True),
     )
-    ignored = ("Unit", "Author", "Recorded at", "Recorded by", "Token")
+    ignored = ("Unit", "Author", "By", "Recorded at", "Token")
 
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(lookup)
         self.kpis = Kpis(lookup)
         self._held: dict[int, dict[datetime, Reading]] = {}
+        self._milliseconds: dict[int, dict[datetime, datetime]] = {}
         self._times: dict[int, dict[datetime, int]] = {}
         self._places: dict[int, tuple[str, str]] = {}
 
@@ -62,7 +63,7 @@ class Readings(Importer):
                 yield result
                 continue
             kpi = self._kpi(row)
-            groups.setdefault(kpi.pk, (kpi, []))[1].append((row, self._reading(row), result))
+            groups.setdefault(kpi.pk, (kpi, []))[1].append((row, self._reading(kpi, row), result))
         for kpi, group in groups.values():
             for start in range(0, len(group), MAX_READINGS):
                 yield from self._record(kpi, group[start : start + MAX_READINGS])
@@ -70,16 +71,15 @@ class Readings(Importer):
     def take(self, row: Given) -> Done:
         """What a row would do; nothing is written yet."""
         self.needed(row, "kpi", "at", "value")
-        kpi, reading = self._kpi(row), self._reading(row)
+        kpi = self._kpi(row)
+        reading = self._reading(kpi, row)
         check_reading(kpi, reading)
         place = place_of(kpi.phase)
         self._places[kpi.pk] = (kpi.name, place)
         once(self._times.setdefault(kpi.pk, {}), reading.at, row.line, f"'{kpi.name}' at {told(reading.at)}")
         self._times[kpi.pk][reading.at] = row.line
-        if kpi.pk not in self._held:
-            self._held[kpi.pk] = {item.at: item for item in kpi.readings.all()}
         name = f"{kpi.name}, {told(reading.at)}"
-        held = self._held[kpi.pk].get(reading.at)
+        held = self._readings(kpi).get(reading.at)
         if held is None:
             return Done("added", name, place)
         wanted = {"value": reading.value} | ({"note": reading.note} if "note" in row else {})
@@ -88,9 +88,9 @@ class Readings(Importer):
 
     def missing(self) -> list[Missing]:
         found = []
-        for pk, held in self._held.items():
-            name, place = self._places[pk]
-            found += [Missing(f"{name}, {told(at)}", place) for at in sorted(held) if at not in self._times[pk]]
+        for pk, (name, place) in self._places.items():
+            times = self._times[pk]
+            found += [Missing(f"{name}, {told(at)}", place) for at in sorted(self._held[pk]) if at not in times]
         return found
 
     def _record(self, kpi: Kpi, group: Sequence[tuple[Given, NewReading, RowResult]]) -> Iterator[RowResult]:
@@ -122,6 +122,20 @@ class Readings(Importer):
             raise RuleViolation("unknown_kpi", f"{place_of(phase)} has no KPI '{str(row.get('kpi'))[:60]}'.", "kpi")
         return kpi
 
-    @staticmethod
-    def _reading(row: Given) -> NewReading:
-        return NewReading(at=row.values["at"], value=row.values["value"], note=str(row.get("note", "")))
+    def _readings(self, kpi: Kpi) -> dict[datetime, Reading]:
+        if kpi.pk not in self._held:
+            self._held[kpi.pk] = {item.at: item for item in kpi.readings.all()}
+            self._milliseconds[kpi.pk] = {_whole(at): at for at in self._held[kpi.pk]}
+        return self._held[kpi.pk]
+
+    def _reading(self, kpi: Kpi, row: Given) -> NewReading:
+        at: datetime = row.values["at"]
+        if at not in self._readings(kpi):
+            # A workbook keeps milliseconds, and is meant to find the reading that it was made of.
+            at = self._milliseconds[kpi.pk].get(at, at)
+        return NewReading(at=at, value=row.values["value"], note=str(row.get("note", "")))
+
+
+def _whole(at: datetime) -> datetime:
+    """To the nearest millisecond."""
+    return at + timedelta(microseconds=round(at.microsecond, -3) - at.microsecond)

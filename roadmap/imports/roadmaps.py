@@ -51,14 +51,14 @@ class Roadmaps(Importer):
     """Roadmaps: found by key, or by name where a row has no key."""
 
     columns: ClassVar[tuple[Column, ...]] = (
+        Column("name", "Name", names=("Roadmap", "Roadmap name", "Use case", "Title"), example="Claims assistant"),
         Column(
             "key",
             "Key",
-            names=("Roadmap key", "Slug", "ID", "Outside key"),
+            names=("Roadmap key", "Slug", "ID", "Outside key", "Roadmap"),
             help="Becomes the roadmap's address. A second import finds it by this.",
             example="claims",
         ),
-        Column("name", "Name", names=("Roadmap", "Roadmap name", "Use case", "Title"), example="Claims assistant"),
         Column("summary", "Summary", names=("Description", "Goal"), can_clear=True),
         Column("owner", "Owner", names=("Roadmap owner", "Manager", "Lead"), help="Empty: who imports."),
         Column("sponsor", "Sponsor", can_clear=True),
@@ -86,7 +86,10 @@ class Roadmaps(Importer):
         Column("contributors", "Contributors", "people", names=("Members", "Team"), help="The same."),
         Column("viewers", "Viewers", "people", help="The same."),
     )
-    ignored = ("State", "Health", "Phase", "Next gate", "Decided", "Spend", "Created at", "Is demo")
+    ignored = (
+        *("State", "Status", "Sentence", "Phase", "From", "To", "Demo", "Created at"),
+        *("Next milestone", "Next milestone on", "Next gate on", "Criteria met", "Criteria"),
+    )
 
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(lookup)

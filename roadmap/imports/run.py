@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
 
@@ -22,7 +22,8 @@ from roadmap.imports.roadmaps import Roadmaps
 from roadmap.imports.tables import Book, Cell, Sheet, read_book
 from web import wording
 
-# One at a time, so that two people who import the same file do not add everything twice.
+# One at a time, previews too: two who import the same file do not add everything twice, and two that go through the
+# same roadmaps in another order do not wait for each other.
 IMPORT_LOCK = 4_205_118
 # Rows that an import takes through the actions of the plan, and readings, which go in bulk.
 MAX_ROWS = 2_000
@@ -42,7 +43,7 @@ class Kind:
 
 # In the order in which they are taken: what others name comes first.
 KINDS: tuple[Kind, ...] = (
-    Kind("roadmaps", "Roadmaps", Roadmaps, ("Roadmap", "Use cases")),
+    Kind("roadmaps", "Roadmaps", Roadmaps, ("Roadmap", "Use cases", "Portfolio")),
     Kind("milestones", "Milestones", Milestones, ("Milestone", "Tasks")),
     Kind("kpis", "KPIs", Kpis, ("KPI", "Metrics", "Indicators")),
     Kind("readings", "Readings", Readings, ("Reading", "KPI readings", "Values")),
@@ -63,9 +64,8 @@ def run_import(
     book = read_book(content, encoding=choices.encoding)
     chosen, left_out = sheets_of(book, choices, name=name)
     with transaction.atomic():
-        if not dry_run:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
         result = _run(asker, book, chosen, left_out, choices)
         if dry_run:
             transaction.set_rollback(True)
@@ -86,6 +86,11 @@ class LookSheet:
     columns: Sequence[ColumnUse]
     guess: Sequence[ColumnUse]
     samples: Sequence[Sequence[str]]
+
+    @property
+    def unknown(self) -> list[ColumnUse]:
+        """Columns that nobody has said what they are."""
+        return [use for use in self.columns if use.is_unknown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,13 @@ def sheets_of(book: Book, choices: Choices, *, name: str = "") -> tuple[list[tup
         raise RuleViolation("unknown_kind", f"Choose one of: {', '.join(BY_NAME)}.", "kind")
     found: dict[str, Sheet] = {}
     left_out = []
+    # Our own workbooks say on a sheet 'About' how they were made.
+    alone = sum(1 for sheet in book.sheets if plain(sheet.name) != "about") == 1
     for sheet in book.sheets:
         kind = _kind_called(sheet.name)
-        if kind is None and len(book.sheets) == 1:
-            kind = BY_NAME.get(choices.kind) or _kind_called(name.rpartition(".")[0]) or _kind_of(sheet)
+        if kind is None and alone and plain(sheet.name) != "about":
+            stem = name.rpartition(".")[0]
+            kind = BY_NAME.get(choices.kind) or _kind_called(stem) or _kind_begun(stem) or _kind_of(sheet)
         if kind is None:
             left_out.append(sheet.name)
         elif kind.name in found:
@@ -138,7 +146,7 @@ def sheets_of(book: Book, choices: Choices, *, name: str = "") -> tuple[list[tup
             found[kind.name] = sheet
     if not found:
         titles = ", ".join(kind.title for kind in KINDS)
-        if len(book.sheets) == 1:
+        if alone:
             raise RuleViolation("unknown_kind", f"Say what the file holds: {titles}.", "kind")
         raise RuleViolation("no_sheet", f"No sheet is called one of: {titles}. Rename yours so.", "file")
     return [(kind, found[kind.name]) for kind in KINDS if kind.name in found], left_out
@@ -147,6 +155,14 @@ def sheets_of(book: Book, choices: Choices, *, name: str = "") -> tuple[list[tup
 def _kind_called(name: str) -> Kind | None:
     wanted = plain(name)
     return next((kind for kind in KINDS if wanted in map(plain, (kind.title, kind.name, *kind.names))), None)
+
+
+def _kind_begun(name: str) -> Kind | None:
+    """Our own files are called milestones-claims-2026-11-26.csv."""
+    wanted = plain(name)
+    if wanted.startswith("portfolio"):
+        return BY_NAME["roadmaps"]
+    return next((kind for kind in KINDS if wanted.startswith((plain(kind.title), plain(kind.name)))), None)
 
 
 def _kind_of(sheet: Sheet) -> Kind | None:
@@ -197,7 +213,7 @@ def _dialect(
             target = {"day": days, "moment": days, "number": numbers, "whole": numbers}.get(types.get(use.field, ""))
             if target is not None:
                 target.extend(cell for line in sheet.lines if (cell := line.cells[place]) is not None)
-    return told_by(days, numbers, choices, hint=book.decimal_hint)
+    return replace(told_by(days, numbers, choices, hint=book.decimal_hint), is_utc=book.is_utc)
 
 
 def _sheet(kind: Kind, sheet: Sheet, columns: Sequence[ColumnUse], dialect: Dialect, lookup: Lookup) -> SheetResult:

@@ -84,11 +84,15 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A file. `decimal_hint`: the decimal mark that goes with its separators, where that says anything."""
+    """A file. `decimal_hint`: the decimal mark that goes with its separators, where that says anything.
+
+    `is_utc`: it says of itself, as our own workbooks do, that its moments are UTC.
+    """
 
     sheets: Sequence[Sheet]
     notes: Sequence[str] = ()
     decimal_hint: str = ""
+    is_utc: bool = False
 
 
 def read_book(content: bytes, *, encoding: str = "") -> Book:
@@ -224,7 +228,14 @@ def _workbook(content: bytes) -> Book:
         raise _unreadable(
             "broken_workbook", "The workbook is damaged. Open it, save it again as .xlsx, and choose it again."
         ) from None
-    return Book([sheet for sheet in sheets if sheet.header])
+    return Book([sheet for sheet in sheets if sheet.header], is_utc=any(map(_says_utc, sheets)))
+
+
+def _says_utc(sheet: Sheet) -> bool:
+    """Whether a sheet 'About' says what web.file_tables writes there."""
+    if sheet.name != "About":
+        return False
+    return any(isinstance(cell, str) and "Moments are UTC" in cell for line in sheet.lines for cell in line.cells)
 
 
 def _xlsx_lines(page: Any, formulas: Any) -> Iterator[Line]:

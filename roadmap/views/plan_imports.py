@@ -122,7 +122,7 @@ def _preview(
         except RuleViolation as error:
             unread = error
     form = form or ChoicesForm(look=look, choices=choices)
-    unknown = [use.header for sheet in look.sheets for use in sheet.columns if not use.field and not use.why]
+    unknown = [use.header for sheet in look.sheets for use in sheet.unknown]
     taken = result["counts"]["added"] + result["counts"]["changed"] if result else 0
     context = {
         "one": kept,

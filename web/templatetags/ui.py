@@ -44,11 +44,16 @@ MARK = SafeString(
 
 
 @register.inclusion_tag("components/export_links.html")
-def export_links(what: str, name: str, *args: Any, query: str = "") -> dict[str, Any]:
+def export_links(
+    what: str, name: str, *args: Any, query: str = "", imports: str = "", may_import: bool = False
+) -> dict[str, Any]:
     """{% export_links "the risks" "roadmap_file" slug "risks" query=query %}: the table above as CSV and XLSX, by the
-    address's name and its arguments but the last, with the page's filter."""
+    address's name and its arguments but the last, with the page's filter.
+
+    `imports`: the name of the address where such a file is imported, for who `may_import`.
+    """
     links = [(form.upper(), reverse(name, args=[*args, form]) + query) for form in FORMS]
-    return {"what": what, "links": links}
+    return {"what": what, "links": links, "import_url": reverse(imports) if imports and may_import else ""}
 
 
 @register.inclusion_tag("components/tile.html")

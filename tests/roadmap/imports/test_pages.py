@@ -6,6 +6,7 @@ import html
 import io
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -14,6 +15,7 @@ from django.utils import timezone
 from openpyxl import load_workbook
 
 from accounts.models import AuditEvent
+from roadmap.actions.cost_entries import add_cost_entry
 from roadmap.actions.milestones import add_milestone
 from roadmap.imports.run import KINDS
 from roadmap.imports.uploads import MAX_WAITING, forget_old
@@ -200,3 +202,10 @@ def test_a_workbook_of_several_kinds_is_told_by_sheet(browse, plan):
     told = words(browse.get(upload(browse, xlsx(sheets), "plan.xlsx")))
     assert "The column 'Phase' is missing." in told
     assert "Asked for and not changed by an import: 1 row" in told
+
+
+@pytest.mark.parametrize(("person", "links"), [("vera", 0), ("bob", 2), ("alice", 3)])
+def test_a_phase_leads_there_who_may(plan, poc, bob, today, asker, person, links, request, sign_in):
+    add_cost_entry(asker(bob), poc, name="x", category="other", amount=Decimal(1), start_on=today)
+    page = sign_in(request.getfixturevalue(person)).get(poc.get_absolute_url()).content.decode()
+    assert page.count('href="/plan-imports/"') == links
