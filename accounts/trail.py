@@ -232,6 +232,7 @@ def subject_words(subject_type: str) -> str:
 _SUBJECTS = {
     "checklistitem": "checklist item",
     "costentry": "cost entry",
+    "evidencefile": "evidence file",
     "gatecriterion": "gate criterion",
     "gatedecision": "gate decision",
     "kpi": "KPI",

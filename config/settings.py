@@ -214,6 +214,7 @@ SPECTACULAR_SETTINGS = {
         "RoadmapStateEnum": "roadmap.models.roadmap.Roadmap.State",
         "PhaseStateEnum": "roadmap.models.phase.Phase.State",
         "PhaseKindEnum": "roadmap.models.phase.Phase.Kind",
+        "EvidenceKindEnum": "roadmap.models.evidence.EvidenceFile.Kind",
         "MilestoneStateEnum": "roadmap.models.milestone.Milestone.State",
         "ChecklistCategoryEnum": "roadmap.models.milestone.ChecklistItem.Category",
         "CostCategoryEnum": "roadmap.models.cost_entry.CostEntry.Category",

@@ -45,7 +45,9 @@ class UploadsAreBounded:
         most = self._most(request)
         if most is None:
             return self.get_response(request)
-        detail = f"What was sent is larger than {most // MEBIBYTE:,} MiB. {settings.UPLOAD_TOO_LARGE_HINT}"
+        may_be_large = request.path_info in settings.UPLOAD_MAX_BYTES
+        hint = settings.UPLOAD_TOO_LARGE_HINT if may_be_large else "Send a smaller file."
+        detail = f"What was sent is larger than {most // MEBIBYTE:,} MiB. {hint}"
         if is_api(request):
             return problem_response(413, "too_large", detail)
         return render(request, "413.html", {"detail": detail}, status=413)

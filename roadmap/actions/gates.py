@@ -22,6 +22,7 @@ from roadmap.actions.phases import locked_phases, move_planned, open_phase
 from roadmap.kpi import KpiValue
 from roadmap.models import (
     ChecklistItem,
+    EvidenceFile,
     Gate,
     GateCriterion,
     GateDecision,
@@ -237,6 +238,7 @@ def freeze(
             ],
             new_due_on=new_due_on,
             undoes=undoes,
+            files=_files_of(criteria),
         )
     )
     decision = GateDecision(
@@ -254,6 +256,16 @@ def freeze(
     check(decision)
     decision.save()
     return decision
+
+
+def _files_of(criteria: Sequence[CriterionState]) -> dict[int, list[dict[str, Any]]]:
+    """The evidence files of the milestones among the criteria, by the milestone's id."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    wanted = [item.subject_id for item in criteria if item.kind == "milestone"]
+    for file in EvidenceFile.objects.filter(milestone__in=wanted):
+        held = {"name": file.name, "kind": file.kind, "size": file.size, "sha256": file.sha256}
+        found.setdefault(file.milestone_id, []).append(held)
+    return found
 
 
 def hold(gate: Gate, phase: Phase, phases: list[Phase], new_due_on: date) -> None:

@@ -12,8 +12,9 @@ from accounts.access import Asker
 from accounts.models import AuditEvent, Role
 from metrics.errors import RuleViolation
 from roadmap.actions.changes import change, check, record, require, text_required, today
+from roadmap.actions.evidence import is_frozen
 from roadmap.actions.phases import locked_phases
-from roadmap.models import Milestone, Phase
+from roadmap.models import EvidenceFile, Milestone, Phase
 from roadmap.queries.schedule import dependencies_of, successor_moves
 from roadmap.rules.phases import check_day
 from roadmap.rules.schedule import ring_through
@@ -136,6 +137,9 @@ def delete_milestone(asker: Asker, milestone: Milestone) -> None:
         raise RuleViolation(
             "in_use", f"The gate asks for '{milestone.name}'. Take it out of the gate first, or drop it with a reason."
         )
+    files = EvidenceFile.objects.filter(milestone=milestone).select_related("milestone__phase")
+    if any(is_frozen(file) for file in files):
+        raise RuleViolation("conflict_frozen", "A decision rests on files of this milestone: drop it instead.")
     record(asker, "delete_milestone", milestone, roadmap, {"name": milestone.name, "due_on": milestone.due_on}, None)
     milestone.delete()
 

@@ -3,6 +3,7 @@
 from roadmap.models.calendar import CalendarAddress
 from roadmap.models.comment import Comment
 from roadmap.models.cost_entry import CostEntry
+from roadmap.models.evidence import EvidenceContent, EvidenceFile
 from roadmap.models.gate import Gate, GateCriterion, GateDecision
 from roadmap.models.kpi import Kpi, Reading
 from roadmap.models.milestone import ChecklistItem, Milestone, MilestoneDate
@@ -21,6 +22,8 @@ __all__ = [
     "Comment",
     "CostEntry",
     "Delivery",
+    "EvidenceContent",
+    "EvidenceFile",
     "Gate",
     "GateCriterion",
     "GateDecision",

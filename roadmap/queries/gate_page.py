@@ -252,6 +252,7 @@ def _frozen_row(item: Mapping[str, Any]) -> CriterionRow:
         target=f"by {wording.day(date.fromisoformat(due_on))}" if due_on else "by the gate",
         window="",
         sample="",
+        definition="; ".join(f"{file['name']}, SHA-256 {file['sha256'][:16]}…" for file in item.get("files", [])),
     )
 
 

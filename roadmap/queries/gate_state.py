@@ -188,9 +188,10 @@ def evidence_document(
     sources: Sequence[SourceFreshness],
     as_of: datetime,
     undoes: GateDecision | None = None,
+    files: Mapping[int, Sequence[Mapping[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     """What stood at the decision: every criterion with value, target, window, sample and definition, and the sources
-    that figures came from with how far their data went."""
+    that figures came from with how far their data went. `files`: by a milestone's id, each with name and SHA-256."""
     phase = gate.phase
     return {
         "format": EVIDENCE_FORMAT,
@@ -227,11 +228,11 @@ def evidence_document(
             }
             for source in sources
         ],
-        "criteria": [_evidence_of(item) for item in criteria],
+        "criteria": [_evidence_of(item, files or {}) for item in criteria],
     }
 
 
-def _evidence_of(item: CriterionState) -> dict[str, Any]:
+def _evidence_of(item: CriterionState, files: Mapping[int, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "kind": item.kind,
         "subject_id": item.subject_id,
@@ -242,7 +243,9 @@ def _evidence_of(item: CriterionState) -> dict[str, Any]:
         "note": item.note,
     }
     if item.kind != "kpi":
-        return document | {"due_on": item.due_on, "done_on": item.done_on}
+        # Only where there are some, so that the same decision has the same document as before there were files.
+        held = list(files.get(item.subject_id, ())) if item.kind == "milestone" else []
+        return document | {"due_on": item.due_on, "done_on": item.done_on} | ({"files": held} if held else {})
     value = item.value
     return document | {
         "measure": item.measure or ("formula" if item.formula else "reading"),

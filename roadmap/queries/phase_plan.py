@@ -51,6 +51,7 @@ class MilestoneRow:
     word: str
     note: str
     waits_for: Sequence[Milestone] = ()
+    file_count: int = 0
     comment_count: int = 0
 
     @property
@@ -160,7 +161,11 @@ def phase_plan(rows: PhaseRows, *, values: Mapping[int, KpiValue], today: date) 
         today=today,
         kpis=[_kpi_row(kpi, values.get(kpi.pk)) for kpi in rows.kpis],
         milestones=[
-            replace(_milestone_row(item, today, rows.waits_for.get(item.pk, ())), comment_count=said.get(item.pk, 0))
+            replace(
+                _milestone_row(item, today, rows.waits_for.get(item.pk, ())),
+                comment_count=said.get(item.pk, 0),
+                file_count=len(rows.files.get(item.pk, ())),
+            )
             for item in rows.milestones
         ],
         costs=cost_rows,

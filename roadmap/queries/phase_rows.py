@@ -16,6 +16,7 @@ from roadmap.models import (
     ChecklistItem,
     Comment,
     CostEntry,
+    EvidenceFile,
     Gate,
     GateCriterion,
     GateDecision,
@@ -50,7 +51,7 @@ class PhaseRows:
 
     `costs`: all cost entries of the roadmap. `criteria`: those of the phase's gate, with their subjects. `decisions`:
     of all gates, the last first, without their evidence. `update`: the last one.
-    `waits_for`: by a milestone's id what has to be done before it, of any phase.
+    `waits_for`: by a milestone's id what has to be done before it, of any phase. `files`: by a milestone's id.
     """
 
     roadmap: Roadmap
@@ -64,6 +65,7 @@ class PhaseRows:
     readings: Sequence[Reading]
     milestones: Sequence[Milestone]
     waits_for: Mapping[int, Sequence[Milestone]]
+    files: Mapping[int, Sequence[EvidenceFile]]
     checklist: Sequence[ChecklistItem]
     costs: Sequence[CostEntry]
     notes: Sequence[Annotation]
@@ -117,6 +119,7 @@ def phase_rows(
         readings=rows["readings"],
         milestones=rows["milestones"],
         waits_for=_waits_for(rows),
+        files=_by_milestone(rows["files"]),
         checklist=rows["checklist"],
         costs=rows["costs"],
         notes=rows["notes"],
@@ -130,6 +133,13 @@ def _waits_for(rows: dict[str, list[Any]]) -> dict[int, list[Milestone]]:
     found: dict[int, list[Milestone]] = {}
     for item in rows["dependencies"]:
         found.setdefault(item.from_milestone_id, []).append(before[item.to_milestone_id])
+    return found
+
+
+def _by_milestone(files: list[EvidenceFile]) -> dict[int, list[EvidenceFile]]:
+    found: dict[int, list[EvidenceFile]] = {}
+    for file in files:
+        found.setdefault(file.milestone_id, []).append(file)
     return found
 
 
@@ -152,6 +162,7 @@ def _prepared(*, by_id: bool) -> Prepared:
             "before": Milestone.objects.filter(
                 pk__in=Dependency.objects.filter(from_milestone__phase__in=wanted).values("to_milestone_id")
             ),
+            "files": EvidenceFile.objects.filter(milestone__phase__in=wanted),
             "checklist": ChecklistItem.objects.filter(phase__in=wanted),
             "costs": CostEntry.objects.filter(roadmap_id=ROADMAP),
             "notes": Annotation.objects.filter(phase__in=wanted),

@@ -33,6 +33,8 @@ _PLAIN = {
     "tick_milestone": "marked {name} as done",
     "reopen_milestone": "opened {name} again",
     "delete_milestone": "deleted the milestone {name}",
+    "add_evidence": "added the evidence {name}",
+    "remove_evidence": "removed the evidence {name}",
     "add_checklist_item": "added {name} to the checklist",
     "delete_checklist_item": "deleted {name} from the checklist",
     "add_kpi": "added the KPI {name}",

@@ -28,7 +28,8 @@ SECTION = "milestones"
 FIELDS = ("name", "due_on", "owner", "evidence_url", "outside_key", "depends_on")
 
 
-def _find(request: HttpRequest, pk: int) -> tuple[Asker, Milestone]:
+def find_milestone(request: HttpRequest, pk: int) -> tuple[Asker, Milestone]:
+    """Who asks, and the milestone of a roadmap that they see. Raises Http404."""
     asker = asker_of(request)
     milestone = (
         Milestone.objects.select_related("phase__roadmap__workload", "owner")
@@ -68,7 +69,7 @@ def milestone_new(request: HttpRequest, phase_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Changes a milestone; a second person sees the first's change."""
-    asker, milestone = _find(request, pk)
+    asker, milestone = find_milestone(request, pk)
     allow(asker, Role.MANAGER, milestone.phase.roadmap)
 
     def make(**kwargs: Any) -> MilestoneForm:
@@ -91,7 +92,11 @@ def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
         row_id=milestone.pk,
         deletes=[
             More(reverse("milestone_drop", args=[pk]), "Drop it"),
-            More(reverse("milestone_delete", args=[pk]), "Delete", f"Delete the milestone '{milestone.name}'?"),
+            More(
+                reverse("milestone_delete", args=[pk]),
+                "Delete",
+                f"Delete the milestone '{milestone.name}' with its files?",
+            ),
         ],
     )
 
@@ -99,7 +104,7 @@ def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def milestone_date(request: HttpRequest, pk: int) -> HttpResponse:
     """Moves a milestone from the timeline of its roadmap."""
-    asker, milestone = _find(request, pk)
+    asker, milestone = find_milestone(request, pk)
     roadmap = milestone.phase.roadmap
     allow(asker, Role.MANAGER, roadmap)
 
@@ -126,7 +131,7 @@ def milestone_date(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def milestone_tick(request: HttpRequest, pk: int) -> HttpResponse:
     """Done, or open again when it was done."""
-    asker, milestone = _find(request, pk)
+    asker, milestone = find_milestone(request, pk)
     form = TickForm(request.POST)
     version = form.cleaned_data["version"] if form.is_valid() else None
     place = phase_place(milestone.phase, SECTION)
@@ -150,7 +155,7 @@ def milestone_tick(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def milestone_drop(request: HttpRequest, pk: int) -> HttpResponse:
     """Gives a milestone up, with a reason."""
-    asker, milestone = _find(request, pk)
+    asker, milestone = find_milestone(request, pk)
     allow(asker, Role.MANAGER, milestone.phase.roadmap)
 
     def save(form: DropForm) -> str:
@@ -174,7 +179,7 @@ def milestone_drop(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def milestone_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Deletes a milestone."""
-    asker, milestone = _find(request, pk)
+    asker, milestone = find_milestone(request, pk)
     return act(
         request,
         asker,

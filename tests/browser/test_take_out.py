@@ -42,6 +42,25 @@ def test_the_links_of_files_are_looked_at(plan, adam, page, picture, accessible)
     assert found.value.suggested_filename.endswith(".xlsx")
 
 
+def test_a_file_is_added_and_looked_at(plan, page, picture, accessible, tmp_path):
+    milestone = plan.phases.get(kind="poc").milestones.first()
+    report = tmp_path / "Prüfbericht der ersten Fälle, zweite Fassung.pdf"
+    report.write_bytes(b"%PDF-1.7 the report")
+    page.goto(f"{plan.get_absolute_url()}poc/")
+    page.get_by_role("link", name=f"Files of {milestone.name}").click()
+    page.get_by_label("File", exact=True).set_input_files(report)
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("link", name=report.name)).to_be_visible()
+    picture(page, "evidence")
+    accessible(page)
+    with page.expect_download() as found:
+        page.get_by_role("link", name=report.name).click()
+    assert found.value.suggested_filename == report.name
+    page.goto(f"{plan.get_absolute_url()}poc/#milestones")
+    expect(page.get_by_role("link", name=f"1 file of {milestone.name}")).to_be_visible()
+    picture(page, "evidence-phase")
+
+
 def test_a_calendar_address_is_made_and_looked_at(plan, adam, page, picture, accessible):
     make_calendar_address(Asker(adam), roadmap=plan)
     page.goto("/me/calendar/")

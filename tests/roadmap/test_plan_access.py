@@ -15,6 +15,7 @@ from accounts.models import Membership
 from roadmap import plan_urls
 from roadmap.actions.comments import add_comment
 from roadmap.actions.cost_entries import add_cost_entry
+from roadmap.actions.evidence import add_evidence
 from roadmap.actions.kpis import add_kpi, record_reading
 from roadmap.actions.milestones import add_milestone
 from roadmap.actions.phases import annotate
@@ -63,6 +64,11 @@ PAGES = {
     "milestone_tick": ("post", CONTRIBUTE),
     "milestone_drop": ("get", MANAGE),
     "milestone_delete": ("post", MANAGE),
+    "milestone_files": ("get", READ),
+    "milestone_file_new": ("get", CONTRIBUTE),
+    "evidence_file": ("get", READ),
+    # Of a manager, or of who added the file, as bob's own in tests/roadmap/test_evidence_files.py.
+    "evidence_remove": ("post", MANAGE),
     "checklist_new": ("get", MANAGE),
     "checklist_edit": ("get", MANAGE),
     "checklist_tick": ("post", CONTRIBUTE),
@@ -85,7 +91,17 @@ PAGES = {
     "criterion_new": ("get", MANAGE),
     "criterion_delete": ("post", MANAGE),
 }
-ONLY_READ = ("roadmap", "roadmap_file", "readings_file", "activity", "comments", "updates", "kpi")
+ONLY_READ = (
+    "roadmap",
+    "roadmap_file",
+    "readings_file",
+    "milestone_files",
+    "evidence_file",
+    "activity",
+    "comments",
+    "updates",
+    "kpi",
+)
 # REST: per method (what it needs, a body that is good).
 API = {
     # Takes a file, and rows of every roadmap: tests/roadmap/imports/test_api.py.
@@ -107,6 +123,9 @@ API = {
     "api_milestone_tick": {"post": (CONTRIBUTE, {})},
     "api_milestone_reopen": {"post": (CONTRIBUTE, {})},
     "api_milestone_drop": {"post": (MANAGE, {"reason": "x"})},
+    "api_milestone_files": {"get": (READ, None), "post": (CONTRIBUTE, {"name": "x.txt", "content": "eA=="})},
+    "api_evidence": {"get": (READ, None), "delete": (MANAGE, None)},
+    "api_evidence_content": {"get": (READ, None)},
     "api_checklist": {"get": (None, None), "post": (MANAGE, {"phase": 0, "category": "data", "name": "x"})},
     "api_checklist_item": {"get": (READ, None), "patch": (MANAGE, {"name": "x"}), "delete": (MANAGE, None)},
     "api_checklist_tick": {"post": (CONTRIBUTE, {})},
@@ -171,6 +190,7 @@ def rows(plan, poc, gate, alice, bob, asker):
         "cost_entry": entry.pk,
         "note": note.pk,
         "annotation": note.pk,
+        "evidence": add_evidence(asker(alice), milestone, name="a.txt", data=b"a").pk,
         "gate": gate.pk,
         "criterion": gate.criteria.first().pk,
         "criteria": gate.pk,

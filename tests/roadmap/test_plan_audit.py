@@ -21,6 +21,7 @@ from roadmap.actions import (
     checklists,
     comments,
     cost_entries,
+    evidence,
     gates,
     kpis,
     milestones,
@@ -45,6 +46,7 @@ NO_ACTIONS = {
     "check_may_decide",
     "close_due_months",
     "freeze",
+    "may_remove",
     "may_change",
     "may_decide",
     "may_delete",
@@ -99,6 +101,10 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "change_milestone": lambda: milestones.change_milestone(a, held["milestone"], name="y"),
         "tick_milestone": lambda: milestones.tick_milestone(a, held["milestone"]),
         "reopen_milestone": lambda: milestones.reopen_milestone(a, held["milestone"]),
+        "add_evidence": lambda: keep(
+            "file", evidence.add_evidence(a, held["milestone"], name="a.pdf", data=b"%PDF-1.7 x")
+        ),
+        "remove_evidence": lambda: evidence.remove_evidence(a, held["file"]),
         "drop_milestone": lambda: milestones.drop_milestone(a, held["milestone"], reason="x"),
         "delete_milestone": lambda: milestones.delete_milestone(a, held["milestone"]),
         "add_checklist_item": lambda: keep("item", checklists.add_checklist_item(a, poc, category="data", name="x")),
