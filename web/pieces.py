@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 Tone = Literal["green", "amber", "red", "none", "off"]
 """green: circle, on track. amber: triangle, at risk. red: cross, off track. none: ring, open. off: bar, no data."""
@@ -64,6 +64,27 @@ class Gauge:
     label: str
     forecast: Decimal | float | None = None
     higher_is_better: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """A line that was, one that is expected with its band, and a limit, over days.
+
+    Places are fractions: x from the first day (0) to the last (1), y from nothing (0) to the top (1). `said` is the
+    drawing in a sentence, for whoever does not see it; `band` is (x, low, high).
+    """
+
+    kind: ClassVar[str] = "course"
+    said: str
+    past: Sequence[tuple[float, float]]
+    ahead: Sequence[tuple[float, float]] = ()
+    band: Sequence[tuple[float, float, float]] = ()
+    limit: float | None = None
+    limit_label: str = ""
+    past_label: str = ""
+    ahead_label: str = ""
+    ticks: Sequence[tuple[float, str]] = ()
+    levels: Sequence[tuple[float, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

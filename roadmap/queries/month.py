@@ -37,7 +37,10 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class PhaseFacts:
-    """The phase in which the month ended. Money in the reporting currency; `budget` None: none set, or no rate."""
+    """The phase in which the month ended. Money in the reporting currency; `budget` None: none set, or no rate.
+
+    `course`: what was spent by the end of each day from the phase's first to the month's last.
+    """
 
     name: str
     state: str
@@ -48,6 +51,7 @@ class PhaseFacts:
     forecast: Forecast | None
     planned_for_month: Decimal | None
     passed_on: date | None
+    course: Sequence[tuple[date, Decimal]]
     schedule: Schedule
 
 
@@ -268,6 +272,7 @@ def _phase_facts(
         forecast=money.forecast,
         planned_for_month=planned,
         passed_on=money.passed_on,
+        course=_course(reader, entered, started_on, until),
         schedule=Schedule(
             today=until,
             state="active" if as_then.ended_on is None else phase.state,
@@ -281,6 +286,21 @@ def _phase_facts(
             ],
         ),
     )
+
+
+def _course(reader: Readings, entered: Entered, start_on: date, end_on: date) -> list[tuple[date, Decimal]]:
+    by_day = dict(entered.by_day(start_on, end_on))
+    for row in reader.days(start_on, end_on):
+        if row.period is not None and row.sums.spend is not None:
+            by_day[row.period] = by_day.get(row.period, Decimal(0)) + row.sums.spend
+    if not by_day:
+        return []
+    spent, course = Decimal(0), []
+    for number in range((end_on - start_on).days):
+        day = start_on + DAY * number
+        spent += by_day.get(day, Decimal(0))
+        course.append((day, spent))
+    return course
 
 
 def _open_gate(phase: Phase, end_on: date) -> date | None:

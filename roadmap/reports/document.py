@@ -13,6 +13,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
+from web.pieces import Course
+
 Json = dict[str, Any]
 Tone = Literal["", "green", "amber", "red", "off", "none"]
 
@@ -111,7 +113,7 @@ class Table:
         return list(zip(self.columns, self.foot or (), strict=self.foot is not None))
 
 
-Block = Status | Figures | Paragraph | Bullets | Table
+Block = Status | Figures | Paragraph | Bullets | Table | Course
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

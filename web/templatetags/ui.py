@@ -114,6 +114,12 @@ def plan_axis(axis: drawings.Axis, today: date) -> dict[str, Any]:
     return {"ticks": axis.years(), "today": axis.at(today) if is_inside else None}
 
 
+@register.inclusion_tag("components/course.html")
+def course(item: pieces.Course) -> dict[str, Any]:
+    """{% course item %}: a line to today, what is expected, and the limit."""
+    return {"course": drawings.draw_course(item)}
+
+
 @register.inclusion_tag("components/timeline.html")
 def timeline(lanes: Sequence[pieces.Lane], axis: drawings.Axis, today: date, label: str) -> dict[str, Any]:
     """{% timeline lanes axis today label %}: the months of one roadmap."""

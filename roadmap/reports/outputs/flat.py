@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from roadmap.reports.document import Bullets, Document, Figures, Paragraph, Section, Status, Table
+from roadmap.reports.document import Block, Bullets, Course, Document, Figures, Paragraph, Section, Table
 from web.spreadsheets import Value, csv_pieces
 
 HEADS = ("section", "row", "column", "value", "text")
@@ -21,7 +21,7 @@ def _rows(document: Document) -> Iterator[tuple[Value, ...]]:
             yield from _lines(section, block)
 
 
-def _lines(section: Section, block: Status | Figures | Paragraph | Bullets | Table) -> Iterator[tuple[Value, ...]]:
+def _lines(section: Section, block: Block) -> Iterator[tuple[Value, ...]]:
     name = section.name
     if isinstance(block, Table):
         for row in (*block.rows, *([block.foot] if block.foot else [])):
@@ -33,6 +33,8 @@ def _lines(section: Section, block: Status | Figures | Paragraph | Bullets | Tab
     elif isinstance(block, Bullets):
         for number, item in enumerate(block.items, start=1):
             yield name, str(number), "", None, item
+    elif isinstance(block, Course):
+        yield name, "", "", None, block.said
     elif isinstance(block, Paragraph):
         yield name, "", "", None, block.text
     else:

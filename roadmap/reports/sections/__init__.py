@@ -1,6 +1,7 @@
 """The sections of a roadmap's report, in the order on paper. To add one: a file here, one line, one template."""
 
 from roadmap.reports.section import Section
+from roadmap.reports.sections.course import Course
 from roadmap.reports.sections.delivery import Delivery, Kpis
 from roadmap.reports.sections.headline import Headline
 from roadmap.reports.sections.money import Money
@@ -14,6 +15,7 @@ SECTIONS: tuple[Section, ...] = (
     Headline(),
     Signals(),
     Money(),
+    Course(),
     Movers(),
     Decisions(),
     Delivery(),

@@ -20,6 +20,7 @@ from roadmap.reports.document import (
     Table,
 )
 from roadmap.reports.documents.v1.cells import TONES, amount, change, day, parts, range_cell
+from roadmap.reports.documents.v1.course import course
 from web import wording
 
 
@@ -176,7 +177,7 @@ def _performance(value: Json, values: Json) -> Section:
     columns = [
         Column(label="Measure", share=2),
         Column(label="Value", is_numeric=True),
-        Column(label="Unit"),
+        Column(label="Unit", share=1.2),
         Column(label="Month before", is_numeric=True),
         Column(label="Rests on", share=1.6),
     ]
@@ -255,12 +256,12 @@ def _kpis(value: Json, values: Json) -> Section:
     ]
     columns = [
         Column(label="KPI", share=1.8),
-        Column(label="State", share=1.5),
+        Column(label="State", share=1.3),
         Column(label="Value", is_numeric=True),
         Column(label="Target", is_numeric=True),
         Column(label="Baseline", is_numeric=True),
         Column(label="Month before", is_numeric=True),
-        Column(label="Unit", share=0.9),
+        Column(label="Unit", share=1.3),
     ]
     return Section(name="kpis", title="KPIs", blocks=[Table(label="KPIs", columns=columns, rows=rows)])
 
@@ -307,6 +308,7 @@ _SECTIONS: dict[str, Callable[[Json, Json], Section]] = {
     "headline": _headline,
     "signals": _signals,
     "money": _money,
+    "course": course,
     "movers": _movers,
     "performance": _performance,
     "decisions": _decisions,

@@ -9,6 +9,7 @@ from typing import Any
 from roadmap.reports.document import Json
 
 _DATE_KEYS = ("_on", "month")
+_DATES = frozenset({"on"})
 _MOMENT_KEYS = frozenset({"data_until"})
 _DECIMAL_KEYS = frozenset(
     {
@@ -22,6 +23,8 @@ _DECIMAL_KEYS = frozenset(
         "before",
         "coverage",
         "spend",
+        "spent",
+        "budget",
         "spend_before",
         "total",
         "total_before",
@@ -47,7 +50,7 @@ def values_of(value: Any, key: str = "") -> Any:
         return value
     if key in _MOMENT_KEYS:
         return datetime.fromisoformat(value)
-    if key.endswith(_DATE_KEYS):
+    if key in _DATES or key.endswith(_DATE_KEYS):
         return date.fromisoformat(value)
     if key in _DECIMAL_KEYS:
         return Decimal(value)
