@@ -136,12 +136,16 @@ def sheets_of(book: Book, choices: Choices, *, name: str = "") -> tuple[list[tup
     for sheet in book.sheets:
         kind = _kind_called(sheet.name)
         if kind is None and alone and plain(sheet.name) != "about":
+            if sheet.problem is not None:
+                raise sheet.problem
             stem = name.rpartition(".")[0]
             kind = BY_NAME.get(choices.kind) or _kind_called(stem) or _kind_begun(stem) or _kind_of(sheet)
         if kind is None:
             left_out.append(sheet.name)
         elif kind.name in found:
             raise RuleViolation("sheet_twice", f"Two sheets hold {kind.title}: '{sheet.name}' is one.", "file")
+        elif sheet.problem is not None:
+            raise sheet.problem
         else:
             found[kind.name] = sheet
     if not found:

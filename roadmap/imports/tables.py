@@ -75,11 +75,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A header and rows of as many cells. `name` is empty for a CSV."""
+    """A header and rows of as many cells. `name` is empty for a CSV. `problem`: why a workbook's sheet cannot be read.
+
+    That is nobody's business where the sheet is none of ours.
+    """
 
     name: str
     header: Sequence[str]
     lines: Sequence[Line]
+    problem: RuleViolation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +223,7 @@ def _workbook(content: bytes) -> Book:
             values = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
             formulas = load_workbook(io.BytesIO(content), read_only=True, data_only=False, keep_links=False)
             sheets = [
-                _sheet(page.title, list(_xlsx_lines(page, formulas[page.title])), is_strict=False)
-                for page in values.worksheets
+                _workbook_sheet(page.title, _xlsx_lines(page, formulas[page.title])) for page in values.worksheets
             ]
     except RuleViolation:
         raise
@@ -228,7 +231,14 @@ def _workbook(content: bytes) -> Book:
         raise _unreadable(
             "broken_workbook", "The workbook is damaged. Open it, save it again as .xlsx, and choose it again."
         ) from None
-    return Book([sheet for sheet in sheets if sheet.header], is_utc=any(map(_says_utc, sheets)))
+    return Book([sheet for sheet in sheets if sheet.header or sheet.problem], is_utc=any(map(_says_utc, sheets)))
+
+
+def _workbook_sheet(name: str, lines: Iterator[Line]) -> Sheet:
+    try:
+        return _sheet(name, list(lines), is_strict=False)
+    except RuleViolation as error:
+        return Sheet(name, (), (), error)
 
 
 def _says_utc(sheet: Sheet) -> bool:

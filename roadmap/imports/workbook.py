@@ -1,16 +1,22 @@
-"""The workbook to begin with: a sheet for each kind of row with its columns, and what each column holds."""
+"""The workbook to begin with, empty or with a plan: a sheet for each kind of row, and what each column holds."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 
 import xlsxwriter
+from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from roadmap.imports.columns import Column
 from roadmap.imports.lookup import PHASES
+from roadmap.imports.own_plan import Row
 from roadmap.imports.run import KINDS
 from roadmap.imports.tables import MAX_LINES
+from web.spreadsheets import safe_text
 
 _TYPES = {
     "day": "A day.",
@@ -23,8 +29,11 @@ _TYPES = {
 _MENU = 255
 
 
-def template_workbook() -> bytes:
-    """An empty XLSX with the sheets Roadmaps, Milestones, KPIs, Readings and Cost entries, and one that explains."""
+def plan_workbook(plan: Mapping[str, Sequence[Row]]) -> bytes:
+    """An XLSX with the sheets Roadmaps, Milestones, KPIs, Readings and Cost entries, and one that explains.
+
+    `plan`: the rows to fill it with, by kind; nothing for an empty one.
+    """
     with tempfile.TemporaryFile() as file:
         book = xlsxwriter.Workbook(file, {"strings_to_formulas": False, "strings_to_urls": False})
         head = book.add_format({"bold": True, "bottom": 1})
@@ -37,6 +46,9 @@ def template_workbook() -> bytes:
                 page.set_column(place, place, max(12, len(column.label) + 3), day if column.type == "day" else None)
                 page.write_string(0, place, column.label, needed if column.is_needed else head)
                 _menu(page, place, column)
+            for line, row in enumerate(plan.get(kind.name, ()), start=1):
+                for place, column in enumerate(kind.importer.columns):
+                    _cell(page, line, place, row.get(column.field), day)
         about = book.add_worksheet("About")
         about.set_column(0, 1, 20)
         about.set_column(2, 2, 90)
@@ -54,6 +66,16 @@ def template_workbook() -> bytes:
         book.close()
         file.seek(0)
         return file.read()
+
+
+def _cell(page: Worksheet, line: int, place: int, value: object, day: Format) -> None:
+    """Numbers and days as such, text never as a formula; nothing for nothing."""
+    if isinstance(value, Decimal | int):
+        page.write_number(line, place, float(value))
+    elif isinstance(value, date):
+        page.write_datetime(line, place, value, day)
+    elif value:
+        page.write_string(line, place, safe_text(str(value)))
 
 
 def explained(column: Column) -> str:

@@ -14,10 +14,11 @@ from accounts.authentication import asker_of
 from metrics.errors import RuleViolation
 from roadmap.imports.cells import Choices
 from roadmap.imports.forms import ChoicesForm, PlanFileForm
+from roadmap.imports.own_plan import own_plan
 from roadmap.imports.run import KINDS, look_at, run_import
 from roadmap.imports.telling import document_of
 from roadmap.imports.uploads import import_file, keep_file, require_may_import
-from roadmap.imports.workbook import explained, template_workbook
+from roadmap.imports.workbook import explained, plan_workbook
 from roadmap.models import PlanImport
 from web.htmx import done, render
 from web.spreadsheets import attachment
@@ -87,9 +88,12 @@ def plan_import_discard(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 @require_safe
 def plan_template(request: HttpRequest) -> HttpResponse:
-    """The workbook to begin with."""
-    require_may_import(asker_of(request))
-    response = attachment(template_workbook(), "phaseline-plan.xlsx", XLSX)
+    """The workbook to begin with; with `?with=plan` it holds what the asker may change."""
+    asker = asker_of(request)
+    require_may_import(asker)
+    plan = own_plan(asker) if request.GET.get("with") == "plan" else {}
+    response = attachment(plan_workbook(plan), "phaseline-plan.xlsx", XLSX)
+    response.headers["Cache-Control"] = "private, no-cache"
     assert isinstance(response, HttpResponse)  # noqa: S101 - bytes make a plain answer
     return response
 

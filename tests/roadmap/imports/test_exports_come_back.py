@@ -13,7 +13,9 @@ from roadmap.actions.cost_entries import add_cost_entry
 from roadmap.actions.kpis import NewReading as At
 from roadmap.actions.kpis import add_kpi, record_readings
 from roadmap.actions.milestones import add_milestone, drop_milestone, tick_milestone
+from roadmap.actions.roadmaps import make_roadmap
 from roadmap.imports.cells import Choices
+from roadmap.imports.own_plan import own_plan
 from roadmap.imports.run import look_at, run_import
 
 DAY = timedelta(days=1)
@@ -69,3 +71,21 @@ def test_the_portfolio_finds_its_roadmaps(full, adam, asker, sign_in, form):
     answer = sign_in(adam).get(reverse("portfolio_file", args=[form]))
     result = run_import(asker(adam), answer.getvalue(), Choices(), dry_run=True, name=f"portfolio-2026-11-26.{form}")
     assert result.counts["unchanged"] == 1, result.sheets[0].rows
+
+
+def test_the_workbook_with_the_plan(full, alice, asker, sign_in):
+    answer = sign_in(alice).get(reverse("plan_template"), {"with": "plan"})
+    result = run_import(asker(alice), answer.content, Choices(), dry_run=True)
+    rows = [row for sheet in result.sheets for row in sheet.rows]
+    assert [row for row in rows if row.outcome != "unchanged" or row.notes] == []
+    assert {sheet.kind: (len(sheet.rows) > 0, sheet.missing_count) for sheet in result.sheets} == {
+        "roadmaps": (True, 0), "milestones": (True, 0), "kpis": (True, 0), "readings": (False, 0),
+        "cost_entries": (True, 0),
+    }  # fmt: skip
+
+
+def test_it_holds_what_the_person_may_change_and_nothing_else(full, bob, oscar, adam, asker):
+    make_roadmap(asker(adam), name="Another", owner=adam)
+    assert [row["key"] for row in own_plan(asker(adam))["roadmaps"]] == ["another", "contact-centre"]
+    assert [row["key"] for row in own_plan(asker(bob))["roadmaps"]] == ["contact-centre"]
+    assert own_plan(asker(oscar)) == {"roadmaps": [], "milestones": [], "kpis": [], "cost_entries": []}

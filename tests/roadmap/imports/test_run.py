@@ -107,6 +107,7 @@ def test_a_preview_is_the_import_taken_back(run, adam):
 def test_a_plan_of_one_roadmap_with_everything(run, plan, poc, alice, bob):
     sheets = {
         "About": [["Made by us"]],
+        "Pivot": [["Sum", "Sum"], [1, 2]],
         "Roadmaps": [
             ["Key", "Summary", "PoC budget", "Contributors"],
             ["contact-centre", "Answers calls", 5000, "vera; bob"],
@@ -134,7 +135,7 @@ def test_a_plan_of_one_roadmap_with_everything(run, plan, poc, alice, bob):
     result = run(sheets)
     assert problems(result) == []
     assert counts(result) == {"added": 7, "changed": 1}
-    assert result.left_out == ["About"]
+    assert result.left_out == ["About", "Pivot"]
     assert changes(result) == {
         ("Contact centre", "Summary"): ("", "Answers calls"),
         ("Contact centre", "PoC budget"): ("", "5000"),
@@ -345,6 +346,7 @@ class TestFiles:
             ([["Name", "What"], ["x", "y"]], {}, "unknown_kind"),
             ([["Name"], ["x"]], {"kind": "gates"}, "unknown_kind"),
             ({"One": [["Name"]], "Two": [["Name"]]}, {}, "no_sheet"),
+            ({"Milestones": [["A", "a"]], "About": [["x"]]}, {}, "repeated_column"),
             ({"Milestones": [["Name"]], "Tasks": [["Name"]]}, {}, "sheet_twice"),
             (
                 [["Key", "Name"], ["x", "y"]],
