@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from web.pieces import Course, GateMark, Gauge, Lane, MilestoneMark, PhaseSpan
+from web.pieces import GateMark, Gauge, Lane, MilestoneMark, PhaseSpan
 from web.wording import MONTHS, day
 
 SPARK_WIDTH, SPARK_TOP, SPARK_BOTTOM = 100.0, 4.0, 32.0
@@ -366,61 +366,3 @@ def _draw_wait(before: tuple[float, float], after: tuple[float, float]) -> Wait:
     start, end = (0.0, height) if falls else (height, 0.0)
     path = f"M0 {start}C50 {start} 50 {end} 100 {end}"
     return Wait(left, top, width, height, path, before[0] > after[0])
-
-
-@dataclass(frozen=True, slots=True)
-class CourseDrawing:
-    """Points of lines, and places of texts, in a box of 720 x 200 with its margins."""
-
-    said: str
-    width: int
-    height: int
-    left: float
-    right: float
-    bottom: float
-    levels: Sequence[tuple[float, str]]
-    ticks: Sequence[tuple[float, str]]
-    past: str
-    past_label: str
-    last: tuple[float, float]
-    ahead: str
-    ahead_label: str
-    ahead_at: tuple[float, float]
-    band: str
-    limit: float | None
-    limit_label: str
-
-
-def draw_course(item: Course) -> CourseDrawing:
-    """The course's fractions laid over the box."""
-    left, right, top, bottom = 56.0, 712.0, 14.0, 176.0
-
-    def at(place: tuple[float, float]) -> tuple[float, float]:
-        return round(left + place[0] * (right - left), 1), round(bottom - place[1] * (bottom - top), 1)
-
-    def points(places: Sequence[tuple[float, float]]) -> str:
-        return " ".join(f"{x},{y}" for x, y in map(at, places))
-
-    band = [(x, low) for x, low, _ in item.band] + [(x, high) for x, _, high in reversed(item.band)]
-    last = at(item.past[-1])
-    end = at(item.ahead[-1]) if item.ahead else last
-    return CourseDrawing(
-        said=item.said,
-        width=720,
-        height=200,
-        left=left,
-        right=right,
-        bottom=bottom,
-        levels=[(at((0, level))[1], text) for level, text in item.levels],
-        ticks=[(at((place, 0))[0], text) for place, text in item.ticks],
-        past=points(item.past),
-        past_label=item.past_label,
-        last=(min(last[0], right - 120), last[1]),
-        ahead=points(item.ahead),
-        ahead_label=item.ahead_label if item.ahead else "",
-        # Below both ends, where no line runs.
-        ahead_at=(end[0], max(end[1], last[1] + 14)),
-        band=points(band) if len(item.band) > 1 else "",
-        limit=None if item.limit is None else at((0, item.limit))[1],
-        limit_label=item.limit_label,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -17,152 +17,30 @@ from metrics import series
 from metrics.figures import SourceFreshness, UsageRow
 from metrics.usage import SeriesKind
 from metrics.windows import Window, local_day
-from roadmap.kpi import KpiValue, PhaseFigures, no_data
+from roadmap.kpi import KpiValue, no_data
 from roadmap.models import CostEntry, Gate, GateDecision, Kpi, Milestone, Phase, Reading, Roadmap, Update
 from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.gate_state import criteria_of, standings_of
 from roadmap.queries.kpi_values import kpi_values
+from roadmap.queries.month_facts import (
+    GateLine,
+    KpiLine,
+    MilestoneLine,
+    MonthFacts,
+    PhaseFacts,
+    RiskLine,
+    SourceSpend,
+    UpdateLine,
+)
 from roadmap.queries.phase_money import RECENT_DAYS, day_spends_of, phase_money
 from roadmap.queries.readings import Readings
 from roadmap.queries.spend_moved import change_of
 from roadmap.rules.costs import CostSpan, amount_in
-from roadmap.rules.forecast import Forecast
 from roadmap.rules.gates import met_count
 from roadmap.rules.health import Schedule
-from roadmap.rules.moved import Change
 from roadmap.rules.reports import next_month, previous_month
 
 DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseFacts:
-    """The phase in which the month ended. Money in the reporting currency; `budget` None: none set, or no rate.
-
-    `course`: what was spent by the end of each day from the phase's first to the month's last.
-    """
-
-    name: str
-    state: str
-    started_on: date
-    planned_end_on: date
-    budget: Decimal | None
-    spent: Decimal | None
-    forecast: Forecast | None
-    planned_for_month: Decimal | None
-    passed_on: date | None
-    course: Sequence[tuple[date, Decimal]]
-    schedule: Schedule
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSpend:
-    """Usage spend of one backend in the month and in the one before; idle capacity apart."""
-
-    name: str
-    is_idle: bool
-    spend: Decimal | None
-    spend_before: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class KpiLine:
-    """A KPI of the phase at the end of the month, and a month earlier."""
-
-    name: str
-    unit: str
-    baseline: Decimal | None
-    target: Decimal | None
-    measure: str
-    value: KpiValue
-    value_before: KpiValue
-    is_value: bool
-    rate_amount: Decimal | None
-    rate_currency: str
-    rate_source: str
-
-
-@dataclass(frozen=True, slots=True)
-class MilestoneLine:
-    """A milestone that was open in the month or done in it."""
-
-    name: str
-    phase: str
-    state: str
-    due_on: date
-    baseline_due_on: date
-    done_on: date | None
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class GateLine:
-    """A gate with its last decision, if one was taken by the end of the month."""
-
-    phase: str
-    due_on: date
-    baseline_due_on: date
-    met: int
-    criteria: int
-    outcome: str
-    decided_on: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class RiskLine:
-    """An open risk."""
-
-    name: str
-    category: str
-    score: int
-    owner: str
-    response: str
-    due_on: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateLine:
-    """What the manager said last by the end of the month."""
-
-    status: str
-    word: str
-    sentence: str
-    author: str
-    on: date
-
-
-@dataclass(frozen=True, slots=True)
-class MonthFacts:
-    """Everything that a roadmap's report says. Local days are half-open: [start_on, end_on)."""
-
-    slug: str
-    name: str
-    owner: str
-    programme: str
-    business_unit: str
-    unit_of_work: str
-    start_on: date
-    end_on: date
-    before_on: date
-    zone: str
-    currency: str
-    phase: PhaseFacts | None
-    figures: PhaseFigures
-    figures_before: PhaseFigures
-    sources: Sequence[SourceSpend]
-    entered: Mapping[str, Decimal]
-    entered_before: Mapping[str, Decimal]
-    change: Change
-    kpis: Sequence[KpiLine]
-    milestones: Sequence[MilestoneLine]
-    gates: Sequence[GateLine]
-    risks: Sequence[RiskLine]
-    update: UpdateLine | None
-    update_before: UpdateLine | None
-    freshness: Sequence[SourceFreshness]
-    no_rate: frozenset[str] = frozenset()
-    stale_rates: Mapping[str, date] = field(default_factory=dict)
-    is_demo: bool = False
 
 
 def month_facts(roadmap: Roadmap, month: date) -> MonthFacts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from roadmap.queries.month import MonthFacts
+from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json
 from roadmap.reports.sections import SECTIONS
 from roadmap.rules.gates import sha256_of

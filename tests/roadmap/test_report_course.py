@@ -15,7 +15,7 @@ from roadmap.reports.documents.v1.course import course
 from roadmap.reports.sections.course import thinned
 from roadmap.reports.snapshot import section_value
 from tests.roadmap.test_reports import MONTH, NOW, push, roadmap, roadmap_report
-from web.drawings import draw_course
+from web.course import draw_course
 from web.wording import money
 
 __all__ = ["roadmap"]

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from web import drawings, pieces
 from web.charts import is_bundle_built
+from web.course import draw_course
 from web.file_tables import FORMS
 
 register = template.Library()
@@ -117,7 +118,7 @@ def plan_axis(axis: drawings.Axis, today: date) -> dict[str, Any]:
 @register.inclusion_tag("components/course.html")
 def course(item: pieces.Course) -> dict[str, Any]:
     """{% course item %}: a line to today, what is expected, and the limit."""
-    return {"course": drawings.draw_course(item)}
+    return {"course": draw_course(item)}
 
 
 @register.inclusion_tag("components/timeline.html")

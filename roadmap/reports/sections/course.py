@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from roadmap.queries.month import MonthFacts
+from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json, text_of
 
 # A line on paper has no use for more.

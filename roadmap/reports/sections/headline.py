@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from roadmap.kpi import KpiValue, PhaseFigures
 from roadmap.kpis import BY_NAME
-from roadmap.queries.month import MonthFacts
+from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Figure, Json
 from web.wording import money as money_text
 

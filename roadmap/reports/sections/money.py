@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from roadmap.models import CostEntry
-from roadmap.queries.month import MonthFacts
+from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json, text_of
 
 _CATEGORIES = dict(CostEntry.Category.choices)

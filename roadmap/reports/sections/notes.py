@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadmap.queries.month import MonthFacts
+from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadmap.kpis import BY_NAME
-from roadmap.queries.month import MonthFacts
+from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json, text_of
 
 _ALWAYS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadmap.kpi import KpiStatus
-from roadmap.queries.month import KpiLine, MonthFacts
+from roadmap.queries.month_facts import KpiLine, MonthFacts
 from roadmap.reports.section import Json
 from roadmap.rules import health
 from roadmap.rules.signals import NAMES, Signal, kpi_signal, risk_signal, schedule_signal
