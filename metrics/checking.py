@@ -44,7 +44,7 @@ def check() -> list[Finding]:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SELECT EXISTS (SELECT 1 FROM metrics_dayzone WHERE zone = %s)", [zone_name()])
             days_are_of_this_zone = cursor.fetchone()[0]
-        found = [_hours(), _histograms(), _reversals()]
+        found = [_references(), _hours(), _histograms(), _reversals()]
         if days_are_of_this_zone:
             found += [_days(), _months(), _histogram_days(), *map(_histogram_spans, days.HISTOGRAM_SPANS)]
     return [finding for finding in found if finding.count]
@@ -73,6 +73,22 @@ def _compare(
         )
         found = cursor.fetchall()
     return Finding(what, found[0][0] if found else 0, tuple(row[1] for row in found))
+
+
+def _references() -> Finding:
+    """Ledger rows have no foreign keys (ADR 0016). What points to nothing cannot be summed: only a backup has it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) OVER (), told FROM ("
+            "SELECT 'entry ' || e.id || ' of series_id ' || e.series_id || ', feed ' || e.feed_id || ', receipt ' "
+            "|| e.receipt_id AS told FROM metrics_ledgerentry e LEFT JOIN metrics_series s ON s.id = e.series_id "
+            "LEFT JOIN metrics_feed f ON f.id = e.feed_id LEFT JOIN metrics_receipt r ON r.id = e.receipt_id "
+            "WHERE s.id IS NULL OR f.id IS NULL OR r.id IS NULL UNION ALL "
+            "SELECT 'histogram ' || g.id || ' of entry ' || g.entry_id FROM metrics_ledgerhistogram g "
+            f"LEFT JOIN metrics_ledgerentry e ON e.id = g.entry_id WHERE e.id IS NULL) t LIMIT {SHOWN}"
+        )
+        found = cursor.fetchall()
+    return Finding("rows of the ledger that point to nothing", found[0][0] if found else 0, tuple(r[1] for r in found))
 
 
 def _hours() -> Finding:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 
 from django.conf import settings
 from django.db import connection
@@ -16,7 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from metrics import rows
-from metrics.rows import ADDITIVE_MEASURES, CellKey
+from metrics.rows import ADDITIVE_MEASURES
 from metrics.together import together
 from metrics.windows import local_day
 
@@ -29,34 +28,23 @@ def histogram_order(key: HistogramKey) -> tuple[int, datetime, int, int]:
     return key[0], key[1], key[2], key[3] or 0
 
 
-def add_hours(keys: Sequence[CellKey], values: Mapping[str, Sequence[int | Decimal | None]]) -> None:
-    """Add to the hours. `keys` are distinct and sorted; `values` has a list as long as `keys` for each measure."""
-    measures = list(values)
-    updates = ", ".join(f"{m} = COALESCE(h.{m} + EXCLUDED.{m}, h.{m}, EXCLUDED.{m})" for m in measures)
-    action = f"DO UPDATE SET {updates}" if measures else "DO NOTHING"
-    with together() as send:
-        send(
-            f"INSERT INTO metrics_usagehour AS h (series_id, hour, currency{rows.columns(measures)}) "
-            f"SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]{rows.arrays(measures)}) "
-            f"ON CONFLICT (series_id, hour, currency) {action}",
-            [*key_arrays(keys), *(rows.numbers(values[m]) for m in measures)],
-        )
-
-
-def key_arrays(keys: Sequence[CellKey]) -> list[str]:
-    """The three array literals of cell keys."""
-    return [
-        rows.literal(series for series, _, _ in keys),
-        rows.times(hour for _, hour, _ in keys),
-        rows.words(currency for _, _, currency in keys),
-    ]
-
-
 def mark_stale(touched: Iterable[tuple[int, datetime]]) -> None:
     """Have the caches of these (series, hour) built again. Locks the rows until the transaction ends.
 
     The lock is what keeps a reader from building a day while a posting to it is under way and then calling it fresh.
     """
+    ordered = local_days(touched)
+    with together() as send:
+        send(
+            "INSERT INTO metrics_staleday (series_id, day, touched_at) "
+            "SELECT series_id, day, %s::timestamptz FROM unnest(%s::bigint[], %s::date[]) AS touched (series_id, day) "
+            "ON CONFLICT (series_id, day) DO UPDATE SET touched_at = EXCLUDED.touched_at",
+            [timezone.now(), rows.literal(s for s, _ in ordered), rows.literal(d for _, d in ordered)],
+        )
+
+
+def local_days(touched: Iterable[tuple[int, datetime]]) -> list[tuple[int, date]]:
+    """The distinct (series, local day) of these (series, hour), in the writers' order."""
     zone = settings.REPORTING_ZONE
     day_of: dict[datetime, date] = {}
     pairs: set[tuple[int, date]] = set()
@@ -65,14 +53,7 @@ def mark_stale(touched: Iterable[tuple[int, datetime]]) -> None:
         if day is None:
             day = day_of[hour] = local_day(hour, zone)
         pairs.add((series_id, day))
-    ordered = sorted(pairs)
-    with together() as send:
-        send(
-            "INSERT INTO metrics_staleday (series_id, day, touched_at) "
-            "SELECT series_id, day, %s::timestamptz FROM unnest(%s::bigint[], %s::date[]) AS touched (series_id, day) "
-            "ON CONFLICT (series_id, day) DO UPDATE SET touched_at = EXCLUDED.touched_at",
-            [timezone.now(), rows.literal(s for s, _ in ordered), rows.literal(d for _, d in ordered)],
-        )
+    return sorted(pairs)
 
 
 def add_histograms(windows: Mapping[HistogramKey, str]) -> None:

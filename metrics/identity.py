@@ -9,11 +9,9 @@ from hashlib import blake2b
 from typing import Any
 
 from django.db import transaction
-from psycopg import Cursor
 
 from metrics import allocating
 from metrics.models import Backend, Series
-from metrics.together import afterwards, together
 from metrics.usage import MeasuredAt, SeriesKey
 
 CACHE_SIZE = 20_000
@@ -149,23 +147,7 @@ def _make(new: dict[bytes, SeriesIdentity], *, is_demo: bool) -> None:
     allocating.place(Series.objects.filter(digest__in=digests).order_by("pk"), allocating.rules_in_order())
 
 
-def check_exist(series_ids: Iterable[int], feed_id: int) -> None:
-    """Raise SeriesGone, and forget what this process remembers, where a series or the feed was deleted.
-
-    In a block of `together` at its end.
-    """
-    wanted = sorted(set(series_ids))
-    with together() as send:
-        found = send(
-            "SELECT (SELECT count(*) FROM metrics_series WHERE id = ANY(%s::bigint[])), "
-            "EXISTS (SELECT 1 FROM metrics_feed WHERE id = %s::bigint)",
-            ["{" + ",".join(map(str, wanted)) + "}", feed_id],
-        )
-        afterwards(lambda: _raise_gone(found, len(wanted)))
-
-
-def _raise_gone(found: Cursor[Any], wanted: int) -> None:
-    count, feed_is_there = found.fetchone() or (0, False)
-    if count != wanted or not feed_is_there:
-        forget()
-        raise SeriesGone("a series of this usage was deleted meanwhile; try again")
+def when_gone() -> SeriesGone:
+    """The error of a series or feed that was deleted. Forgets what this process remembers of ids."""
+    forget()
+    return SeriesGone("a series of this usage was deleted meanwhile; try again")

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.access import Asker
 from metrics import behind, due, histogram, hours, posting, rows
 from metrics.errors import RuleViolation
-from metrics.identity import SeriesGone, SeriesIdentity, caches, series_ids
+from metrics.identity import SeriesGone, SeriesIdentity, caches, series_ids, when_gone
 from metrics.models import Backend, Feed, Receipt, Restatement, StatedWindow
 from metrics.posting import Batch, PostedCell, bounds_id, gather
 from metrics.rows import ADDITIVE_MEASURES
@@ -304,6 +304,13 @@ def remember_stated(feed: Feed, window: Window, as_of: datetime) -> None:
 def _write_opposite(taken: Receipt, opposite: Receipt) -> None:
     negated = "".join(f", -SUM({name})" for name in ADDITIVE_MEASURES)
     with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT feed_id, (SELECT f.id FROM metrics_feed f WHERE f.id = feed_id FOR KEY SHARE) FROM ("
+            "SELECT DISTINCT feed_id FROM metrics_ledgerentry WHERE receipt_id = %s) t",
+            [taken.pk],
+        )
+        if any(held is None for _, held in cursor.fetchall()):
+            raise when_gone()
         cursor.execute(
             "INSERT INTO metrics_ledgerentry "
             f"(receipt_id, feed_id, series_id, hour, currency{rows.columns(ADDITIVE_MEASURES)}) "

@@ -1,4 +1,4 @@
-"""What `metrics.ledger` posts: cells added up in memory, then written with one statement a table."""
+"""What `metrics.ledger` posts: cells added up in memory, then written by one call of the database."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
+from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
+from psycopg import Cursor
 
 from metrics import behind, due, histogram, hours, rows
-from metrics.identity import caches, check_exist
+from metrics.identity import caches, when_gone
 from metrics.models import Feed, HistogramBounds, Receipt
 from metrics.rows import ADDITIVE_MEASURES, HISTOGRAM_NUMBER, CellKey
-from metrics.together import together
+from metrics.together import afterwards, together
 from metrics.usage import COUNT_MEASURES, MONEY_MEASURES, FeedKind, ForeignHistogram
 
 NativeCounts = list[int]
@@ -121,34 +124,90 @@ def round(batch: Batch) -> None:
 
 
 def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
+    """Write the entries, and what they change in the hours, in one call. Raises SeriesGone where the block ends."""
     with_histograms = {key for key, _, _ in batch.histograms}
     # A cell in which nothing is known is no entry.
     keys = sorted(key for key, sums in batch.sums.items() if sums or key in with_histograms)
     if not keys:
         return
-    held = {name for sums in batch.sums.values() for name in sums}
-    measures = [name for name in ADDITIVE_MEASURES if name in held]
-    values = {name: [batch.sums[key].get(name) for key in keys] for name in measures}
+    places = sorted(batch.histograms, key=_order) if batch.histograms else []
     # Written once, since most windows go to both tables as they are.
-    texts = {place: rows.window(window) for place, window in batch.histograms.items()}
-    summed = [place for place, key in enumerate(keys) if batch.sums[key]]
-    due.note_late_usage(feed.kind, ((series, hour) for series, hour, _ in keys))
-    with together():
-        check_exist((key[0] for key in keys), feed.pk)
-        _insert_entries(receipt, feed, keys, values, texts)
-        # From here on rows are locked that other postings wait for, until the transaction ends.
-        if len(summed) == len(keys):
-            hours.add_hours(keys, values)
-        elif summed:
-            hours.add_hours(
-                [keys[place] for place in summed],
-                {name: [column[place] for place in summed] for name, column in values.items()},
-            )
-        hours.mark_stale((series, hour) for series, hour, _ in keys)
-        if feed.kind == FeedKind.PUSH and len(texts) > behind.CELLS_IN_A_PUSH:
+    texts = {place: rows.window(batch.histograms[place]) for place in places}
+    pairs = list(dict.fromkeys((series, hour) for series, hour, _ in keys))
+    due.note_late_usage(feed.kind, pairs)
+    is_behind = feed.kind == FeedKind.PUSH and len(texts) > behind.CELLS_IN_A_PUSH
+    # Two currencies in one hour are two cells with one histogram in the hours.
+    is_plain = len(pairs) == len(keys)
+    with together() as send:
+        arguments = _cells(batch, keys, pairs)
+        if texts:
+            arguments |= _histograms(keys, texts)
+            arguments["into_hours"] = not is_behind and is_plain
+        told = ", ".join(f"p_{name} => %s::{_TYPES[name]}" for name in arguments)
+        posted = send(
+            f"SELECT metrics_post(p_receipt => %s::bigint, p_feed => %s::bigint, {told})",
+            [receipt.pk, feed.pk, *arguments.values()],
+        )
+        afterwards(lambda: _raise_gone(posted))
+        if is_behind:
             behind.note(receipt)
-        elif texts:
+        elif texts and not is_plain:
             hours.add_histograms(_texts_of_hours(batch, texts))
+
+
+_TYPES = {
+    "series_count": "bigint",
+    "series": "bigint[]",
+    "hours": "timestamptz[]",
+    "currencies": "text[]",
+    "has_sums": "boolean[]",
+    "stale_series": "bigint[]",
+    "stale_days": "date[]",
+    "at": "timestamptz",
+    "into_hours": "boolean",
+    "cells": "int[]",
+    "measures": "smallint[]",
+    "bounds": "bigint[]",
+    "windows": "text[]",
+    **{name: f"{kind}[]" for name, kind in rows.MEASURE_TYPE.items()},
+}
+
+
+def _cells(batch: Batch, keys: list[CellKey], pairs: list[tuple[int, datetime]]) -> dict[str, object]:
+    """What `metrics_post` is told of the cells: a column for each measure that some of them know."""
+    sums = [batch.sums[key] for key in keys]
+    held = {name for one in sums for name in one}
+    stale = hours.local_days(pairs)
+    return {
+        "series_count": len({series for series, _ in pairs}),
+        "series": rows.literal(series for series, _, _ in keys),
+        "hours": rows.times(hour for _, hour, _ in keys),
+        "currencies": rows.words(currency for _, _, currency in keys),
+        "has_sums": None if all(sums) else rows.literal(bool(one) for one in sums),
+        "stale_series": rows.literal(series for series, _ in stale),
+        "stale_days": rows.literal(day for _, day in stale),
+        "at": timezone.now(),
+        **{name: rows.numbers(one.get(name) for one in sums) for name in ADDITIVE_MEASURES if name in held},
+    }
+
+
+def _histograms(keys: list[CellKey], texts: Mapping[HistogramOfCell, str]) -> dict[str, object]:
+    cells = {key: number for number, key in enumerate(keys, start=1)}
+    return {
+        "cells": rows.literal(cells[key] for key, _, _ in texts),
+        "measures": rows.literal(measure for _, measure, _ in texts),
+        "bounds": rows.literal(bounds for _, _, bounds in texts),
+        "windows": rows.windows(texts.values()),
+    }
+
+
+def _order(place: HistogramOfCell) -> tuple[CellKey, int, int]:
+    return place[0], place[1], place[2] or 0
+
+
+def _raise_gone(posted: Cursor[Any]) -> None:
+    if not posted.fetchone()[0]:  # type: ignore[index]
+        raise when_gone()
 
 
 def _texts_of_hours(batch: Batch, texts: Mapping[HistogramOfCell, str]) -> dict[hours.HistogramKey, str]:
@@ -164,39 +223,3 @@ def _texts_of_hours(batch: Batch, texts: Mapping[HistogramOfCell, str]) -> dict[
         else:
             held[key], found[key] = window, texts[place]
     return found
-
-
-def _insert_entries(
-    receipt: Receipt,
-    feed: Feed,
-    keys: list[CellKey],
-    values: Mapping[str, list[int | Decimal | None]],
-    windows: Mapping[HistogramOfCell, str],
-) -> None:
-    """The entries, and the windows of each beside it."""
-    measures = list(values)
-    entries = (
-        f"INSERT INTO metrics_ledgerentry (receipt_id, feed_id, series_id, hour, currency{rows.columns(measures)}) "
-        f"SELECT %s::bigint, %s::bigint, i.* FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]"
-        f"{rows.arrays(measures)}) AS i"
-    )
-    params = [receipt.pk, feed.pk, *hours.key_arrays(keys), *(rows.numbers(values[m]) for m in measures)]
-    with together() as send:
-        if not windows:
-            send(entries, params)
-            return
-        send(
-            f"WITH e AS ({entries} RETURNING id, series_id, hour, currency) "
-            'INSERT INTO metrics_ledgerhistogram (entry_id, measure, bounds_id, "window") '
-            "SELECT e.id, i.measure, i.bounds_id, i.held::bigint[] FROM unnest(%s::bigint[], %s::timestamptz[], "
-            "%s::text[], %s::smallint[], %s::bigint[], %s::text[]) "
-            "AS i (series_id, hour, currency, measure, bounds_id, held) "
-            "JOIN e ON e.series_id = i.series_id AND e.hour = i.hour AND e.currency = i.currency",
-            [
-                *params,
-                *hours.key_arrays([key for key, _, _ in windows]),
-                rows.literal(measure for _, measure, _ in windows),
-                rows.literal(bounds for _, _, bounds in windows),
-                rows.windows(windows.values()),
-            ],
-        )

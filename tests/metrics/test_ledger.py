@@ -227,8 +227,8 @@ def test_a_posting_costs_the_same_number_of_queries_for_any_number_of_cells(
         for h in range(10)
     ]
     for cells in (one, many):
-        # Receipt, check, five tables with four; whether capacity is to be shared out again, since these hours are old.
-        with django_assert_num_queries(7):
+        # Receipt, all else; whether capacity is to be shared out again, since these hours are old.
+        with django_assert_num_queries(3):
             ledger.post(Receipt(kind=FeedKind.PUSH), feed, cells)
 
 
