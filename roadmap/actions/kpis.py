@@ -45,23 +45,26 @@ CHANGEABLE = frozenset(
 # A clock may be a little ahead of ours, as with pushed usage.
 CLOCK_LEEWAY = timedelta(minutes=5)
 MAX_READINGS = 10_000
+MAX_SAMPLE = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class NewReading:
-    """One value at one time (aware)."""
+    """One value at one time (aware). `note` or `sample_count` None: as it is held, else none."""
 
     at: datetime
     value: Decimal
-    note: str = ""
+    note: str | None = ""
+    sample_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """How many readings were new, and how many took the place of one at the same time."""
+    """How many readings were new, took the place of one at the same time, or were held already as they are."""
 
     added: int
     replaced: int
+    unchanged: int = 0
 
 
 @transaction.atomic
@@ -122,29 +125,45 @@ def delete_kpi(asker: Asker, kpi: Kpi) -> None:
 
 @transaction.atomic
 def record_readings(asker: Asker, kpi: Kpi, readings: Sequence[NewReading]) -> Recorded:
-    """Records one or many readings; the same time again replaces, with the value before on the audit trail."""
+    """Records one or many readings; the same time again replaces, with the value before on the audit trail.
+
+    What is held already as it is changes nothing, and leaves no audit row where nothing else is recorded.
+    """
     require(asker, Role.CONTRIBUTOR, kpi.phase.roadmap)
     kpi = _locked(kpi)
     _check_readings(kpi, readings)
     held = {row.at: row for row in kpi.readings.filter(at__in=[item.at for item in readings])}
-    before = {row.at.isoformat(): row.value for row in held.values()}
-    rows = [_reading(kpi, item, asker) for item in readings]
+    new = [item for item in readings if not is_held(held.get(item.at), item)]
+    unchanged = len(readings) - len(new)
+    if not new:
+        return Recorded(added=0, replaced=0, unchanged=unchanged)
+    before = {item.at.isoformat(): held[item.at].value for item in new if item.at in held}
     Reading.objects.bulk_create(
-        rows,
+        [_reading(kpi, item, held.get(item.at), asker) for item in new],
         update_conflicts=True,
         unique_fields=["kpi", "at"],
-        update_fields=["value", "note", "author", "token", "recorded_at"],
+        update_fields=["value", "sample_count", "note", "author", "token", "recorded_at"],
     )
-    after = {item.at.isoformat(): item.value for item in readings}
+    after = {item.at.isoformat(): item.value for item in new}
     record(asker, "record_readings", kpi, kpi.phase.roadmap, before, after)
-    return Recorded(added=len(rows) - len(held), replaced=len(held))
+    return Recorded(added=len(new) - len(before), replaced=len(before), unchanged=unchanged)
+
+
+def is_held(held: Reading | None, item: NewReading) -> bool:
+    """Whether recording the item would change nothing."""
+    return (
+        held is not None
+        and held.value == item.value
+        and item.note in (None, held.note)
+        and item.sample_count in (None, held.sample_count)
+    )
 
 
 def check_reading(kpi: Kpi, item: NewReading) -> None:
     """Refuses a reading as record_readings would, before it is recorded."""
     _check_is_read(kpi)
     _check_reading(item)
-    check(Reading(kpi=kpi, at=item.at, value=item.value, note=item.note), only={"value", "note"})
+    check(Reading(kpi=kpi, at=item.at, value=item.value, note=item.note or ""), only={"value", "note"})
 
 
 def record_reading(asker: Asker, kpi: Kpi, *, at: datetime, value: Decimal, note: str = "") -> Recorded:
@@ -161,12 +180,13 @@ def delete_reading(asker: Asker, reading: Reading) -> None:
     reading.delete()
 
 
-def _reading(kpi: Kpi, item: NewReading, asker: Asker) -> Reading:
+def _reading(kpi: Kpi, item: NewReading, held: Reading | None, asker: Asker) -> Reading:
     row = Reading(
         kpi=kpi,
         at=item.at,
         value=item.value,
-        note=item.note,
+        sample_count=held.sample_count if item.sample_count is None and held else item.sample_count,
+        note=(held.note if held else "") if item.note is None else item.note,
         author=asker.user,
         token=asker.token,
         recorded_at=timezone.now(),
@@ -202,6 +222,8 @@ def _check_reading(item: NewReading) -> None:
         raise RuleViolation("date_out_of_range", "Give a time after 1 Jan 2000.", "at")
     if not item.value.is_finite():
         raise RuleViolation("not_a_number", "Give a number.", "value")
+    if item.sample_count is not None and not 0 <= item.sample_count <= MAX_SAMPLE:
+        raise RuleViolation("out_of_range", "A sample count is a whole number from 0 to 10^12.", "sample_count")
 
 
 def _check_known(fields: dict[str, Any]) -> None:

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema, extend_schema_view
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from accounts.models import Role
-from roadmap.actions.kpis import MAX_READINGS, NewReading, add_kpi, change_kpi, delete_kpi, record_readings
+from roadmap.actions.kpis import (
+    MAX_READINGS,
+    MAX_SAMPLE,
+    NewReading,
+    Recorded,
+    add_kpi,
+    change_kpi,
+    delete_kpi,
+    record_readings,
+)
 from roadmap.api.rows import PROBLEMS, Input, ListView, MayRecord, PlanView, check_people, described, person_field
+from roadmap.imports.kpi_readings import ReadingRows, csv_readings, ndjson_readings, record_rows
+from roadmap.imports.tables import MAX_BYTES
 from roadmap.models import Kpi, Reading
 
 FIGURE: dict[str, Any] = {"max_digits": 30, "decimal_places": 6}
+# Of lines that cannot be recorded.
+MAX_LISTED = 100
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 
 
@@ -137,7 +153,7 @@ class ReadingOut(serializers.ModelSerializer[Reading]):
 
     class Meta:
         model = Reading
-        fields = ("id", "at", "value", "note", "author", "recorded_at")
+        fields = ("id", "at", "value", "sample_count", "note", "author", "recorded_at")
 
 
 class ReadingIn(Input):
@@ -145,6 +161,7 @@ class ReadingIn(Input):
 
     at = serializers.DateTimeField(help_text="RFC 3339 with offset.")
     value = serializers.DecimalField(**FIGURE)
+    sample_count = serializers.IntegerField(min_value=0, max_value=MAX_SAMPLE, **OPTIONAL)
     note = serializers.CharField(max_length=300, default="", allow_blank=True)
 
 
@@ -155,10 +172,33 @@ class ReadingsIn(Input):
 
 
 class RecordedOut(serializers.Serializer[Any]):
-    """How many were new, and how many took the place of one at the same time."""
+    """How many were new, took the place of one at the same time, or were there already as they are."""
 
     added = serializers.IntegerField()
     replaced = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+
+
+class RawBody(BaseParser):
+    """The body as it came, up to what a file may hold and a byte more."""
+
+    def parse(  # type: ignore[override]
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> bytes:
+        """The bytes."""
+        return bytes(stream.read(MAX_BYTES + 1))
+
+
+class CsvBody(RawBody):
+    """Rows of a table."""
+
+    media_type = "text/csv"
+
+
+class LinesBody(RawBody):
+    """One JSON object a line."""
+
+    media_type = "application/x-ndjson"
 
 
 @extend_schema_view(
@@ -168,11 +208,17 @@ class RecordedOut(serializers.Serializer[Any]):
     post=extend_schema(
         tags=["kpis"],
         summary="Record one or many readings",
-        description="One reading, a list of them, or an object with `readings`. All are recorded, or none. "
-        "A token needs the scope `push` or `manage`.",
-        request=PolymorphicProxySerializer(
-            "ReadingOrReadings", [ReadingIn, ReadingsIn], resource_type_field_name=None, many=False
-        ),
+        description="One reading, a list of them, or an object with `readings`; or rows of `text/csv`, or one object a "
+        "line as `application/x-ndjson`, both with `at` (or `day`), `value`, and as they please `sample_count`, `note` "
+        "and `kpi`, the key or id of a KPI of the same phase. All are recorded, or none: `errors` has the lines that "
+        "cannot be. The same reading again changes nothing. A token needs the scope `push` or `manage`.",
+        request={
+            "application/json": PolymorphicProxySerializer(
+                "ReadingOrReadings", [ReadingIn, ReadingsIn], resource_type_field_name=None, many=False
+            ),
+            "text/csv": OpenApiTypes.STR,
+            "application/x-ndjson": OpenApiTypes.STR,
+        },
         responses={201: RecordedOut, **PROBLEMS},
     ),
 )
@@ -181,6 +227,7 @@ class Readings(KpiView):
 
     serializer_class = ReadingOut
     permission_classes = (MayRecord,)
+    parser_classes = (JSONParser, CsvBody, LinesBody)
     scope = "push"
 
     def get(self, request: Request, pk: int) -> Response:
@@ -191,12 +238,31 @@ class Readings(KpiView):
         found = self.row(pk)
         self.allow(Role.CONTRIBUTOR, found.phase.roadmap)
         body = request.data
+        kind = (request.content_type or "").partition(";")[0].strip().lower()
+        if kind in (CsvBody.media_type, LinesBody.media_type):
+            # An empty body is never parsed.
+            read = csv_readings if kind == CsvBody.media_type else ndjson_readings
+            rows = read(found, body if isinstance(body, bytes) else b"")
+            return Response(RecordedOut(self._in_bulk(rows)).data, status=201)
         many = {"readings": body} if isinstance(body, list) else body
         if isinstance(many, dict) and "readings" in many:
             serializer: Any = ReadingsIn(data=many)
             serializer.is_valid(raise_exception=True)
-            rows = serializer.validated_data["readings"]
+            given = serializer.validated_data["readings"]
         else:
-            rows = [self.read(ReadingIn)]
-        recorded = record_readings(self.asker, found, [NewReading(**row) for row in rows])
+            given = [self.read(ReadingIn)]
+        recorded = record_readings(self.asker, found, [NewReading(**row) for row in given])
         return Response(RecordedOut(recorded).data, status=201)
+
+    def _in_bulk(self, rows: ReadingRows) -> Recorded:
+        problems = [(row.line, row.problem) for row in rows.rows if row.problem is not None]
+        if problems:
+            raise serializers.ValidationError(
+                {
+                    "lines": {
+                        str(line): {problem.column or "line": [ErrorDetail(problem.message, problem.code)]}
+                        for line, problem in problems[:MAX_LISTED]
+                    }
+                }
+            )
+        return record_rows(self.asker, rows)

@@ -13,7 +13,10 @@ from django.utils import timezone
 from roadmap.forms.plan_form import PersonField, PlanForm, people_of
 from roadmap.kpis import COMPUTED
 from roadmap.models import Kpi, Reading, Roadmap
+from web.forms import Form
 
+# A file or a paste at most; what reads it says so in a sentence.
+MAX_BYTES = 5 * 1024 * 1024
 WINDOWS = [("7", "7 days"), ("28", "28 days"), ("phase", "The phase to date")]
 
 
@@ -133,3 +136,29 @@ class ReadingForm(PlanForm):
     def clean_at(self) -> Any:
         """Now, to the second, where no time is given."""
         return self.cleaned_data.get("at") or timezone.now() - timedelta(microseconds=timezone.now().microsecond)
+
+
+class ManyReadingsForm(Form):
+    """Readings as they are pasted, or a file of them."""
+
+    text = forms.CharField(
+        required=False,
+        strip=False,
+        label="Paste rows",
+        widget=forms.Textarea(attrs={"rows": "8", "spellcheck": "false"}),
+        help_text="With a header: day and value, and sample count, note and KPI (key or id) as you please.",
+    )
+    file = forms.FileField(required=False, label="Or choose a file", help_text="CSV, XLSX or one JSON object a line.")
+
+    def clean(self) -> dict[str, Any]:
+        """One of the two."""
+        data = super().clean() or self.cleaned_data
+        if not self.errors and not (data.get("text") or "").strip() and data.get("file") is None:
+            self.add_error("text", "Paste some rows, or choose a file.")
+        return data
+
+    @property
+    def content(self) -> bytes:
+        """What was sent. Of a form that is valid."""
+        file = self.cleaned_data.get("file")
+        return bytes(file.read(MAX_BYTES + 1)) if file is not None else str(self.cleaned_data["text"]).encode()

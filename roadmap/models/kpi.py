@@ -85,6 +85,8 @@ class Reading(models.Model):
     kpi = models.ForeignKey(Kpi, on_delete=models.CASCADE, related_name="readings")
     at = models.DateTimeField()
     value = models.DecimalField(max_digits=30, decimal_places=6)
+    # How many cases the value rests on, where somebody says so: shown beside it, in no arithmetic.
+    sample_count = models.BigIntegerField(null=True, blank=True)
     note = models.CharField(max_length=300, blank=True, default="")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

@@ -25,7 +25,8 @@ SECTION = "kpis"
 SHOWN_READINGS = 200
 
 
-def _find(request: HttpRequest, pk: int) -> tuple[Asker, Kpi]:
+def find_kpi(request: HttpRequest, pk: int) -> tuple[Asker, Kpi]:
+    """Who asks, and the KPI. Http404 where they do not see it."""
     asker = asker_of(request)
     kpi = (
         Kpi.objects.select_related("phase__roadmap__workload", "carried_from__phase", "rate_owner")
@@ -74,7 +75,7 @@ def kpi_new(request: HttpRequest, phase_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def kpi_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Changes a KPI."""
-    asker, kpi = _find(request, pk)
+    asker, kpi = find_kpi(request, pk)
     allow(asker, Role.MANAGER, kpi.phase.roadmap)
 
     def save(form: KpiForm) -> str:
@@ -95,7 +96,7 @@ def kpi_edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def kpi_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Deletes a KPI with its readings."""
-    asker, kpi = _find(request, pk)
+    asker, kpi = find_kpi(request, pk)
     return act(
         request, asker, phase_place(kpi.phase, SECTION), lambda: delete_kpi(asker, kpi), f"'{kpi.name}' deleted."
     )
@@ -104,12 +105,14 @@ def kpi_delete(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def reading_new(request: HttpRequest, pk: int) -> HttpResponse:
     """Records one reading of a KPI."""
-    asker, kpi = _find(request, pk)
+    asker, kpi = find_kpi(request, pk)
     allow(asker, Role.CONTRIBUTOR, kpi.phase.roadmap)
 
     def save(form: ReadingForm) -> str:
         data = form.cleaned_data
         recorded = record_reading(asker, kpi, at=data["at"], value=data["value"], note=data["note"])
+        if recorded.unchanged:
+            return "Nothing changed: this reading is here already."
         return "Reading replaced." if recorded.replaced else "Reading recorded."
 
     return form_view(
@@ -127,7 +130,7 @@ def reading_new(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD"])
 def kpi_page(request: HttpRequest, pk: int) -> HttpResponse:
     """A KPI with its definition, its value now, and its readings, newest first."""
-    asker, kpi = _find(request, pk)
+    asker, kpi = find_kpi(request, pk)
     value = kpi_values(kpi.phase).get(kpi.pk)
     context = {
         "kpi": kpi,
@@ -147,7 +150,7 @@ def kpi_page(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def kpi_baseline(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes the value at which the phase before ended as this one's baseline."""
-    asker, kpi = _find(request, pk)
+    asker, kpi = find_kpi(request, pk)
     url = reverse("kpi", args=[pk])
     allow(asker, Role.MANAGER, kpi.phase.roadmap)
     last = last_value(kpi)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from accounts.access import Asker
 from roadmap.actions.roadmaps import make_roadmap
@@ -134,3 +135,21 @@ def test_the_pages_of_the_plan_are_readable(plan, page_as, adam, erin, accessibl
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
         page.context.close()
+
+
+def test_many_readings_are_looked_at_and_recorded(plan, page_as, adam, picture, accessible):
+    kpi = plan.phases.get(kind="poc").kpis.get(is_value=True)
+    page = page_as(adam)
+    page.goto(reverse("readings_many", args=[kpi.pk]))
+    picture(page, "readings-many")
+    today = timezone.localdate()
+    rows = "".join(f"{today - n * DAY};{n * 7},5;{40 + n};\n" for n in range(1, 6))
+    page.get_by_label("Paste rows").fill(f"Day;Value;Sample count;Note\n{rows}{today - 9 * DAY};many;;\n")
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.get_by_text("'many' is not a number")).to_be_visible()
+    picture(page, "readings-many-looked-at")
+    accessible(page)
+    page.get_by_role("button", name="Record the others").click()
+    expect(page.get_by_text("5 readings recorded.")).to_be_visible()
+    picture(page, "readings-many-recorded")
+    accessible(page)

@@ -38,6 +38,7 @@ PAGES = {
     # Each of its tables by role: tests/roadmap/test_files.py.
     "roadmap_file": ("get", READ),
     "readings_file": ("get", READ),
+    "readings_many": ("get", CONTRIBUTE),
     "roadmap_settings": ("get", MANAGE),
     "template_new": ("get", MANAGE),
     "roadmap_state": ("post", MANAGE),

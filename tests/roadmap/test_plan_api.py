@@ -132,11 +132,11 @@ def test_kpis_and_one_or_many_readings(client, poc, bob, api):
     url = f"/api/v1/kpis/{made.json()['id']}/readings"
     push = api(bob, scopes=["push"])
     one = {"at": "2026-11-01T10:00:00+01:00", "value": "5.5", "note": "first"}
-    assert push.post(url, one).json() == {"added": 1, "replaced": 0}
-    assert push.post(url, one | {"value": "6"}).json() == {"added": 0, "replaced": 1}
+    assert push.post(url, one).json() == {"added": 1, "replaced": 0, "unchanged": 0}
+    assert push.post(url, one | {"value": "6"}).json() == {"added": 0, "replaced": 1, "unchanged": 0}
     many = [{"at": f"2026-11-0{day}T09:00:00Z", "value": str(day)} for day in range(1, 4)]
-    assert push.post(url, many).json() == {"added": 2, "replaced": 1}
-    assert push.post(url, {"readings": many}).json() == {"added": 0, "replaced": 3}
+    assert push.post(url, many).json() == {"added": 2, "replaced": 1, "unchanged": 0}
+    assert push.post(url, {"readings": many}).json() == {"added": 0, "replaced": 0, "unchanged": 3}
     values = [Decimal(row["value"]) for row in client.get(url).json()["results"]]
     assert values == [3, 2, 1]
     assert Reading.objects.filter(token__isnull=False).count() == 3

@@ -1,0 +1,7 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("roadmap", "0013_notices")]
+
+    operations = [migrations.AddField("reading", "sample_count", models.BigIntegerField(blank=True, null=True))]
