@@ -15,17 +15,19 @@ from metrics import days, rows
 from metrics.figures import UsageStates
 from metrics.reads.door import Sql, currency
 
-# Rows are hashed by the database, 64 bits each, and hashes added up: order does not matter, every row does.
+# Rows are hashed by the database, 64 bits each, and hashes added up: order does not matter, every row does. The
+# transaction that wrote a row is its hash's seed, so that no state ever comes back.
 _SERIES = (
     "WITH stale AS MATERIALIZED (SELECT DISTINCT series_id FROM metrics_staleday), "
-    "backends AS MATERIALIZED (SELECT b.id, b.is_demo, hash_record_extended(b, 0)::numeric AS hash "
+    "backends AS MATERIALIZED (SELECT b.id, b.is_demo, hash_record_extended(b, b.xmin::text::bigint)::numeric AS hash "
     "FROM metrics_backend b), "
     "held AS MATERIALIZED (SELECT s.id, t.series_id IS NOT NULL AS is_stale, "
     "NOT s.is_demo AND NOT b.is_demo AS is_real, "
-    "hash_record_extended(s, COALESCE(n.number, 0)) + b.hash AS hash "
+    "b.hash + hash_record_extended(s, s.xmin::text::bigint) + hashint8extended(COALESCE(n.number, 0), s.id) AS hash "
     "FROM metrics_series s JOIN backends b ON b.id = s.backend_id "
     "LEFT JOIN metrics_seriesbuild n ON n.series_id = s.id LEFT JOIN stale t ON t.series_id = s.id), "
-    "shares AS MATERIALIZED (SELECT a.workload_id, h.is_stale, h.hash + hash_record_extended(a, 0) AS hash "
+    "shares AS MATERIALIZED (SELECT a.workload_id, h.is_stale, "
+    "h.hash + hash_record_extended(a, a.xmin::text::bigint) AS hash "
     "FROM metrics_allocation a JOIN held h ON h.id = a.series_id) "
 )
 
@@ -67,7 +69,7 @@ def _ask(workload_ids: Sequence[int]) -> _Found:
         "SELECT NULL::bigint, COALESCE(bool_or(h.is_stale), FALSE), "
         "concat_ws(' ', count(*), sum(h.hash), (SELECT sum(hash) FROM shares)), COALESCE(bool_or(h.is_real), FALSE), "
         "EXISTS (SELECT 1 FROM metrics_dayzone WHERE zone = %s), (SELECT concat_ws(' ', count(*), "
-        "sum(hash_record_extended(x, 0))) FROM metrics_exchangerate x) FROM held h",
+        "sum(hash_record_extended(x, x.xmin::text::bigint))) FROM metrics_exchangerate x) FROM held h",
         days.zone_name(),
     )
     sql.add(

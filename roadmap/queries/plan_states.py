@@ -1,7 +1,9 @@
 """What each roadmap's row in the portfolio rests on beside usage, as a short text: the same text, the same row.
 
 Rows are hashed by the database and their hashes added up, so that nobody has to remember to say what was changed: what
-the portfolio reads (roadmap.queries.portfolio_rows) is hashed here, and a row more is only computed once too often.
+the portfolio reads (roadmap.queries.portfolio_rows) is hashed here, and a row more is only computed once too often. The
+transaction that wrote a row is part of its hash (its seed), so that no state ever comes back: what was read while
+something changed and changed back is not taken for what is there now.
 """
 
 from __future__ import annotations
@@ -27,22 +29,23 @@ class PlanState:
 
 _BEFORE = """
 WITH seen AS MATERIALIZED (
-    SELECT r.id, r.workload_id, w.name, hash_record_extended(r, 0)::numeric + hash_record_extended(w, 0)
-        + COALESCE(hash_record_extended(g, 0), 0) AS hash
+    SELECT r.id, r.workload_id, w.name, hash_record_extended(r, r.xmin::text::bigint)::numeric
+        + hash_record_extended(w, w.xmin::text::bigint)
+        + COALESCE(hash_record_extended(g, g.xmin::text::bigint), 0) AS hash
     FROM roadmap_roadmap r JOIN accounts_workload w ON w.id = r.workload_id
     LEFT JOIN roadmap_programme g ON g.id = r.programme_id WHERE r.id IN ("""
 _AFTER = """)
 ), phases AS MATERIALIZED (
-    SELECT p.id, p.roadmap_id, p.state = 'active' AS is_active, hash_record_extended(p, 1) AS hash
+    SELECT p.id, p.roadmap_id, p.state = 'active' AS is_active, hash_record_extended(p, p.xmin::text::bigint) AS hash
     FROM roadmap_phase p JOIN seen ON seen.id = p.roadmap_id
 ), gates AS MATERIALIZED (
-    SELECT g.id, p.roadmap_id, p.is_active, hash_record_extended(g, 2) AS hash
+    SELECT g.id, p.roadmap_id, p.is_active, hash_record_extended(g, g.xmin::text::bigint) AS hash
     FROM roadmap_gate g JOIN phases p ON p.id = g.phase_id
 ), criteria AS MATERIALIZED (
-    SELECT g.roadmap_id, c.milestone_id, c.checklist_item_id, hash_record_extended(c, 3) AS hash
+    SELECT g.roadmap_id, c.milestone_id, c.checklist_item_id, hash_record_extended(c, c.xmin::text::bigint) AS hash
     FROM roadmap_gatecriterion c JOIN gates g ON g.id = c.gate_id WHERE g.is_active
 ), kpis AS MATERIALIZED (
-    SELECT k.id, p.roadmap_id, hash_record_extended(k, 4) AS hash
+    SELECT k.id, p.roadmap_id, hash_record_extended(k, k.xmin::text::bigint) AS hash
     FROM roadmap_kpi k JOIN phases p ON p.id = k.phase_id WHERE p.is_active
 ), parts AS (
     SELECT id AS roadmap_id, hash FROM seen
@@ -50,20 +53,21 @@ _AFTER = """)
     UNION ALL SELECT roadmap_id, hash FROM gates
     UNION ALL SELECT roadmap_id, hash FROM criteria
     UNION ALL SELECT roadmap_id, hash FROM kpis
-    UNION ALL SELECT k.roadmap_id, hash_record_extended(r, 5)
+    UNION ALL SELECT k.roadmap_id, hash_record_extended(r, r.xmin::text::bigint)
         FROM kpis k JOIN roadmap_reading r ON r.kpi_id = k.id WHERE r.at <= %s
-    UNION ALL SELECT p.roadmap_id, hash_record_extended(m, 6)
+    UNION ALL SELECT p.roadmap_id, hash_record_extended(m, m.xmin::text::bigint)
         FROM phases p JOIN roadmap_milestone m ON m.phase_id = p.id WHERE m.state = 'open'
-    UNION ALL SELECT c.roadmap_id, hash_record_extended(m, 7)
+    UNION ALL SELECT c.roadmap_id, hash_record_extended(m, m.xmin::text::bigint)
         FROM criteria c JOIN roadmap_milestone m ON m.id = c.milestone_id
-    UNION ALL SELECT c.roadmap_id, hash_record_extended(i, 8)
+    UNION ALL SELECT c.roadmap_id, hash_record_extended(i, i.xmin::text::bigint)
         FROM criteria c JOIN roadmap_checklistitem i ON i.id = c.checklist_item_id
-    UNION ALL SELECT e.roadmap_id, hash_record_extended(e, 9)
+    UNION ALL SELECT e.roadmap_id, hash_record_extended(e, e.xmin::text::bigint)
         FROM roadmap_costentry e JOIN seen ON seen.id = e.roadmap_id
-    UNION ALL SELECT u.roadmap_id, hash_record_extended(u, 10)
+    UNION ALL SELECT u.roadmap_id, hash_record_extended(u, u.xmin::text::bigint)
         FROM roadmap_update u JOIN seen ON seen.id = u.roadmap_id
 ), people AS MATERIALIZED (
-    SELECT sum(hash_record_extended(ROW(id, username, first_name, last_name), 11)) AS hash FROM accounts_user
+    -- Names alone: whoever signs in has their row written.
+    SELECT sum(hash_record_extended(ROW(id, username, first_name, last_name), 0)) AS hash FROM accounts_user
 )
 SELECT s.id, s.workload_id, concat_ws(' ', t.count, t.hash, (SELECT hash FROM people))
 FROM seen s
