@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from accounts.access import Asker
+from accounts.access import Asker, visible_workloads
 from accounts.models import PersonAddress, User
 from roadmap.channels import CHANNELS
 from roadmap.models import Delivery, NoticeSettings
@@ -96,8 +96,14 @@ def notifications(asker: Asker) -> Notifications:
         )
         for kind in KINDS
     ]
-    told = Delivery.objects.filter(person=person).select_related("notice__workload").order_by("-created_at", "-pk")
-    return Notifications(places, rows, row.zone, _lines(told[:SHOWN]), mail_is_sent())
+    return Notifications(places, rows, row.zone, _lines(_told(asker)[:SHOWN]), mail_is_sent())
+
+
+def _told(asker: Asker) -> QuerySet[Delivery]:
+    """What the asker was told or will be, of what they see now; what was dropped was not for them any more."""
+    seen = Q(notice__workload=None) | Q(notice__workload__in=visible_workloads(asker))
+    found = Delivery.objects.filter(seen, person=asker.user).exclude(state=Delivery.State.DROPPED)
+    return found.select_related("notice__workload").order_by("-created_at", "-pk")
 
 
 def undelivered() -> Sequence[DeliveryLine]:

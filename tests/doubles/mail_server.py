@@ -1,7 +1,11 @@
-"""A real SMTP server on this machine: what was sent lies in `mails`; `refuse` answers the next mails with a status."""
+"""A real SMTP server on this machine: what was sent lies in `mails`; `refuse` answers the next mails with a status.
+
+While `is_held`, whoever begins a mail (`begun`) waits for the answer.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +24,18 @@ class MailServer:
         self.recipients: list[list[str]] = []
         self.refuse: list[str] = []
         self.address = ""
+        self.is_held = False
+        self.begun = 0
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        self.begun += 1
+        while self.is_held:
+            await asyncio.sleep(0.02)
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         if self.refuse:

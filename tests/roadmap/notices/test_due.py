@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
+from metrics import identity
 from metrics.models import Backend
+from metrics.usage import SeriesKey
 from roadmap.actions.cost_entries import add_cost_entry
 from roadmap.actions.kpis import add_kpi, record_reading
 from roadmap.actions.milestones import add_milestone, change_milestone, tick_milestone
 from roadmap.actions.occasions import drop_old_notices, note_occasions
 from roadmap.actions.phases import change_phase
 from roadmap.models import Delivery, Kpi, Milestone, Notice, Roadmap
+from roadmap.queries.notices_due import _budget_words
 from roadmap.rules.notices import KINDS, MOST_ATTEMPTS, channels_for, monday_of, not_before, wait_before_next
 from web import wording
 
@@ -118,6 +122,42 @@ def test_a_source_that_stopped_is_told_to_admins_and_once_for_each_outage(due, a
     backend.problem, backend.is_problem_permanent = "The key is refused.", True
     backend.save()
     assert due() == [("adam", "source", "vLLM does not answer")]
+
+
+def test_owners_of_roadmaps_are_told_of_sources_that_serve_them(due, plan, oscar, choose):
+    choose(oscar, source=["mail"])
+    backend = Backend.objects.create(slug="api", name="API", connector="openai", problem="Key refused.")
+    wanted = identity.SeriesIdentity(
+        SeriesKey(provider="openai", model="m1"), backend.pk, is_pushed=True, workload_id=plan.workload_id
+    )
+    identity.forget()
+    identity.series_ids([wanted])
+    identity.forget()
+    Backend.objects.update(is_problem_permanent=True)
+    assert due() == [("adam", "source", "API does not answer"), ("alice", "source", "API does not answer")]
+    one = Delivery.objects.get(person__username="alice", kind="source")
+    assert one.text == "Contact centre lacks what it would report. Key refused."
+    assert one.notice.workload_id == plan.workload_id
+
+
+@pytest.mark.parametrize(
+    ("spent", "passes_on", "word"),
+    [("150", None, "passed"), ("50", date(2026, 12, 24), "ends"), ("50", None, ""), (None, date(2026, 12, 24), "")],
+    ids=str,
+)
+def test_a_budget_s_words(spent, passes_on, word):
+    money = SimpleNamespace(
+        budget=Decimal(100),
+        spent=None if spent is None else Decimal(spent),
+        currency="EUR",
+        passed_on=None,
+        forecast=SimpleNamespace(passes_on=passes_on, total=Decimal(180)),
+    )
+    found = _budget_words(money)
+    assert found[0] == word
+    if word == "ends":
+        text = " ".join(" ".join(found[1:]).split())
+        assert text == "the budget ends on 24 Dec 2026 Forecast 180.00 EUR of 100.00 EUR."
 
 
 def test_what_was_told_is_forgotten_and_not_told_anew(due, poc, alice, asker, today):

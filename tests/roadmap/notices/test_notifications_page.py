@@ -155,3 +155,14 @@ def test_without_a_mail_server_the_page_says_so(sign_in, bob, settings):
     assert "sends no mail yet" not in page_of(sign_in(bob))
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
     assert "sends no mail yet" in page_of(sign_in(bob))
+
+
+def test_what_was_not_told_for_want_of_access_is_not_shown_either(sign_in, vera, claims, other):
+    for workload, state in ((claims, "sent"), (claims, "dropped"), (other, "failed")):
+        key = f"{workload.slug}:{state}"
+        notice = Notice.objects.create(key=key, kind="add_comment", workload=workload)
+        Delivery.objects.create(notice=notice, kind="mention", person=vera, channel="mail", title=key, state=state)
+    html = page_of(sign_in(vera))
+    assert "claims:sent" in html
+    assert "claims:dropped" not in html
+    assert "other:failed" not in html
