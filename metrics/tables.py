@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrics.backends import SeriesRow, State
 from metrics.freshness import Freshness
-from metrics.models import Backend, Receipt
+from metrics.models import AllocationRule, Backend, OwnPrice, Receipt
 from web.file_tables import Field, FileTable, yes_no
 from web.spreadsheets import amount_text
 
@@ -87,3 +87,41 @@ RECEIPTS: FileTable[Receipt] = FileTable(
         Field("demo", lambda receipt: yes_no(receipt.is_demo)),
     ),
 )
+
+OWN_PRICES: FileTable[OwnPrice] = FileTable(
+    "Own prices",
+    (
+        Field("backend", lambda price: price.backend.slug if price.backend else ""),
+        Field("provider", lambda price: price.provider),
+        Field("model", lambda price: price.model),
+        Field("service_tier", lambda price: price.service_tier),
+        Field("currency", lambda price: price.currency),
+        Field("input_per_million", lambda price: price.input_per_million, "number"),
+        Field("cached_input_per_million", lambda price: price.cached_input_per_million, "number"),
+        Field("cache_write_input_per_million", lambda price: price.cache_write_input_per_million, "number"),
+        Field("output_per_million", lambda price: price.output_per_million, "number"),
+        Field("valid_from_on", lambda price: price.valid_from_on, "day"),
+    ),
+)
+
+RULES: FileTable[AllocationRule] = FileTable(
+    "Allocation rules",
+    (
+        Field("order", lambda rule: rule.position, "count"),
+        Field("backend", lambda rule: rule.backend.slug if rule.backend else ""),
+        Field("provider", lambda rule: rule.provider),
+        Field("model", lambda rule: rule.model),
+        Field("label", lambda rule: rule.label_name),
+        Field("label_value", lambda rule: rule.label_value),
+        Field("api_key", lambda rule: rule.api_key),
+        Field("project", lambda rule: rule.project),
+        Field("belongs_to", lambda rule: _shares_of(rule)),
+        Field("valid_from_on", lambda rule: rule.valid_from_on, "day"),
+        Field("note", lambda rule: rule.note),
+    ),
+)
+
+
+def _shares_of(rule: AllocationRule) -> str:
+    """As an allocation is written: 'claims 60%; kyc 40%'."""
+    return "; ".join(f"{one.workload.slug} {amount_text(one.share_ratio * 100)}%" for one in rule.shares.all())

@@ -34,12 +34,14 @@ urlpatterns: list[URLPattern] = [
     path("look-alikes/<int:pk>/", series.look_alike_decide, name="look_alike_decide"),
     # Prices
     path("prices/", price_list.prices, name="prices"),
+    path("prices/own-prices.<file_form:form>", files.prices_file, name="prices_file"),
     path("prices/add/", price_list.price_add, name="price_add"),
     path("prices/again/", price_list.price_again, name="price_again"),
     path("prices/again/<uuid:uuid>/take-back/", price_list.price_take_back, name="price_take_back"),
     path("prices/<int:pk>/remove/", price_list.price_remove, name="price_remove"),
     # Allocation rules
     path("rules/", rules.rules, name="rules"),
+    path("rules/rules.<file_form:form>", files.rules_file, name="rules_file"),
     path("rules/new/", rules.rule_new, name="rule_new"),
     path("rules/<int:pk>/", rules.rule_change, name="rule_change"),
     path("rules/<int:pk>/move/", rules.rule_move, name="rule_move"),

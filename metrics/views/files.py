@@ -9,11 +9,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from accounts.access import can_see_backends
+from accounts.access import can_see_backends, can_see_rules
 from accounts.authentication import asker_of
 from metrics.actions.usage import visible_receipts
 from metrics.backends import backend_list, backend_page
-from metrics.tables import BACKENDS, RECEIPTS, series_table
+from metrics.models import AllocationRule
+from metrics.tables import BACKENDS, OWN_PRICES, RECEIPTS, RULES, series_table
+from metrics.views.price_list import own_prices
 from metrics.visible import shown_backends
 from web import wording
 from web.file_tables import MOST_ROWS, table_file
@@ -48,3 +50,21 @@ def receipts_file(request: HttpRequest, form: str) -> HttpResponseBase:
     found = visible_receipts(asker).select_related("workload", "token", "user", "reverses")
     rows = found.order_by("-created_at", "-pk")[:MOST_ROWS].iterator(chunk_size=2_000)
     return table_file(RECEIPTS, rows, form, name="receipts")
+
+
+@require_safe
+def prices_file(request: HttpRequest, form: str) -> HttpResponseBase:
+    """The own prices that the asker may see."""
+    asker = asker_of(request)
+    if not can_see_backends(asker):
+        raise PermissionDenied("Prices are shown to managers, contributors, executives and admins.")
+    return table_file(OWN_PRICES, own_prices(asker), form, name="own-prices")
+
+
+@require_safe
+def rules_file(request: HttpRequest, form: str) -> HttpResponseBase:
+    """The rules in the order in which they are tried."""
+    if not can_see_rules(asker_of(request)):
+        raise PermissionDenied("Allocation rules are shown to executives and admins.")
+    rules = AllocationRule.objects.select_related("backend").prefetch_related("shares__workload")
+    return table_file(RULES, rules, form, name="allocation-rules")

@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.access import can_change_backends, can_see_backends, sees_everything
+from accounts.access import Asker, can_change_backends, can_see_backends, sees_everything
 from accounts.authentication import asker_of
 from metrics.actions.prices import remove_own_price, set_own_price
 from metrics.actions.repricing import reprice
@@ -104,15 +104,13 @@ def _draw(request: HttpRequest, *, status: int = 200, part: str = "", **context:
     asker = asker_of(request)
     if not can_see_backends(asker):
         raise PermissionDenied("Prices are shown to managers, contributors, executives and admins.")
-    mine = visible_backends(asker)
     may_change = can_change_backends(asker)
-    own = OwnPrice.objects.filter(Q(backend__in=mine) | Q(backend=None)).select_related("backend")
     # A receipt's difference is all of the backend's, of every roadmap that it serves.
     sees_all = sees_everything(asker)
     receipts = Receipt.objects.filter(kind=KIND) if sees_all else Receipt.objects.none()
     receipts = receipts.select_related("backend", "user", "reversed_by")
     page: dict[str, Any] = {
-        "own_prices": own,
+        "own_prices": own_prices(asker),
         "repricings": receipts.prefetch_related("restatements").order_by("-pk")[:REPRICINGS_SHOWN],
         "sees_repricings": sees_all,
         "may_change": may_change,
@@ -121,6 +119,11 @@ def _draw(request: HttpRequest, *, status: int = 200, part: str = "", **context:
         "is_part": is_partial(request),
     }
     return render(request, "metrics/prices.html", {**page, **context}, part=part, status=status)
+
+
+def own_prices(asker: Asker) -> QuerySet[OwnPrice]:
+    """Those of the backends that the asker sees, and of all."""
+    return OwnPrice.objects.filter(Q(backend__in=visible_backends(asker)) | Q(backend=None)).select_related("backend")
 
 
 def _require_admin(request: HttpRequest) -> None:

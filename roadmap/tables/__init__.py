@@ -30,6 +30,7 @@ PLAN_TABLES: Mapping[str, PlanTable] = {
     "checklist": PlanTable(plan.CHECKLIST, plan.checklist_items),
     "kpis": PlanTable(plan.KPIS, plan.kpi_lines),
     "cost-entries": PlanTable(plan.COST_ENTRIES, plan.cost_lines),
+    "slips": PlanTable(plan.SLIPS, plan.slip_lines),
     "risks": PlanTable(talk.RISKS, talk.risks),
     "updates": PlanTable(talk.UPDATES, talk.updates),
     "comments": PlanTable(talk.COMMENTS, talk.comment_lines),

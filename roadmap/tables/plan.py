@@ -19,6 +19,8 @@ from roadmap.models import ChecklistItem, CostEntry, Gate, GateDecision, Kpi, Mi
 from roadmap.queries.kpi_values import kpi_values
 from roadmap.queries.phase_plan import CostRow, cost_row
 from roadmap.queries.schedule import dependencies_of
+from roadmap.queries.slips import months_of_plan
+from roadmap.rules.slips import Slip, months_back
 from web.file_tables import Field, FileTable, yes_no
 
 
@@ -290,3 +292,40 @@ def cost_lines(asker: Asker, roadmap: Roadmap, phases: list[Phase]) -> list[Cost
         entry.roadmap, entry.phase = roadmap, phase
         lines.append(cost_row(entry, phase, today) if phase else CostRow(entry, None))
     return lines
+
+
+# What slipped, what was added
+
+SHOWN_MONTHS = 6
+CHANGES = ("slipped", "added", "earlier", "dropped", "done", "overdue")
+
+
+@dataclass(frozen=True, slots=True)
+class SlipLine:
+    """What happened to a milestone in a month: one of CHANGES."""
+
+    month: date
+    change: str
+    slip: Slip
+
+
+SLIPS: FileTable[SlipLine] = FileTable(
+    "What slipped",
+    (
+        Field("month", lambda line: line.month, "day"),
+        Field("change", lambda line: line.change),
+        Field("milestone", lambda line: line.slip.name),
+        Field("was_due_on", lambda line: line.slip.was_due_on, "day"),
+        Field("due_on", lambda line: line.slip.due_on, "day"),
+        Field("days", lambda line: line.slip.days, "count"),
+    ),
+)
+
+
+def slip_lines(asker: Asker, roadmap: Roadmap, phases: list[Phase]) -> Iterator[SlipLine]:
+    """The months that the page shows, the newest first."""
+    today = timezone.localdate()
+    for month in months_of_plan(roadmap, months_back(today, SHOWN_MONTHS), today=today):
+        for change in CHANGES:
+            for slip in getattr(month, change):
+                yield SlipLine(month.month, change, slip)

@@ -6,20 +6,30 @@ import csv
 import io
 import json
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from accounts.tokens import make_token
+from metrics.actions.prices import set_own_price
+from metrics.actions.rules import RuleFields, adding, change_rules
 
-FILES = ("/backends/backends.csv", "/receipts/receipts.csv", "/settings/people/people.csv", "/tokens/tokens.csv")
-# Backends, receipts, people, tokens.
+FILES = (
+    "/backends/backends.csv",
+    "/receipts/receipts.csv",
+    "/settings/people/people.csv",
+    "/tokens/tokens.csv",
+    "/prices/own-prices.csv",
+    "/rules/rules.csv",
+)
+# Of each, in this order.
 ANSWERS = {
-    "adam": (200, 200, 200, 200),
-    "erin": (200, 200, 403, 200),
-    "alice": (200, 200, 403, 200),
-    "bob": (200, 200, 403, 200),
-    "vera": (403, 403, 403, 200),
+    "adam": (200, 200, 200, 200, 200, 200),
+    "erin": (200, 200, 403, 200, 200, 200),
+    "alice": (200, 200, 403, 200, 200, 403),
+    "bob": (200, 200, 403, 200, 200, 403),
+    "vera": (403, 403, 403, 200, 403, 403),
 }
 
 
@@ -47,7 +57,7 @@ def test_who_gets_which(claims, person, request, sign_in):
 
 
 def test_nobody_gets_any(client, db):
-    assert [client.get(address).status_code for address in FILES] == [302] * 4
+    assert [client.get(address).status_code for address in FILES] == [302] * 6
 
 
 def test_receipts_are_those_that_one_reads(pushed, bob, oscar, sign_in):
@@ -86,6 +96,20 @@ def test_tokens_are_one_s_own_and_their_text_is_in_none(alice, bob, adam, sign_i
 def test_people_are_listed_with_their_roles(adam, bob, claims, sign_in):
     rows = {row["person"]: row for row in rows_of(sign_in(adam), "/settings/people/people.csv")}
     assert (rows["bob"]["roles"], rows["bob"]["organisation_role"]) == ("claims: contributor", "member")
+
+
+def test_prices_and_rules_are_those_of_their_pages(pushed, adam, claims, asker, sign_in):
+    today = timezone.localdate()
+    price = {"provider": "vllm", "model": "own", "currency": "EUR", "valid_from_on": today}
+    set_own_price(asker(adam), **price, input_per_million=Decimal("0.125"), output_per_million=Decimal(9))
+    change_rules(asker(adam), adding(RuleFields(shares=[(claims, Decimal("0.6"))], model="own*")))
+    client = sign_in(adam)
+    row = rows_of(client, "/prices/own-prices.csv")[0]
+    assert (row["model"], row["input_per_million"], row["valid_from_on"]) == ("own", "0.125", today.isoformat())
+    row = rows_of(client, "/rules/rules.csv")[0]
+    assert (row["model"], row["belongs_to"]) == ("own*", "claims 60%")
+    for page, file in (("/prices/", "/prices/own-prices.xlsx"), ("/rules/", "/rules/rules.xlsx")):
+        assert f'href="{file}"' in client.get(page).content.decode()
 
 
 def test_the_pages_lead_there(pushed, adam, sign_in):
