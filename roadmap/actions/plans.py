@@ -91,6 +91,7 @@ def _fill(
             combine=item.combine,
             minimum_sample=item.minimum_sample,
             target=item.example if takes_examples else None,
+            example=item.example,
             is_value=item.is_value,
             position=index,
         )

@@ -163,6 +163,7 @@ def _part(
 
 
 def _kpi(kpi: Kpi, key: str) -> KpiTemplate:
+    example = kpi.example if kpi.target is None else kpi.target
     is_computed = kpi.source == Kpi.Source.COMPUTED
     return KpiTemplate(
         key=key,
@@ -174,7 +175,7 @@ def _kpi(kpi: Kpi, key: str) -> KpiTemplate:
         window_days=kpi.window_days,
         combine=kpi.combine,
         minimum_sample=kpi.minimum_sample,
-        example=None if kpi.target is None else kpi.target.normalize(),
+        example=None if example is None else example.normalize(),
         is_value=kpi.is_value,
     )
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from roadmap.forms.plan_form import PersonField, PlanForm, people_of
 from roadmap.kpis import COMPUTED
 from roadmap.models import Kpi, Reading, Roadmap
+from roadmap.queries.phase_plan import example_of
 from web.forms import Form
 
 # A file or a paste at most; what reads it says so in a sentence.
@@ -76,6 +77,10 @@ class KpiForm(PlanForm):
         choices = [(item.name, f"{item.title_in(currency)}, {item.unit_in(currency)}") for item in COMPUTED]
         self.fields["measure"].choices = [("", "Nothing: it is read"), *choices]  # type: ignore[attr-defined]
         self.fields["rate_owner"].queryset = people_of(roadmap)  # type: ignore[attr-defined]
+        if example := example_of(self.instance):
+            self.fields[
+                "target"
+            ].help_text = f"Example of the template: {example}. What others took, no promise of yours."
         self.fields["direction"].required = False
         self.fields["minimum_sample"].required = False
         self.fields["rate_currency"].widget.attrs["size"] = 4

@@ -51,6 +51,8 @@ class Kpi(models.Model):
     baseline = models.DecimalField(max_digits=30, decimal_places=6, null=True, blank=True)
     target = models.DecimalField(max_digits=30, decimal_places=6, null=True, blank=True)
     target_on = models.DateField(null=True, blank=True)
+    # The template's target of others, for orientation; judges nothing.
+    example = models.DecimalField(max_digits=30, decimal_places=6, null=True, blank=True)
     is_value = models.BooleanField(default=False)
     # Money per unit of a value KPI, its owner and source.
     rate_amount = models.DecimalField(max_digits=20, decimal_places=6, null=True, blank=True)

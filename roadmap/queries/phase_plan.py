@@ -41,6 +41,11 @@ class KpiRow:
     word: str
     note: str
 
+    @property
+    def example(self) -> str:
+        """The template's example where there is no target; empty where there is either or neither."""
+        return example_of(self.kpi) if self.kpi.target is None else ""
+
 
 @dataclass(frozen=True, slots=True)
 class MilestoneRow:
@@ -210,6 +215,12 @@ def gate_word(phase: Phase, gate: Gate, decision: GateDecision | None, today: da
 def figure_of(value: Decimal | None) -> str:
     """A KPI's figure; a dash where it is not set."""
     return wording.DASH if value is None else wording.number(value)
+
+
+def example_of(kpi: Kpi) -> str:
+    """'≥ 95': the template's target of others; empty where it has none."""
+    sign = "≥" if kpi.direction == Kpi.Direction.HIGHER else "≤"
+    return "" if kpi.example is None else f"{sign} {wording.number(kpi.example)}"
 
 
 def text_of(value: KpiValue) -> str:

@@ -16,7 +16,7 @@ from roadmap.kpi import is_reached, text_of
 from roadmap.kpis import BY_NAME
 from roadmap.models import Kpi, Phase, Reading
 from roadmap.queries.kpi_values import kpi_values, last_value
-from roadmap.queries.phase_plan import rights_of
+from roadmap.queries.phase_plan import example_of, rights_of
 from roadmap.views.place import More, act, allow, form_view, phase_or_404, phase_place
 from web.htmx import done, render
 
@@ -138,6 +138,7 @@ def kpi_page(request: HttpRequest, pk: int) -> HttpResponse:
         "value": value,
         "figure": text_of(value) if value else "",
         "last": last_value(kpi),
+        "example": example_of(kpi),
         "roadmap": kpi.phase.roadmap,
         "phase": kpi.phase,
         "rights": rights_of(asker, kpi.phase.roadmap),

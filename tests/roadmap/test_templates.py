@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from metrics.errors import RuleViolation
+from roadmap.actions.kpis import change_kpi
 from roadmap.actions.milestones import add_milestone, change_milestone, drop_milestone
 from roadmap.actions.roadmaps import make_roadmap
 from roadmap.actions.templates import import_template, rename_template, retire_template, save_as_template
@@ -82,6 +83,24 @@ class TestWhatComesWithIt:
         made = make_roadmap(asker(adam), name="New", owner=adam, template="finance_fraud", example_targets=True)
         kpi = Kpi.objects.get(phase__roadmap=made, phase__kind="poc", name__startswith="Share of fraud")
         assert kpi.target == 70
+
+    def test_an_example_stays_in_sight_until_there_is_a_target(self, adam, asker, sign_in):
+        made = make_roadmap(asker(adam), name="New", owner=adam, template="finance_fraud")
+        poc = made.phases.get(kind="poc")
+        kpi = poc.kpis.get(name__startswith="Share of fraud")
+        assert (kpi.target, kpi.example) == (None, 70)
+        client, words = sign_in(adam), "≥ 70"
+        assert f"example {words}" in client.get(poc.get_absolute_url()).content.decode()
+        assert f"example of the template: {words}" in client.get(reverse("kpi", args=[kpi.pk])).content.decode()
+        assert f"Example of the template: {words}." in client.get(reverse("kpi_edit", args=[kpi.pk])).content.decode()
+        change_kpi(asker(adam), kpi, target=Decimal(60))
+        assert f"example {words}" not in client.get(poc.get_absolute_url()).content.decode()
+        assert f"Example of the template: {words}." in client.get(reverse("kpi_edit", args=[kpi.pk])).content.decode()
+        # Kept as a template, a target of one's own comes before the example, and an example before nothing.
+        saved = read_template(save_as_template(asker(adam), made, name="Ours").document, slug="ours").phases[0]
+        examples = {item.name: item.example for item in saved.kpis}
+        assert examples[kpi.name] == 60
+        assert examples[poc.kpis.get(name__startswith="False alarms").name] == 10
 
     def test_what_waits_for_what_comes_along(self, adam, asker):
         made = make_roadmap(asker(adam), name="New", owner=adam, template="finance")
