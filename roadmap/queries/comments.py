@@ -72,7 +72,7 @@ def comments(
     )
     if manages is None:
         manages = can(asker, Role.MANAGER, roadmap.workload)
-    lines = [_line(row, roadmap, asker=asker, manages=manages) for row in rows[:limit]]
+    lines = [_line(row, roadmap, about=about, asker=asker, manages=manages) for row in rows[:limit]]
     return CommentList(lines, has_more=len(rows) > limit)
 
 
@@ -84,7 +84,7 @@ def thread(asker: Asker, roadmap: Roadmap, *, about: Part | None = None, manages
 
 def thread_of(rows: Sequence[Comment], roadmap: Roadmap, *, about: Part) -> Thread:
     """The same from comments that were read already, the newest first, each linked to its part."""
-    lines = [_line(row, roadmap) for row in rows[:SHOWN]]
+    lines = [_line(row, roadmap, about=about) for row in rows[:SHOWN]]
     return Thread(lines, len(rows) > SHOWN, *addresses(roadmap, about))
 
 
@@ -122,10 +122,15 @@ def part_of(roadmap: Roadmap, key: str) -> Part | None:
     return find_part(roadmap, kind, int(pk))
 
 
-def _line(row: Comment, roadmap: Roadmap, *, asker: Asker | None = None, manages: bool = False) -> CommentLine:
+def _line(
+    row: Comment, roadmap: Roadmap, *, about: Part | None, asker: Asker | None = None, manages: bool = False
+) -> CommentLine:
+    """Shown among those about a part, that part goes without saying."""
     is_own = asker is not None and row.author_id == asker.user.pk
-    about, url = about_words(row.part, roadmap)
-    return CommentLine(row, about, url, may_change=is_own, may_delete=is_own or manages)
+    words, url = about_words(row.part, roadmap)
+    if about is not None and row.part == about:
+        words = ""
+    return CommentLine(row, words, url, may_change=is_own, may_delete=is_own or manages)
 
 
 def part_choices(roadmap: Roadmap) -> list[tuple[str, str]]:
