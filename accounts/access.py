@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 
 from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
+from web.planned import ask
 
 _RANK = {Role.VIEWER: 1, Role.CONTRIBUTOR: 2, Role.MANAGER: 3}
 
@@ -58,12 +58,11 @@ def role_for(asker: Asker, workload: Workload) -> Role | None:
         return None
     if user.is_admin:
         return Role.MANAGER
-    with connection.cursor() as cursor:
-        # Written out, as it is asked with each push; there is one at most.
-        cursor.execute(
-            "SELECT role FROM accounts_membership WHERE user_id = %s AND workload_id = %s", [user.pk, workload.pk]
-        )
-        held = cursor.fetchone()
+    # Written out, as it is asked with each push; there is one at most.
+    held = ask(
+        "SELECT role FROM accounts_membership WHERE user_id = %s::bigint AND workload_id = %s::bigint",
+        [user.pk, workload.pk],
+    )
     if held is not None:
         return Role(held[0])
     return Role.VIEWER if user.reads_all else None

@@ -13,6 +13,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from accounts.models import SetupLink, Token, User, Workload
+from web.planned import ask
 
 M = TypeVar("M", bound=models.Model)
 
@@ -81,14 +82,12 @@ def _reading() -> str:
     ]
     return (
         f"SELECT {', '.join(columns)} FROM accounts_token t JOIN accounts_user o ON o.id = t.owner_id "  # noqa: S608
-        "LEFT JOIN accounts_workload w ON w.id = t.workload_id WHERE t.digest = %s"
+        "LEFT JOIN accounts_workload w ON w.id = t.workload_id WHERE t.digest = %s::bytea"
     )
 
 
 def _stored(digest: bytes) -> Token | None:
-    with connection.cursor() as cursor:
-        cursor.execute(_reading(), [digest])
-        row = cursor.fetchone()
+    row = ask(_reading(), [digest])
     if row is None:
         return None
     token, row = _from_row(Token, row)
