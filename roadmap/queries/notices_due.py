@@ -208,7 +208,7 @@ def sources_stopped() -> list[Occasion]:
     }
     occasions = []
     for one in stopped:
-        key = f"{one.backend_id}:{one.since:%Y-%m-%dT%H:%M:%S}"
+        key = f"{one.backend_id}:{one.since.isoformat()}"
         title, url = f"{one.name} does not answer", reverse("backend", args=[one.slug])
         occasions.append(
             _of(f"source:{key}", "source", title, admins, text=one.detail, url=url, subject_id=one.backend_id)
