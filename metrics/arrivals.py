@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -21,16 +21,32 @@ ARRIVES_WITHIN = timedelta(days=7)
 GRAIN = timedelta(minutes=1)
 
 
+# When this process last kept it, by token and signal.
+_noted: dict[tuple[int, str], datetime] = {}
+MAX_NOTED = 10_000
+
+
 def note_arrival(token: Token, signal: str, *, now: datetime | None = None) -> bool:
-    """Keeps that usage arrived as this signal, once a minute at most; returns whether it did. One statement."""
+    """Keeps that usage arrived as this signal, once a minute at most; returns whether it did. One statement or none."""
     now = now or timezone.now()
+    noted = _noted.get((token.pk, signal))
+    if noted is not None and timedelta(0) <= now - noted < GRAIN:
+        return False
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO metrics_arrivedsignal (token_id, signal, at) VALUES (%s, %s, %s)"
             " ON CONFLICT (token_id, signal) DO UPDATE SET at = excluded.at WHERE metrics_arrivedsignal.at < %s",
             [token.pk, signal, now, now - GRAIN],
         )
-        return bool(cursor.rowcount)
+        is_kept = bool(cursor.rowcount)
+    transaction.on_commit(lambda: _remember((token.pk, signal), now))
+    return is_kept
+
+
+def _remember(key: tuple[int, str], at: datetime) -> None:
+    if len(_noted) >= MAX_NOTED:
+        _noted.clear()
+    _noted[key] = at
 
 
 def has_arrived(token: Token, signal: str, *, now: datetime) -> bool:

@@ -134,8 +134,9 @@ def _exponential_bounds(scale: int, factor: float) -> tuple[int, tuple[float, ..
 
 def difference(now: Reading, last: Reading) -> Reading | None:
     """What a stream counted since `last`; None where it fell, which a stream with one start cannot do."""
-    if now["n"] < last["n"]:
-        return None
+    if now["n"] <= last["n"]:
+        # Most streams, most of the time: nothing happened since.
+        return {"n": 0} if now["n"] == last["n"] else None
     found: Reading = {"n": now["n"] - last["n"]}
     if "s" in now and "s" in last:
         found["s"] = max(0, now["s"] - last["s"])
