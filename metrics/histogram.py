@@ -10,6 +10,7 @@ so that a percentile that falls into them is printed as the foreign bucket. Hold
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -30,6 +31,8 @@ SHARE_UNIT = 10**10
 
 _OFFSET = 1 - log(LOWEST_MS) / LOG_RATIO
 _PER_LOG = 1 / LOG_RATIO
+# So many are counted faster in a list than with a Counter, and more of them slower.
+_FEW = 100
 
 Window = list[int]
 Bounds = tuple[float, ...]
@@ -101,6 +104,8 @@ def window_of_values(values_ms: Iterable[float]) -> Window:
         buckets = [int(log(ms) * _PER_LOG + _OFFSET) for ms in values]
     else:
         buckets = [bucket_of(ms) for ms in values]
+    if len(buckets) > _FEW:
+        return window_of(Counter(buckets))
     if not buckets:
         return []
     first = min(buckets)
