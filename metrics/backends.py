@@ -20,11 +20,12 @@ from metrics import sources
 from metrics.actions.backfills import can_be_read_back
 from metrics.connectors import REGISTRY, connector_for
 from metrics.errors import RuleViolation
-from metrics.figures import CrossCheck, Ratio, Scope, Sums
+from metrics.figures import Ratio, Scope, Sums
 from metrics.freshness import Freshness, freshness_of, is_late
 from metrics.models import Allocation, Backend, LookAlike, OwnPrice, Pull, RateCard, Series
 from metrics.reading_back import Reading, history_words, reading_of
 from metrics.restatements import RestatementRow, restatements_of
+from metrics.source_facts import CrossCheck
 from metrics.unaddressed import unaddressed
 from metrics.usage import SeriesKind
 from metrics.visible import shown_backends, visible_backends, visible_series

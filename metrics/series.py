@@ -11,28 +11,16 @@ from datetime import date
 from accounts.access import Asker
 from metrics import exchange_rates as _rates
 from metrics.figures import (
-    Attention,
-    Change,
-    CrossCheck,
     DaySpend,
     Dimension,
-    ExchangeRateFact,
     Grain,
-    Invoice,
     LatencyRow,
-    PriceFact,
-    RateCardFact,
-    Restated,
     Scope,
-    SeriesNames,
     Slice,
     SourceFreshness,
     Span,
-    StoppedSource,
     Sums,
-    UndecidedSignal,
     UsageRow,
-    UsageStates,
     WorkloadWindow,
 )
 from metrics.money import Rates
@@ -47,6 +35,20 @@ from metrics.reads import sources as _sources
 from metrics.reads import spend_days as _spend_days
 from metrics.reads import states as _states
 from metrics.reads import usage as _usage
+from metrics.source_facts import (
+    Attention,
+    Change,
+    CrossCheck,
+    ExchangeRateFact,
+    Invoice,
+    PriceFact,
+    RateCardFact,
+    Restated,
+    SeriesNames,
+    StoppedSource,
+    UndecidedSignal,
+    UsageStates,
+)
 from metrics.stated import StatedLatency
 
 

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from metrics import rows
 from metrics.days import zone_name
-from metrics.figures import Change, Scope
+from metrics.figures import Scope
 from metrics.reads.door import Sql
+from metrics.source_facts import Change
 from metrics.windows import local_day
 
 RESTATED_WITHIN = timedelta(days=14)

@@ -10,9 +10,10 @@ from decimal import Decimal
 
 from metrics import rows
 from metrics.counted import model_name
-from metrics.figures import CrossCheck, Number, Scope
+from metrics.figures import Number, Scope
 from metrics.reads.door import ALLOCATIONS, Sql, read
 from metrics.reads.usage import day_rows
+from metrics.source_facts import CrossCheck
 from metrics.usage import STEP_OPERATIONS, SeriesKind
 
 

@@ -10,7 +10,17 @@ from typing import Any
 
 from metrics import rows
 from metrics.days import MONTHS, WEEKS, HistogramSpan, histogram_hours_as_days, zone_name
-from metrics.figures import Dimension, Grain, LatencyRow, MergedHistogram, Number, Scope, Slice, Span, WorkloadWindow
+from metrics.figures import (
+    Dimension,
+    Grain,
+    LatencyRow,
+    MergedHistogram,
+    Number,
+    Scope,
+    Slice,
+    Span,
+    WorkloadWindow,
+)
 from metrics.models import HistogramBounds
 from metrics.reads.door import PERIODS, STALE, Sql, allocated, joined, key_columns, narrowed, ordered, read
 from metrics.reads.periods import Piece, Source, day_rows, edge_days, month_sources, pieces_of, together

@@ -12,7 +12,7 @@ from django.db import connection
 from metrics import rows
 from metrics.billed_elsewhere import standing
 from metrics.days import zone_name
-from metrics.figures import ExchangeRateFact, Invoice, PriceFact, RateCardFact, Restated, Scope, SeriesNames
+from metrics.figures import Scope
 from metrics.models import (
     BillingImport,
     BillingSource,
@@ -25,6 +25,14 @@ from metrics.models import (
 )
 from metrics.pricing import Price, price_for
 from metrics.reads.door import ALLOCATIONS, Sql, narrowed
+from metrics.source_facts import (
+    ExchangeRateFact,
+    Invoice,
+    PriceFact,
+    RateCardFact,
+    Restated,
+    SeriesNames,
+)
 from metrics.windows import local_day, month_of
 
 

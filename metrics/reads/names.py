@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from django.db import connection
 
 from metrics import rows
-from metrics.figures import SeriesNames
 from metrics.reads.door import Sql
+from metrics.source_facts import SeriesNames
 
 
 def names(workload_ids: Sequence[int] | None, *, include_demo: bool) -> list[SeriesNames]:

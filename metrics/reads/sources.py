@@ -18,12 +18,13 @@ from metrics import arrivals, rows
 from metrics.bill_questions import undecided as undecided_bills
 from metrics.connectors import connector_for
 from metrics.errors import RuleViolation
-from metrics.figures import Attention, Scope, SourceFreshness, StoppedSource, UndecidedSignal
+from metrics.figures import Scope, SourceFreshness
 from metrics.freshness import is_late
 from metrics.models import Backend, LookAlike, Series
 from metrics.reads.door import Sql
 from metrics.reads.usage import unallocated, usage
 from metrics.redaction import without_addresses
+from metrics.source_facts import Attention, StoppedSource, UndecidedSignal
 from metrics.sources import NOT_PULLED, PUSH_ONLY
 from metrics.windows import HOUR, hour_of, local_day
 from web import wording

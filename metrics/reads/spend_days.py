@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from metrics.figures import MONEY_BITS, DaySpend, Dimension, Scope
+from metrics.figures import (
+    MONEY_BITS,
+    DaySpend,
+    Dimension,
+    Scope,
+)
 from metrics.reads.door import Sql, key_columns, read
 from metrics.reads.usage import figures
 

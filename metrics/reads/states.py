@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from django.db import connection
 
 from metrics import days, rows
-from metrics.figures import UsageStates
 from metrics.reads.door import Sql, currency
+from metrics.source_facts import UsageStates
 
 # Rows are hashed by the database, 64 bits each, and hashes added up: order does not matter, every row does. The
 # transaction that wrote a row is its hash's seed, so that no state ever comes back.

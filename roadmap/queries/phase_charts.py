@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 from django.conf import settings
 
-from metrics.figures import Change, LatencyRow, Sums, UsageRow, merged, roll_up, whole
+from metrics.figures import (
+    LatencyRow,
+    Sums,
+    UsageRow,
+    merged,
+    roll_up,
+    whole,
+)
+from metrics.source_facts import Change
 from metrics.usage import SeriesKind
 from roadmap.charts.efficiency import EfficiencyData, EfficiencyRow, efficiency_chart
 from roadmap.charts.frame import Event, Grain, period_start, periods

@@ -13,7 +13,12 @@ from django.utils import timezone
 
 from accounts.access import Asker
 from metrics import series
-from metrics.figures import LatencyRow, Span, UsageRow, whole
+from metrics.figures import (
+    LatencyRow,
+    Span,
+    UsageRow,
+    whole,
+)
 from metrics.stated import StatedLatency
 from metrics.windows import local_day
 from roadmap.charts.frame import grain_for

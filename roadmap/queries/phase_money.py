@@ -10,7 +10,13 @@ from typing import Any
 
 from django.conf import settings
 
-from metrics.figures import DaySpend, SourceFreshness, Sums, UsageRow, whole
+from metrics.figures import (
+    DaySpend,
+    SourceFreshness,
+    Sums,
+    UsageRow,
+    whole,
+)
 from metrics.usage import SeriesKind
 from metrics.windows import days, start_of_day
 from roadmap.charts.frame import Grain, period_start, periods

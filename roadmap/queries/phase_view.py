@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from metrics.figures import Change, CrossCheck, SourceFreshness
+from metrics.figures import SourceFreshness
+from metrics.source_facts import Change, CrossCheck
 from metrics.stated import StatedLatency
 from roadmap.charts.frame import Grain
 from roadmap.kpi import KpiValue

@@ -15,7 +15,8 @@ from django.utils import timezone
 from accounts.access import Asker, can_make_roadmaps
 from accounts.models import User
 from metrics import series
-from metrics.figures import SourceFreshness, UsageStates
+from metrics.figures import SourceFreshness
+from metrics.source_facts import UsageStates
 from metrics.windows import local_day
 from roadmap.charts.frame import scale_of
 from roadmap.models import Roadmap

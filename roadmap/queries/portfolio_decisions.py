@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 
 from accounts.access import Asker, can_change_backends, can_see_backends
 from metrics import series
-from metrics.figures import Attention, UndecidedSignal, UsageStates
+from metrics.source_facts import Attention, UndecidedSignal, UsageStates
 from roadmap.models import Phase, Roadmap
 from roadmap.queries.phase_money import PhaseMoney
 from roadmap.queries.portfolio_standing import PortfolioRow, Standing

@@ -13,7 +13,8 @@ from datetime import date, datetime
 
 from django.conf import settings
 
-from metrics.figures import SourceFreshness, UsageStates
+from metrics.figures import SourceFreshness
+from metrics.source_facts import UsageStates
 from roadmap.queries.plan_states import PlanState
 from roadmap.queries.portfolio_decisions import roadmap_decisions
 from roadmap.queries.portfolio_rows import portfolio_rows

@@ -10,7 +10,13 @@ from decimal import Decimal
 from django.conf import settings
 
 from metrics import series
-from metrics.figures import Scope, SourceFreshness, Sums, UsageRow, whole
+from metrics.figures import (
+    Scope,
+    SourceFreshness,
+    Sums,
+    UsageRow,
+    whole,
+)
 from metrics.windows import next_month
 from roadmap.models import Phase
 from roadmap.queries.entered import Entered

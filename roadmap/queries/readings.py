@@ -16,7 +16,15 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from metrics import series
-from metrics.figures import Dimension, LatencyRow, MergedHistogram, Scope, Span, UsageRow, whole
+from metrics.figures import (
+    Dimension,
+    LatencyRow,
+    MergedHistogram,
+    Scope,
+    Span,
+    UsageRow,
+    whole,
+)
 from metrics.usage import HISTOGRAM_MEASURES, STEP_OPERATIONS, SeriesKind
 from metrics.windows import Window
 from roadmap.charts.frame import Grain

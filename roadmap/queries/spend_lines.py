@@ -14,7 +14,15 @@ from functools import lru_cache
 from typing import Any
 
 from metrics import series
-from metrics.figures import Dimension, Grain, LatencyRow, Part, Scope, SeriesNames, UsageRow
+from metrics.figures import (
+    Dimension,
+    Grain,
+    LatencyRow,
+    Part,
+    Scope,
+    UsageRow,
+)
+from metrics.source_facts import SeriesNames
 from metrics.usage import KNOWN_BIT, SeriesKind
 from metrics.windows import month_of, next_month
 from roadmap.models import Phase, Roadmap

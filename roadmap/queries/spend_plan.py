@@ -9,7 +9,8 @@ from typing import Any
 
 from accounts.access import Asker, sees_everything, visible_workloads
 from metrics import series
-from metrics.figures import SeriesNames, Slice
+from metrics.figures import Slice
+from metrics.source_facts import SeriesNames
 from roadmap.models import CostEntry, Phase, Roadmap
 from roadmap.queries.together import read_together
 from roadmap.rules import spending

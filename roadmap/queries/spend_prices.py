@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.access import Asker, can_change_backends
 from metrics import series
-from metrics.figures import ExchangeRateFact, PriceFact, RateCardFact
+from metrics.source_facts import ExchangeRateFact, PriceFact, RateCardFact
 from roadmap.queries.spend import spend_view
 from roadmap.queries.spend_tab import Column, Entry, SpendTab, TabTable, number, texts
 from web import wording

@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from accounts.access import Asker
 from metrics import series
-from metrics.figures import Invoice, Part, UsageRow
+from metrics.figures import Part, UsageRow
+from metrics.source_facts import Invoice
 from metrics.usage import KNOWN_BIT, SeriesKind
 from roadmap.queries.spend import SpendView, spend_view
 from roadmap.queries.spend_lines import month_member

@@ -10,7 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from metrics import series
-from metrics.figures import LatencyRow, MergedHistogram, Sums, merged
+from metrics.figures import (
+    LatencyRow,
+    MergedHistogram,
+    Sums,
+    merged,
+)
 from metrics.histogram import Percentile
 from metrics.usage import HISTOGRAM_MEASURES, SeriesKind
 from roadmap.queries.readings import PERCENTS, PLACES, merged_histogram

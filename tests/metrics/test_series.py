@@ -11,7 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from metrics import days, ledger, series
-from metrics.figures import MergedHistogram, Scope, Span, roll_up
+from metrics.figures import (
+    MergedHistogram,
+    Scope,
+    Span,
+    roll_up,
+)
 from metrics.ledger import PostedCell
 from metrics.models import (
     Allocation,

@@ -8,7 +8,13 @@ from decimal import Decimal
 import pytest
 
 from metrics import days, identity, ledger, series
-from metrics.figures import MEASURES, Scope, Sums, WorkloadWindow, merged
+from metrics.figures import (
+    MEASURES,
+    Scope,
+    Sums,
+    WorkloadWindow,
+    merged,
+)
 from metrics.ledger import PostedCell
 from metrics.models import Allocation, Backend, ExchangeRate, Receipt, Series, UsageMonth
 from metrics.usage import FeedKind, SeriesKey
