@@ -126,10 +126,14 @@ def drop() -> None:
 
 
 def _drop(cursor: CursorWrapper) -> None:
-    spans = (span.table for span in HISTOGRAM_SPANS)
-    for table in ("metrics_usageday", "metrics_usagemonth", "metrics_histogramday", *spans):
-        cursor.execute(f"DELETE FROM {table}")
-    cursor.execute("UPDATE metrics_seriesbuild SET number = number + 1")
+    tables = (
+        "metrics_usageday",
+        "metrics_usagemonth",
+        "metrics_histogramday",
+        *(span.table for span in HISTOGRAM_SPANS),
+    )
+    emptied = ", ".join(f"emptied_{number} AS (DELETE FROM {table})" for number, table in enumerate(tables))
+    cursor.execute(f"WITH {emptied} UPDATE metrics_seriesbuild SET number = number + 1")
     cursor.execute(
         "INSERT INTO metrics_staleday (series_id, day, touched_at) "
         "SELECT DISTINCT series_id, (hour AT TIME ZONE %s)::date, now() FROM metrics_usagehour ORDER BY 1, 2 "
