@@ -111,7 +111,7 @@ def test_a_manager_walks_from_template_to_next_phase(step, api, adam, alice, ver
             "measure": "duration_p95",
             "window_days": 28,
             "minimum_sample": 200,
-            "target": "2500",
+            "target": "2.5",
         },
     )
     gate = f"/api/v1/gates/{poc['gate']}"
