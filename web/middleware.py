@@ -1,6 +1,8 @@
 """What every answer passes through."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -11,6 +13,39 @@ from django_htmx.http import HttpResponseClientRedirect
 from web.problems import is_api, problem_response
 
 MEBIBYTE = 1024 * 1024
+
+
+class ReadsToTheEnd:
+    """Whatever of a small body nobody read, an answer like 429 given before, is read now and thrown away.
+
+    A connection with a rest in it cannot take the next request. Gunicorn throws 64 KiB away by itself, closes without
+    a word and waits in its only dispatching thread, up to two seconds, for a client that does not know it: all others
+    of the process wait along. What is larger than `MOST` was refused for its size, and its connection ends.
+    """
+
+    MOST = 17 * MEBIBYTE
+    PIECE = 64 * 1024
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        source, length = request.META.get("wsgi.input"), request.META.get("CONTENT_LENGTH") or "0"
+        if source is not None and request.method not in ("GET", "HEAD") and int(length) <= self.MOST:
+            # A client that fell silent or sent rubbish is the server's to close.
+            with suppress(Exception):
+                is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+                self._drain(source, self.MOST if is_chunked else int(length))
+        return response
+
+    def _drain(self, source: Any, most: int) -> None:
+        left = most
+        while left > 0:
+            piece = source.read(min(self.PIECE, left))
+            if not piece:
+                return
+            left -= len(piece)
 
 
 class SignInAgain:
