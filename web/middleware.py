@@ -15,6 +15,12 @@ from web.problems import is_api, problem_response
 MEBIBYTE = 1024 * 1024
 
 
+def _declared(request: HttpRequest) -> int:
+    """The bytes that the request says its body has; 0 where it says nothing, or nothing that is a number."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
+
+
 class ReadsToTheEnd:
     """Whatever of a small body nobody read, an answer like 429 given before, is read now and thrown away.
 
@@ -31,12 +37,12 @@ class ReadsToTheEnd:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        source, length = request.META.get("wsgi.input"), request.META.get("CONTENT_LENGTH") or "0"
-        if source is not None and request.method not in ("GET", "HEAD") and int(length) <= self.MOST:
+        source, length = request.META.get("wsgi.input"), _declared(request)
+        if source is not None and request.method not in ("GET", "HEAD") and length <= self.MOST:
             # A client that fell silent or sent rubbish is the server's to close.
             with suppress(Exception):
                 is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-                self._drain(source, self.MOST if is_chunked else int(length))
+                self._drain(source, self.MOST if is_chunked else length)
         return response
 
     def _drain(self, source: Any, most: int) -> None:
@@ -89,8 +95,7 @@ class UploadsAreBounded:
 
     def _most(self, request: HttpRequest) -> int | None:
         """The bytes that may be sent here, where it is more than that."""
-        length = request.META.get("CONTENT_LENGTH") or ""
-        size = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
+        size = _declared(request)
         if request.content_type != "multipart/form-data" or size <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return None
         most = int(settings.UPLOAD_MAX_BYTES.get(request.path_info, 0))

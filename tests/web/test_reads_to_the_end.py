@@ -53,5 +53,10 @@ def test_no_more_is_read_than_the_bound():
     assert left_of(size, headers={"HTTP_TRANSFER_ENCODING": "chunked"}) == 5
 
 
+@pytest.mark.parametrize("length", ["", "many", "-1", "9" * 30])
+def test_a_length_that_is_no_number_changes_no_answer(length):
+    assert left_of(10, headers={"CONTENT_LENGTH": length}) == 10
+
+
 def test_a_client_that_fell_silent_gets_its_answer():
     assert left_of(10, breaks=True) == 10
