@@ -11,6 +11,7 @@ from roadmap.models.notice import Delivery, Notice, NoticeSettings
 from roadmap.models.phase import Annotation, Phase
 from roadmap.models.plan_import import PlanImport
 from roadmap.models.report import Report, ReportFile
+from roadmap.models.report_mail import ReportMail, ReportSubscription
 from roadmap.models.roadmap import Programme, Roadmap
 from roadmap.models.steering import Risk, Update
 from roadmap.models.template import PlanTemplate
@@ -39,6 +40,8 @@ __all__ = [
     "Reading",
     "Report",
     "ReportFile",
+    "ReportMail",
+    "ReportSubscription",
     "Risk",
     "Roadmap",
     "Update",

@@ -72,6 +72,8 @@ class ReportFile(models.Model):
         """What kind of file."""
 
         PDF = "pdf", "PDF"
+        # Subject, text, HTML and pictures (RFC 5322), to nobody yet; the PDF beside it is attached when it is sent.
+        MAIL = "mail", "Mail"
 
     report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="files")
     kind = models.CharField(max_length=8, choices=Kind.choices)
