@@ -15,6 +15,9 @@ from typing import Protocol
 
 from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.document import Json
+from roadmap.saying import text_of
+
+__all__ = ["Figure", "Json", "Section", "text_of", "texts_of"]
 
 
 class Section(Protocol):
@@ -59,17 +62,6 @@ class Figure:
             "note": self.note,
             "kind": self.kind,
         }
-
-
-def text_of(value: Decimal | int | None, places: int = 10) -> str | None:
-    """A number as plain text, at most `places` decimals, without trailing zeros; None stays None."""
-    if value is None:
-        return None
-    rounded = round(Decimal(value), places)
-    text = f"{rounded:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
 
 
 def texts_of(values: Mapping[str, Decimal | int | None]) -> dict[str, str | None]:

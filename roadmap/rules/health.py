@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from roadmap.kpi import KpiStatus
 from roadmap.rules.forecast import Forecast
-from web import wording
+from roadmap.saying import Saying
+from roadmap.sayings import say
 from web.pieces import Tone
 
 # A forecast this near to the budget is named in the sentence.
@@ -21,10 +22,20 @@ NEAR = Decimal("0.95")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found, as a sentence, and how bad it is."""
+    """One thing that was found, in words of the language in force, and how bad it is. `sayings`: its sentences."""
 
     tone: Tone
     text: str
+    sayings: Sequence[Saying] = ()
+
+    def is_about(self, subject: str) -> bool:
+        """Whether a sentence's code begins with the subject: 'kpis', 'gate', 'budget'."""
+        return any(saying.code.startswith(subject) for saying in self.sayings)
+
+
+def finding(tone: Tone, *sayings: Saying) -> Finding:
+    """What was found, from its sentences."""
+    return Finding(tone, " ".join(sayings), sayings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,56 +64,51 @@ class Schedule:
 def budget_finding(money: Money, schedule: Schedule) -> Finding:
     """Whether the budget will last."""
     if money.spent is None:
-        return Finding("off", "Nothing was spent or measured yet.")
-    spent = wording.money(money.spent, money.currency)
+        return finding("off", say("nothing_spent"))
+    spent = {"spent": money.spent, "currency": money.currency}
     if money.budget is None or money.budget <= 0:
-        return Finding("none", f"{spent} spent; no budget is set.")
-    of_budget = f"{spent} of {wording.money(money.budget, money.currency)}"
+        return finding("none", say("spent_without_budget", **spent))
+    amounts = {**spent, "budget": money.budget}
     if money.spent > money.budget:
-        when = f" on {wording.day(money.passed_on)}" if money.passed_on else ""
-        return Finding("red", f"The budget was passed{when}: {of_budget} are spent.")
+        if money.passed_on:
+            return finding("red", say("budget_passed_on", on=money.passed_on, **amounts))
+        return finding("red", say("budget_passed", **amounts))
     if schedule.state != "active":
-        return Finding("green", f"{of_budget} were spent.")
+        return finding("green", say("budget_was_spent", **amounts))
     plan = money.forecast
     if plan is None or plan.total is None:
-        return Finding("none", f"{of_budget} spent; too little data for a forecast.")
+        return finding("none", say("too_little_for_forecast", **amounts))
     if plan.passes_on is not None:
-        text = f"At the present rate the budget ends on {wording.day(plan.passes_on)}"
-        return Finding("amber", text + _before_gate(plan.passes_on, schedule) + ".")
-    word = "just lasts" if plan.total > NEAR * money.budget else "lasts"
-    total = wording.money(plan.total, money.currency)
-    return Finding(
-        "green",
-        f"The budget {word}: {total} of {wording.money(money.budget, money.currency)} are forecast"
-        f" for {wording.day(plan.end_on)}.",
-    )
+        return finding("amber", _ends(plan.passes_on, schedule))
+    code = "budget_just_lasts_until" if plan.total > NEAR * money.budget else "budget_lasts_until"
+    said = say(code, total=plan.total, budget=money.budget, currency=money.currency, on=plan.end_on)
+    return finding("green", said)
 
 
-def _before_gate(on: date, schedule: Schedule) -> str:
-    """', two weeks before the gate'."""
+def _ends(on: date, schedule: Schedule) -> Saying:
+    """When the budget ends, and how long before the gate."""
     if schedule.gate_due_on is None or on >= schedule.gate_due_on:
-        return ""
+        return say("budget_ends", on=on)
     days = (schedule.gate_due_on - on).days
     if days < 14:
-        return f", {wording.plural(days, 'day')} before the gate"
+        return say("budget_ends_days_before_gate", on=on, days=days)
     if days < 60:
-        return f", {wording.plural(days // 7, 'week')} before the gate"
-    return f", {wording.plural(days // 30, 'month')} before the gate"
+        return say("budget_ends_weeks_before_gate", on=on, weeks=days // 7)
+    return say("budget_ends_months_before_gate", on=on, months=days // 30)
 
 
 def schedule_finding(schedule: Schedule) -> Finding | None:
     """What is late; None where nothing is."""
-    parts = []
+    parts: list[Saying] = []
     tone: Tone = "amber"
     if schedule.state == "active" and schedule.gate_due_on is not None and schedule.gate_due_on < schedule.today:
-        days = (schedule.today - schedule.gate_due_on).days
-        parts.append(f"The gate is {wording.plural(days, 'day')} overdue.")
+        parts.append(say("gate_overdue", days=(schedule.today - schedule.gate_due_on).days))
         tone = "red"
     if len(schedule.late) == 1:
-        parts.append(f"1 milestone is late: {schedule.late[0]}.")
+        parts.append(say("milestone_late", milestone=schedule.late[0]))
     elif schedule.late:
-        parts.append(f"{len(schedule.late)} milestones are late.")
-    return Finding(tone, " ".join(parts)) if parts else None
+        parts.append(say("milestones_late", count=len(schedule.late)))
+    return finding(tone, *parts) if parts else None
 
 
 def kpi_finding(kpis: Sequence[tuple[str, KpiStatus]]) -> Finding | None:
@@ -114,28 +120,21 @@ def kpi_finding(kpis: Sequence[tuple[str, KpiStatus]]) -> Finding | None:
     risky = [name for name, status in judged if status == KpiStatus.AT_RISK]
     good = [name for name, status in judged if status == KpiStatus.ON_TARGET]
     if off:
-        verb = "is" if len(off) == 1 else "are"
-        return Finding("red", f"{len(off)} of {len(judged)} KPIs {verb} off target: {_names(off)}.")
+        return finding("red", say("kpis_off_target", count=len(off), of=len(judged), kpis=off))
     if risky:
-        verb = "is" if len(risky) == 1 else "are"
-        return Finding("amber", f"{len(risky)} of {len(judged)} KPIs {verb} at risk: {_names(risky)}.")
+        return finding("amber", say("kpis_at_risk", count=len(risky), of=len(judged), kpis=risky))
     if not good:
-        return Finding("off", "No KPI has data yet.")
+        return finding("off", say("kpis_without_data"))
     if len(good) == len(judged):
-        return Finding("green", "The KPI is on target." if len(good) == 1 else f"All {len(good)} KPIs are on target.")
-    return Finding("green", f"{len(good)} of {len(judged)} KPIs are on target, the others have no data.")
-
-
-def _names(names: Sequence[str]) -> str:
-    if len(names) <= 2:
-        return " and ".join(names)
-    return f"{names[0]}, {names[1]} and {len(names) - 2} more"
+        return finding("green", say("kpis_all_on_target", count=len(good)))
+    return finding("green", say("kpis_on_target", count=len(good), of=len(judged)))
 
 
 def lede(money: Money, schedule: Schedule, kpis: Sequence[tuple[str, KpiStatus]]) -> tuple[Finding, str]:
     """The sentence that opens the page, and what follows it in the second ink."""
     if schedule.state == "planned":
-        return Finding("none", f"Not started; planned for {wording.days(schedule.start_on, schedule.end_on)}."), ""
+        planned = say("planned_for", start_on=schedule.start_on, end_on=schedule.end_on)
+        return finding("none", planned), ""
     first = budget_finding(money, schedule)
     others = [found for found in (schedule_finding(schedule), kpi_finding(kpis)) if found is not None]
     if first.tone not in ("red", "amber"):
@@ -145,5 +144,5 @@ def lede(money: Money, schedule: Schedule, kpis: Sequence[tuple[str, KpiStatus]]
             others = [first, *(found for found in others if found is not worst)]
             first = worst
     if schedule.state == "closed":
-        others = [found for found in others if found.tone != "amber" or "KPI" in found.text]
+        others = [found for found in others if found.tone != "amber" or found.is_about("kpis")]
     return first, " ".join(found.text for found in others)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.utils import translation
+
 from roadmap.reports.document import Document, Json
-from roadmap.reports.documents import v1
+from roadmap.reports.documents import v1, v2
 
-DOCUMENTS: dict[int, Callable[[Json], Document]] = {1: v1.document}
+DOCUMENTS: dict[int, Callable[[Json, str], Document]] = {1: lambda payload, _: v1.document(payload), 2: v2.document}
+# Schema version 1 holds English sentences.
+_ENGLISH_ONLY = frozenset({1})
 
 
-def document_of(payload: Json) -> Document:
-    """The document of a frozen payload, from the payload alone. KeyError for an unknown schema version."""
-    return DOCUMENTS[payload["schema_version"]](payload)
+def document_of(payload: Json, language: str = "en") -> Document:
+    """The document of a frozen payload in a language, from the payload alone; `document.language` says in which.
+
+    A payload of schema version 1 is in English whatever was asked for. KeyError for an unknown schema version.
+    """
+    version = payload["schema_version"]
+    spoken = "en" if version in _ENGLISH_ONLY else language
+    with translation.override(spoken):
+        return DOCUMENTS[version](payload, spoken)
