@@ -16,7 +16,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin phaseline \
 COPY --from=packages /opt/phaseline /opt/phaseline
 COPY . /app
 WORKDIR /app
-RUN python -m compileall -q accounts config metrics roadmap web
+RUN python -m compileall -q accounts config metrics roadmap web && python -m config.messages --compile
 USER phaseline
 EXPOSE 8000
 CMD ["gunicorn", "config.wsgi:application", "--config", "python:config.gunicorn", "--bind", "0.0.0.0:8000"]

@@ -6,8 +6,10 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can, changeable_tokens
 from accounts.audit import record
@@ -218,6 +220,26 @@ def change_token(
     token.save(update_fields=list(after))
     record(asker, action="change_token", subject=token, workload=token.workload, before=before, after=after)
     return token
+
+
+@transaction.atomic
+def choose_language(asker: Asker, language: str) -> None:
+    """Sets the asker's own language, a code of settings.LANGUAGES; '' for what the browser asks for."""
+    if language and language not in dict(settings.LANGUAGES):
+        raise AccessViolation("unknown_language", gettext("Choose one of the languages listed."), "language")
+    person = User.objects.select_for_update().get(pk=asker.user.pk)
+    before = person.language
+    if before == language:
+        return
+    person.language = asker.user.language = language
+    person.save(update_fields=["language"])
+    record(
+        asker,
+        action="choose_language",
+        subject=person,
+        before={"language": before or None},
+        after={"language": language or None},
+    )
 
 
 def _only_admins(asker: Asker) -> None:

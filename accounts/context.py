@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Exists
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can_see_rules, spending_memberships
 from accounts.demo import is_present, remember
@@ -70,6 +71,7 @@ def _user_menu(user: User, *, reads_trail: bool) -> list[dict[str, str]]:
         ("Notifications", "/me/notifications/"),
         ("Tokens", "/tokens/"),
         ("API docs", "/api/v1/docs/"),
+        (gettext("Language"), "/language/"),
         ("Password", "/accounts/password/change/"),
     ]
     if can_see_rules(Asker(user)):

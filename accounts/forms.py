@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from accounts.access import Asker, visible_workloads
 from accounts.models import OrganisationRole, Role, Token, User, Workload
@@ -73,6 +74,19 @@ class SignInForm(LookMixin, LoginForm):
         super().__init__(*args, **kwargs)
         _name_fields(self, {"login": "User name or e-mail", "password": "Password", "remember": "Stay signed in here"})
         self.fields["password"].help_text = ""
+
+
+class LanguageForm(Form):
+    """The language of one's pages and mails."""
+
+    language = forms.ChoiceField(
+        label=gettext_lazy("Language of pages and mails"), required=False, widget=forms.RadioSelect
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", gettext_lazy("What the browser asks for")), *settings.LANGUAGES]
+        self.fields["language"].choices = choices  # type: ignore[attr-defined]
 
 
 class NewPasswordForm(LookMixin, ChangePasswordForm):

@@ -3,12 +3,14 @@
 from django.urls import path
 
 import web.file_tables  # noqa: F401  says what 'file_form' in an address is, by being imported
+from accounts.views.language import language
 from accounts.views.people import new_password, people, people_file, person
 from accounts.views.setup import setup
 from accounts.views.tokens import count_signal, revoke, token, tokens, tokens_file
 from accounts.views.trail import audit_csv, audit_trail, audit_xlsx
 
 urlpatterns = [
+    path("language/", language, name="language"),
     path("setup/<str:link>/", setup, name="setup"),
     path("tokens/", tokens, name="tokens"),
     path("tokens/tokens.<file_form:form>", tokens_file, name="tokens_file"),

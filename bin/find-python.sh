@@ -1,4 +1,4 @@
-# Sourced by bin/up, bin/test and bin/bench: sets $root, and $python to a Python that Phaseline runs on.
+# Sourced by bin/up, bin/test, bin/bench and bin/messages: sets $root, and $python to a Python that Phaseline runs on.
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P) || exit 1
 
 is_recent() {

@@ -34,6 +34,7 @@ def check_settings(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         *_presets(),
         *_proxies(),
         *_mail(),
+        *_language(),
     ]
 
 
@@ -164,6 +165,19 @@ def _mail() -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def _language() -> list[CheckMessage]:
+    known = dict(settings.LANGUAGES)
+    if settings.DEFAULT_LANGUAGE in known:
+        return []
+    return [
+        Error(
+            f"DEFAULT_LANGUAGE '{settings.DEFAULT_LANGUAGE}' is not a language of Phaseline.",
+            hint=f"Use one of {', '.join(known)}.",
+            id="phaseline.E026",
+        )
+    ]
 
 
 def _presets() -> list[CheckMessage]:

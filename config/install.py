@@ -1,4 +1,5 @@
-"""The virtual environment, made and filled before anything else: `bin/up`, `bin/test` and `bin/bench` begin here.
+"""The virtual environment, made and filled before anything else: `bin/up`, `bin/test`, `bin/bench` and
+`bin/messages` begin here.
 
 Runs under the machine's own Python with the standard library alone, as a script and not through the package, because
 `config/__init__` needs Celery. When the environment is there it hands over to `NEXT` inside it.
@@ -26,8 +27,9 @@ REQUIREMENTS = {
     "up": ["requirements.txt"],
     "test": ["requirements.txt", "requirements-clouds.txt", "requirements-parquet.txt", "requirements-test.txt"],
     "bench": ["requirements.txt", "requirements-parquet.txt"],
+    "messages": ["requirements.txt"],
 }
-NEXT = {"up": "config.up", "test": "config.suite", "bench": "benchmarks"}
+NEXT = {"up": "config.up", "test": "config.suite", "bench": "benchmarks", "messages": "config.messages"}
 LOCK_VARIABLE = "PHASELINE_LOCK_FD"
 
 
@@ -186,6 +188,22 @@ def ensure_environment(names: Sequence[str], steps: Steps) -> None:
         (ENVIRONMENT / f".installed-{name}").write_text(digest([ROOT / name, constraints]))
 
 
+def ensure_translations(steps: Steps) -> None:
+    """Compiles the catalogues of translations that are newer than what was compiled of them."""
+    stale = [
+        file
+        for file in ROOT.glob("locale/*/LC_MESSAGES/django.po")
+        if not (made := file.with_suffix(".mo")).is_file() or made.stat().st_mtime_ns < file.stat().st_mtime_ns
+    ]
+    if not stale:
+        return
+    with steps.step("Translations"):
+        command = [str(PYTHON), "-m", "config.messages", "--compile"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        if done.returncode:
+            raise SetupError(f"{done.stderr.strip()[-2000:]}\nThe translations could not be compiled; see above.")
+
+
 def _runs(python: Path) -> bool:
     """Whether this interpreter starts, is recent enough and can install packages."""
     if not python.exists():
@@ -260,6 +278,8 @@ def main(argv: Sequence[str]) -> int:
             if "--peers" in rest:
                 names.append("requirements-peers.txt")
         ensure_environment(names, steps)
+        if what != "messages":
+            ensure_translations(steps)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1

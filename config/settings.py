@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.languages.SpeaksTheirLanguage",
     "web.middleware.UploadsAreBounded",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -326,7 +327,15 @@ INPUT_TOKEN_WEIGHT = env.str("INPUT_TOKEN_WEIGHT", default="0.1")
 IDLE_ALLOCATION = env.str("IDLE_ALLOCATION", default="as_busy")
 
 # --- The rest -------------------------------------------------------------------------------------------------------------
-LANGUAGE_CODE = "en-gb"
+# A language is a line here and a file in locale/ (docs/languages.md); its name is written as its speakers write it.
+LANGUAGES = [("en-gb", "English"), ("nl", "Nederlands")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+# For who chose none and whose browser asks for none that we have; a wrong one is a system check.
+DEFAULT_LANGUAGE = env.str("DEFAULT_LANGUAGE", default="en-gb").lower()
+LANGUAGE_CODE = DEFAULT_LANGUAGE if DEFAULT_LANGUAGE in dict(LANGUAGES) else "en-gb"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SECURE = SECURE
+LANGUAGE_COOKIE_HTTPONLY = True
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = REPORTING_TIME_ZONE if REPORTING_TIME_ZONE in available_timezones() else "UTC"

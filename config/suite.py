@@ -27,6 +27,7 @@ OWN_SETTINGS = (
     *(
         "BACKFILLS_AT_ONCE",
         "COMPACT_AFTER_DAYS",
+        "DEFAULT_LANGUAGE",
         "RECEIPTS_KEPT_DAYS",
         "EXAMPLE_SERVER_URL",
         "FISCAL_YEAR_START_MONTH",

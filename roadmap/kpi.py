@@ -122,7 +122,7 @@ class KpiValue:
 def text_of(value: KpiValue) -> str:
     """The figure without its unit: '3.18'; '2 to 2.5', 'under 0.3', 'over 10' where only an interval is known."""
     if value.value is None:
-        return wording.NO_DATA
+        return str(wording.NO_DATA)
     if value.low is None and value.high is None:
         return wording.number(value.value)
     if value.low is None:

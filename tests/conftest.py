@@ -15,10 +15,16 @@ from rest_framework.test import APIClient
 from accounts.access import Asker
 from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
 from accounts.tokens import make_token
+from config.messages import compile_stale
 
 # A machine that is busy with something else is slow; that is no defect of what is tested.
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("patient")
+
+
+def pytest_configure() -> None:
+    """Tests read the catalogues of translations as they stand."""
+    compile_stale()
 
 
 @pytest.fixture(scope="session")

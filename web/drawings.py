@@ -1,6 +1,6 @@
 """Small drawings as coordinates: gauges, trends, plan bars and the timeline. Widths in percent, so that they stretch.
 
-Pure arithmetic over web.pieces; the templates in templates/components/ turn the numbers into SVG attributes.
+Arithmetic over web.pieces; the templates in templates/components/ turn the numbers into SVG attributes.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from web.pieces import GateMark, Gauge, Lane, MilestoneMark, PhaseSpan
-from web.wording import MONTHS, day
+from web.wording import day, month_name
 
 SPARK_WIDTH, SPARK_TOP, SPARK_BOTTOM = 100.0, 4.0, 32.0
 LANE_TOP, LANE_STEP = 44.0, 50.0
@@ -53,7 +53,7 @@ class Axis:
             if at >= self.end:
                 break
             with_year = index == 0 or at.month <= (3 if step == 3 else 1)
-            text = str(at.year) if step >= 12 and at.month == 1 else MONTHS[at.month - 1]
+            text = str(at.year) if step >= 12 and at.month == 1 else month_name(at.month)
             if with_year and not text.isdigit():
                 text = f"{text} {at.year}"
             marks.append((self.at(at), text))

@@ -19,6 +19,8 @@ class User(AbstractUser):
         max_length=16, choices=OrganisationRole.choices, default=OrganisationRole.MEMBER
     )
     is_demo = models.BooleanField(default=False)
+    # A code of settings.LANGUAGES; empty: what the browser asks for.
+    language = models.CharField(max_length=16, blank=True, default="")
 
     class Meta(AbstractUser.Meta):
         constraints = [

@@ -185,7 +185,9 @@ def _table(data: EfficiencyData) -> Table:
         ]
         for row in sorted(data.rows, key=lambda row: row.value, reverse=True)
     ]
-    rows += [[name, reason, wording.NO_DATA, wording.DASH, wording.DASH, wording.DASH] for name, reason in data.without]
+    rows += [
+        [name, reason, str(wording.NO_DATA), wording.DASH, wording.DASH, wording.DASH] for name, reason in data.without
+    ]
     return Table(
         caption=f"{data.unit[:1].upper()}{data.unit[1:]} by source, {data.window}",
         heads=[

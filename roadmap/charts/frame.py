@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from web.pieces import Head, Mark
-from web.wording import MONTHS, SCALES, day, day_short
+from web.wording import SCALES, day, day_short, month_short
 
 Grain = Literal["day", "week", "month"]
 Layer = dict[str, Any]
@@ -76,7 +76,7 @@ def period_text(start: date, end: date, grain: Grain) -> str:
         return day(start)
     if grain == "week":
         return f"{day_short(start)} to {day(end - DAY)}"
-    return f"{MONTHS[start.month - 1]} {start.year}"
+    return month_short(start)
 
 
 def stamp(on: date) -> int:

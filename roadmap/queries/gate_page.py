@@ -158,7 +158,7 @@ def _live_row(item: CriterionState) -> CriterionRow:
             tone=item.tone,
             word=item.word,
             note=item.note,
-            now=text_of(value) if value and value.value is not None else wording.NO_DATA,
+            now=text_of(value) if value and value.value is not None else str(wording.NO_DATA),
             target=_target_text(item.needs, item.direction, item.target),
             window=wording.days(value.start_on, item.last_on) if value and value.start_on and item.last_on else "",
             sample=_sample_text(value.sample if value else None, item.minimum_sample),
@@ -219,7 +219,7 @@ def _frozen_row(item: Mapping[str, Any]) -> CriterionRow:
     if item["kind"] == "kpi":
         low, high, value = item.get("low"), item.get("high"), item.get("value")
         if value is None:
-            now = wording.NO_DATA
+            now = str(wording.NO_DATA)
         elif low is not None and high is not None and low != high:
             now = f"{wording.number(wording.exact(low))} to {wording.number(wording.exact(high))}"
         else:

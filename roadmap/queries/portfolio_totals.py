@@ -119,7 +119,7 @@ def _with_entered(sums: Sums, entered: Decimal | None) -> Decimal | None:
 
 def _figure(amount: Decimal | None) -> tuple[str, str]:
     if amount is None:
-        return wording.NO_DATA, ""
+        return str(wording.NO_DATA), ""
     digits, letter = wording.scaled(amount)
     return digits, f"{letter} {settings.REPORTING_CURRENCY}".strip()
 
@@ -141,7 +141,9 @@ def _year_total(spent: Decimal | None, plan: _Plan, start_on: date, today: date)
 def _forecast_total(outlook: Forecast | None, planned: Decimal | None, today: date, end_on: date) -> Total:
     title = f"Forecast to {wording.day_short(end_on - DAY)}"
     if outlook is None or outlook.total is None:
-        return Total("forecast", title, None, wording.TOO_LITTLE_DATA, "", "7 complete days are needed", today, end_on)
+        return Total(
+            "forecast", title, None, str(wording.TOO_LITTLE_DATA), "", "7 complete days are needed", today, end_on
+        )
     note = _against(outlook.total, planned) if planned else "no plan"
     if outlook.low is not None and outlook.high is not None:
         note += f"; band {wording.short(outlook.low)} to {wording.short(outlook.high)}"
@@ -159,7 +161,7 @@ def _unallocated(month: Sequence[UsageRow], start_on: date, today: date) -> Tota
     all_spend = whole(month).spend
     left = whole(month, lambda row: row.key["workload"] is None).spend or Decimal(0)
     share = left / all_spend if all_spend else None
-    figure = wording.NO_DATA if share is None else wording.percent(share)
+    figure = str(wording.NO_DATA) if share is None else wording.percent(share)
     note = f"{wording.money(left, settings.REPORTING_CURRENCY)} in {wording.month(start_on).split()[0]}"
     return Total("unallocated", "Unallocated", share, figure, "", note, start_on, today + DAY)
 

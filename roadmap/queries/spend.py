@@ -212,7 +212,7 @@ def figures_of(view: SpendView, reading: Reading) -> list[Figure]:
 
 def _money_figure(name: str, title: str, amount: Decimal | None, currency: str, note: str) -> Figure:
     if amount is None:
-        return Figure(name, title, wording.NO_DATA, "", note)
+        return Figure(name, title, str(wording.NO_DATA), "", note)
     digits, letter = wording.scaled(amount)
     return Figure(name, title, digits, f"{letter} {currency}".strip(), note)
 
@@ -242,7 +242,7 @@ def _not_priced(total: Cell) -> Figure:
 def _gap(view: SpendView, reading: Reading) -> Figure:
     parts = reading.parts
     if parts.gap is None:
-        return Figure("gap", "Billed minus estimated", wording.NO_DATA, "", "no hour has both")
+        return Figure("gap", "Billed minus estimated", str(wording.NO_DATA), "", "no hour has both")
     digits, letter = wording.scaled(parts.gap)
     sign = "+" if parts.gap > 0 else ""
     ratio = parts.gap_ratio

@@ -300,7 +300,7 @@ class SpendReader:
 @lru_cache(maxsize=512)
 def month_member(on: date) -> Member:
     """A local month: '2026-11', 'Nov 2026'."""
-    return member(f"{on:%Y-%m}", f"{wording.MONTHS[on.month - 1]} {on.year}", sort=f"{on:%Y-%m}")
+    return member(f"{on:%Y-%m}", wording.month_short(on), sort=f"{on:%Y-%m}")
 
 
 def pieces(begin: date, end: date, phases: Sequence[Phase], *, by_month: bool) -> Iterator[tuple[date, date, str]]:

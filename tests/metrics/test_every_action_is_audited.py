@@ -134,6 +134,7 @@ def calls(source, settings, adam, alice, bob, claims, other, asker, backend, mak
                 a, bob, first_name="B", last_name="B", email="", organisation_role="member", is_active=True, roles={}
             ),
             "reset_password": lambda: people.reset_password(a, bob),
+            "choose_language": lambda: people.choose_language(a, "nl"),
             "issue_token": lambda: keep("token", people.issue_token(a, name="t", scopes=["read"])[0]),
             "change_token": lambda: people.change_token(a, held["token"], signal="traces"),
             "revoke_token": lambda: people.revoke_token(a, held["token"]),

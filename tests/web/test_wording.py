@@ -5,8 +5,9 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import translation
 
-from web import wording
+from web import local_forms, wording
 
 NBSP = "\u00a0"
 
@@ -117,3 +118,56 @@ def test_it_says_how_long_ago():
     assert wording.ago(now - timedelta(hours=31), now) == "31 hours ago"
     assert wording.ago(now - timedelta(days=7), now) == "7 days ago"
     assert wording.ago(now + timedelta(days=3), now) == "in 3 days"
+
+
+@pytest.fixture
+def dutch():
+    with translation.override("nl"):
+        yield
+
+
+def test_dutch_has_its_own_figures(dutch):
+    assert wording.decimals(Decimal("-1234.5"), 1) == "−1.234,5"
+    assert wording.count(12408) == "12.408"
+    assert wording.signed(Decimal("4.6")) == "+4,60"
+    assert wording.signed_exact(Decimal("-1212.1")) == "−1.212,10"
+    assert plain(wording.money(Decimal(498300), "EUR")) == "498,3 k EUR"
+    assert plain(wording.money_exact(Decimal("498312.4"), "EUR")) == "498.312,40 EUR"
+    assert wording.percent(Decimal("0.031")) == "3,1%"
+    assert wording.percent(Decimal("0.0001")) == "minder dan 0,1%"
+    assert plain(wording.duration_ms(1840)) == "1,84 s"
+
+
+def test_dutch_has_its_own_days(dutch):
+    assert plain(wording.day(date(2026, 3, 22))) == "22 mrt 2026"
+    assert wording.month(date(2026, 10, 1)) == "oktober 2026"
+    assert wording.month_short(date(2026, 10, 1)) == "okt 2026"
+    assert plain(wording.days(date(2026, 4, 1), date(2026, 5, 21))) == "1 apr t/m 21 mei 2026"
+    now = datetime(2026, 11, 22, 14, tzinfo=UTC)
+    assert wording.ago(now - timedelta(hours=3), now) == "3 uur geleden"
+    assert wording.ago(now + timedelta(days=3), now) == "over 3 dagen"
+    assert wording.plural(1, "day") == "1 dag"
+    assert wording.plural(1200, "roadmap") == "1.200 roadmaps"
+    assert wording.plural(2, "unheard-of thing") == "2 unheard-of things"
+
+
+def test_what_is_missing_is_said_when_it_is_written(dutch):
+    assert wording.number(None) == wording.money(None, "EUR") == wording.percent(None) == "geen gegevens"
+    assert wording.number(None, missing=wording.NOT_PRICED) == "zonder prijs"
+    with translation.override("en-gb"):
+        assert wording.number(None) == "no data"
+
+
+@pytest.mark.parametrize(
+    ("language", "figure", "share", "september"),
+    [
+        ("en-gb", "1,234.5", "45%", "Sep"),
+        ("de", "1.234,5", "45\u00a0%", "Sept"),
+        ("fr", "1\u202f234,5", "45\u00a0%", "sept"),
+        ("qq", "1,234.5", "45%", "Sep"),
+    ],
+)
+def test_another_language_writes_as_cldr_says(language, figure, share, september):
+    forms = local_forms.forms_of(language)
+    written = "1,234.5".translate(forms.separators) if forms.separators else "1,234.5"
+    assert (written, f"45{forms.percent}", forms.months[8]) == (figure, share, september)

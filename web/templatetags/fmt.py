@@ -6,6 +6,7 @@ from decimal import Decimal
 from django import template
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from web import wording
 
@@ -14,7 +15,7 @@ Number = Decimal | int | float
 
 
 @register.filter
-def number(value: Number | None, missing: str = wording.NO_DATA) -> str:
+def number(value: Number | None, missing: wording.Words = wording.NO_DATA) -> str:
     """{{ value|number }} '3.18'; None is 'no data' or the word given: {{ value|number:"not priced" }}."""
     return wording.number(value, missing=missing)
 
@@ -115,7 +116,7 @@ def moment_utc(value: datetime | str | None) -> str:
 @register.filter
 def ago(value: datetime | None) -> str:
     """{{ at|ago }} '4 seconds ago'; None is 'never'."""
-    return "never" if value is None else wording.ago(value, timezone.now())
+    return gettext("never") if value is None else wording.ago(value, timezone.now())
 
 
 @register.filter

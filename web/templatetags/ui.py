@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms, template
+from django.conf import settings
 from django.core.paginator import Page
 from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from web import drawings, pieces
 from web.charts import is_bundle_built
@@ -241,6 +243,17 @@ def confirm_delete(
 def copy_block(text: str, label: str = "Copy") -> dict[str, Any]:
     """{% copy_block text %}: something to paste, with a button where there is JavaScript."""
     return {"text": text, "label": label}
+
+
+@register.inclusion_tag("components/languages.html", takes_context=True)
+def language_choice(context: template.Context) -> dict[str, Any]:
+    """{% language_choice %}: a button per language, which brings the reader back to the page."""
+    return {
+        "languages": settings.LANGUAGES,
+        "current": get_language(),
+        "request": context["request"],
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.inclusion_tag("components/tabs.html")

@@ -47,4 +47,4 @@ def _moved(values: Json) -> list[Section]:
 
 
 def _as_said(value: Any) -> str:
-    return wording.NO_DATA if value is None else str(value)
+    return str(wording.NO_DATA) if value is None else str(value)

@@ -11,8 +11,10 @@ from web import wording
 TONES: dict[str, Tone] = {"on_track": "green", "at_risk": "amber", "off_track": "red"}
 
 
-def change(value: Decimal | None, *, missing: str = wording.NO_DATA) -> Cell:
-    return Cell(text=wording.signed_exact(value) if value else missing if value is None else wording.DASH, value=value)
+def change(value: Decimal | None, *, missing: wording.Words = wording.NO_DATA) -> Cell:
+    return Cell(
+        text=wording.signed_exact(value) if value else str(missing) if value is None else wording.DASH, value=value
+    )
 
 
 def amount(value: Decimal | None) -> Cell:
