@@ -21,7 +21,8 @@ from metrics.windows import next_month
 from roadmap.models import Phase
 from roadmap.queries.entered import Entered
 from roadmap.queries.phase_money import RECENT_DAYS, day_spends_of, of_today, rate_of
-from roadmap.rules.costs import CostSpan, amount_in
+from roadmap.queries.planned import Planned
+from roadmap.rules.fiscal_year import fiscal_year_of
 from roadmap.rules.forecast import Forecast, forecast
 from web import wording
 
@@ -53,9 +54,8 @@ class Totals:
 
 def fiscal_year(today: date) -> tuple[date, date]:
     """The first day of the fiscal year that holds `today`, and the day after its last."""
-    month = settings.FISCAL_YEAR_START_MONTH
-    year = today.year if today.month >= month else today.year - 1
-    return date(year, month, 1), date(year + 1, month, 1)
+    year = fiscal_year_of(today, settings.FISCAL_YEAR_START_MONTH)
+    return year.start_on, year.end_on
 
 
 def totals_of(
@@ -77,7 +77,7 @@ def totals_of(
     day_rows = series.usage(day_scope, by=("backend",), grain="day", measures=())
     month_start = today.replace(day=1)
     month = [row for row in rows if row.period is not None and row.period >= month_start]
-    plan = _Plan(phases, entered, today)
+    plan = Planned(phases, entered, today)
     year_spent = _with_entered(whole(rows), entered.amount(year_start, today + DAY))
     outlook = _outlook(year_spent, day_rows, entered, freshness, today=today, end_on=year_end - DAY)
     year_plan = plan.amount(year_start, year_end)
@@ -92,26 +92,6 @@ def totals_of(
     return Totals(strip, outlook, year_plan)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Budgets spread by the day over the phases as planned."""
-
-    phases: Sequence[Phase]
-    entered: Entered
-    today: date
-
-    def amount(self, start_on: date, end_on: date) -> Decimal | None:
-        found: Decimal | None = None
-        for phase in self.phases:
-            if phase.budget_amount is None:
-                continue
-            budget = self.entered.rates.convert(phase.budget_amount, phase.budget_currency, self.today)
-            if budget is not None:
-                part = amount_in(CostSpan(budget, phase.planned_start_on, phase.planned_end_on), start_on, end_on)
-                found = (found or Decimal(0)) + part
-        return found
-
-
 def _with_entered(sums: Sums, entered: Decimal | None) -> Decimal | None:
     known = [amount for amount in (sums.spend, entered) if amount is not None]
     return sum(known, Decimal(0)) if known else None
@@ -124,7 +104,7 @@ def _figure(amount: Decimal | None) -> tuple[str, str]:
     return digits, f"{letter} {settings.REPORTING_CURRENCY}".strip()
 
 
-def _month_total(month: Sequence[UsageRow], entered: Entered, plan: _Plan, month_start: date, today: date) -> Total:
+def _month_total(month: Sequence[UsageRow], entered: Entered, plan: Planned, month_start: date, today: date) -> Total:
     spent = _with_entered(whole(month), entered.amount(month_start, today + DAY))
     planned = plan.amount(month_start, next_month(month_start))
     note = f"of {wording.short(planned)} planned for {wording.month(month_start).split()[0]}" if planned else "no plan"
@@ -132,7 +112,7 @@ def _month_total(month: Sequence[UsageRow], entered: Entered, plan: _Plan, month
     return Total("month", title, spent, *_figure(spent), note, month_start, today + DAY)
 
 
-def _year_total(spent: Decimal | None, plan: _Plan, start_on: date, today: date) -> Total:
+def _year_total(spent: Decimal | None, plan: Planned, start_on: date, today: date) -> Total:
     planned = plan.amount(start_on, today + DAY)
     note = "no plan" if not planned or spent is None else _against(spent, planned)
     return Total("fiscal_year", "Fiscal year to date", spent, *_figure(spent), note, start_on, today + DAY)
