@@ -29,6 +29,7 @@ def check_settings(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         *_encryption_keys(),
         *_time_and_money(),
         *_months(),
+        *_links(),
         *_outbound(),
         *_weights(),
         *_presets(),
@@ -107,6 +108,8 @@ def _months() -> list[CheckMessage]:
         # A receipt can be taken back for 35 days: nothing younger is merged.
         ("COMPACT_AFTER_DAYS", 36, 36_500, "E023"),
         ("RECEIPTS_KEPT_DAYS", 36, 36_500, "E024"),
+        ("REPORT_LINK_MAX_DAYS", 1, 366, "E030"),
+        ("REPORT_LINK_DAYS", 1, max(1, min(settings.REPORT_LINK_MAX_DAYS, 366)), "E031"),
     ):
         value = getattr(settings, name)
         if not low <= value <= high:
@@ -114,6 +117,18 @@ def _months() -> list[CheckMessage]:
                 Error(f"{name} is {value}.", hint=f"It is from {low} to {high}.", id=f"phaseline.{code}"),
             )
     return found
+
+
+def _links() -> list[CheckMessage]:
+    if settings.REPORT_LINKS not in ("on", "off"):
+        return [
+            Error(
+                f"REPORT_LINKS '{settings.REPORT_LINKS}' is not known, so no private link to a report is answered.",
+                hint="Use on or off.",
+                id="phaseline.E032",
+            )
+        ]
+    return []
 
 
 def _outbound() -> list[CheckMessage]:

@@ -223,6 +223,7 @@ SPECTACULAR_SETTINGS = {
         "CostKindEnum": "roadmap.models.cost_entry.CostEntry.Kind",
         "CostStatusEnum": "roadmap.models.cost_entry.CostEntry.Status",
         "RiskCategoryEnum": "roadmap.models.steering.Risk.Category",
+        "ReportLinkStateEnum": "roadmap.models.report_link.ReportLink.State",
         "RiskStateEnum": "roadmap.models.steering.Risk.State",
         "ReportStateEnum": "roadmap.models.report.Report.State",
         "UpdateStatusEnum": "roadmap.models.steering.Update.Status",
@@ -252,6 +253,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+DEFAULT_EXCEPTION_REPORTER = "config.error_report.ErrorReport"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "web.error_reports.Filter"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -272,6 +274,10 @@ REPORTING_TIME_ZONE = env.str("REPORTING_TIME_ZONE", default="UTC")
 REPORTING_CURRENCY = env.str("REPORTING_CURRENCY", default="USD").upper()
 FISCAL_YEAR_START_MONTH = env.int("FISCAL_YEAR_START_MONTH", default=1)
 REPORT_CLOSE_DAY = env.int("REPORT_CLOSE_DAY", default=5)
+# Private links to published reports: on or off (then none is answered), how long they work unless told, and at most.
+REPORT_LINKS = env.str("REPORT_LINKS", default="on").strip().lower()
+REPORT_LINK_DAYS = env.int("REPORT_LINK_DAYS", default=30)
+REPORT_LINK_MAX_DAYS = env.int("REPORT_LINK_MAX_DAYS", default=366)
 # An update older than this is asked for in My week.
 UPDATE_EVERY_DAYS = env.int("UPDATE_EVERY_DAYS", default=14)
 USAGE_RETENTION_MONTHS = env.int("USAGE_RETENTION_MONTHS", default=60)

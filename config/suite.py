@@ -38,6 +38,7 @@ OWN_SETTINGS = (
         "OUTBOUND_ALLOW",
         "PLAIN_STATIC",
     ),
+    *("REPORT_LINKS", "REPORT_LINK_DAYS", "REPORT_LINK_MAX_DAYS"),
     *("REPORT_CLOSE_DAY", "REPORTING_CURRENCY", "REPORTING_TIME_ZONE", "SECURE", "USAGE_RETENTION_MONTHS"),
 )
 DEPLOYED = {"SECURE": "1", "ALLOWED_HOSTS": "phaseline.example", "BASE_URL": "https://phaseline.example"}

@@ -1,9 +1,20 @@
 """Pages of roadmaps, phases, gates and reports."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 import web.file_tables  # noqa: F401  says what 'file_form' in an address is, by being imported
-from roadmap.views import calendars, demo, me, phase, portfolio, reports, spend, templates
+from roadmap.views import (
+    calendars,
+    demo,
+    linked_report,
+    me,
+    phase,
+    portfolio,
+    report_links,
+    reports,
+    spend,
+    templates,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", portfolio.portfolio_page, name="portfolio"),
@@ -35,6 +46,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reports/close/", reports.report_close, name="report_close"),
     path("reports/<uuid:uuid>/", reports.report, name="report"),
     path("reports/<uuid:uuid>/report.<slug:kind>", reports.report_file, name="report_file"),
+    path("reports/<uuid:uuid>/links/", report_links.report_links, name="report_links"),
+    path("reports/<uuid:uuid>/links/<int:pk>/revoke/", report_links.report_link_revoke, name="report_link_revoke"),
+    re_path(r"^r/(?P<secret>[^/]+)/$", linked_report.linked_report_page, name="linked_report"),
+    re_path(r"^r/(?P<secret>[^/]+)$", linked_report.linked_report_page),
+    path("r/<str:secret>/report.<slug:kind>", linked_report.linked_report_file, name="linked_report_file"),
+    path("r/<path:rest>", linked_report.linked_nothing, name="linked_nothing"),
     path("roadmaps/<slug:slug>/dashboard/", phase.present_phase, name="roadmap_dashboard"),
     path("roadmaps/<slug:slug>/<slug:kind>/", phase.phase, name="phase"),
 ]

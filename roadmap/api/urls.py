@@ -2,13 +2,15 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import dashboard, me, reports, spend, templates, usage
+from roadmap.api import dashboard, me, report_links, reports, spend, templates, usage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
     path("reports/<uuid:uuid>/report.<slug:kind>", reports.ReportFileView.as_view(), name="api_report_file"),
+    path("reports/<uuid:uuid>/links/", report_links.ReportLinkList.as_view(), name="api_report_links"),
+    path("reports/<uuid:uuid>/links/<int:pk>", report_links.ReportLinkDetail.as_view(), name="api_report_link"),
     # GET reads by roadmaps and phases; POST is the push of metrics.api.usage.
     path("usage", usage.UsageView.as_view(), name="api_usage"),
     path("spend", spend.SpendReadView.as_view(), name="api_spend"),

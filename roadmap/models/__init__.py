@@ -11,6 +11,7 @@ from roadmap.models.notice import Delivery, Notice, NoticeSettings
 from roadmap.models.phase import Annotation, Phase
 from roadmap.models.plan_import import PlanImport
 from roadmap.models.report import Report, ReportFile
+from roadmap.models.report_link import ReportLink
 from roadmap.models.report_mail import ReportMail, ReportSubscription
 from roadmap.models.roadmap import Programme, Roadmap
 from roadmap.models.steering import Risk, Update
@@ -40,6 +41,7 @@ __all__ = [
     "Reading",
     "Report",
     "ReportFile",
+    "ReportLink",
     "ReportMail",
     "ReportSubscription",
     "Risk",

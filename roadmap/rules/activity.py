@@ -49,6 +49,8 @@ _PLAIN = {
     "add_criterion": "made {name} a criterion of the gate",
     "remove_criterion": "took {name} out of the gate",
     "delete_annotation": "deleted a note on the charts",
+    "make_report_link": "made the private link {name}",
+    "revoke_report_link": "revoked the private link {name}",
 }
 
 

@@ -16,6 +16,7 @@ from metrics.errors import RuleViolation
 from roadmap.actions.reports import close_month
 from roadmap.forms.reports import CloseMonthForm, ReportFilterForm
 from roadmap.models import Report
+from roadmap.queries.report_links import may_link
 from roadmap.queries.reports import visible_reports
 from roadmap.reports.documents import document_of
 from roadmap.views.report_files import file_response
@@ -51,10 +52,16 @@ def report_close(request: HttpRequest) -> HttpResponse:
 @require_GET
 def report(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """One revision; what it links to are the other revisions of its month."""
-    mine = visible_reports(asker_of(request))
+    asker = asker_of(request)
+    mine = visible_reports(asker)
     found = get_object_or_404(mine, uuid=uuid)
     others = mine.filter(scope=found.scope, roadmap=found.roadmap, month=found.month, is_demo=found.is_demo)
-    context = {"document": document_of(found.payload), "report": found, "revisions": others.order_by("revision")}
+    context = {
+        "document": document_of(found.payload),
+        "report": found,
+        "revisions": others.order_by("revision"),
+        "may_link": may_link(asker, found),
+    }
     return render(request, "reports/report.html", context)
 
 

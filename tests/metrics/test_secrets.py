@@ -64,6 +64,10 @@ def test_without_a_usable_key_nothing_is_kept(settings, keys):
         ("INPUT_TOKEN_WEIGHT", "a tenth", "phaseline.E010"),
         ("IDLE_ALLOCATION", "somehow", "phaseline.E011"),
         ("BACKFILLS_AT_ONCE", 0, "phaseline.E012"),
+        ("REPORT_LINK_MAX_DAYS", 367, "phaseline.E030"),
+        ("REPORT_LINK_DAYS", 0, "phaseline.E031"),
+        ("REPORT_LINK_DAYS", 367, "phaseline.E031"),
+        ("REPORT_LINKS", "perhaps", "phaseline.E032"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_to_do(settings, setting, value, code):

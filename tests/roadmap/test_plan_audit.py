@@ -28,6 +28,7 @@ from roadmap.actions import (
     notices,
     people,
     phases,
+    report_links,
     reports,
     risks,
     roadmaps,
@@ -35,7 +36,7 @@ from roadmap.actions import (
     undoing,
     updates,
 )
-from roadmap.models import Delivery, Kpi, Notice
+from roadmap.models import Delivery, Kpi, Notice, Report
 from roadmap.queries.kpi_values import kpi_values
 
 DAY = timedelta(days=1)
@@ -134,6 +135,10 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "delete_comment": lambda: comments.delete_comment(a, held["comment"]),
         # One row for each report it publishes.
         "close_month": lambda: reports.close_month(d, (today.replace(day=1) - DAY).replace(day=1)),
+        "make_report_link": lambda: keep(
+            "link", report_links.make_report_link(a, Report.objects.get(roadmap=plan), label="The board")[0]
+        ),
+        "revoke_report_link": lambda: report_links.revoke_report_link(a, held["link"]),
         "post_update": lambda: updates.post_update(a, plan, status="on_track", sentence="x"),
         "change_gate": lambda: gates.change_gate(a, gate, due_on=today + DAY),
         "add_criterion": lambda: keep(
