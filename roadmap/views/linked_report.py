@@ -16,6 +16,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -23,6 +24,7 @@ from roadmap.models import Report
 from roadmap.queries.report_links import count_use, later_revision, linked_report, open_report_link
 from roadmap.reports.documents import document_of
 from roadmap.views.report_files import KINDS, file_response
+from roadmap.views.report_languages import language_asked, languages_of
 
 View = Callable[..., HttpResponseBase]
 
@@ -61,28 +63,30 @@ def linked_report_page(request: HttpRequest, secret: str) -> HttpResponse:
     """The report as its own page shows it, without the rest of Phaseline around it."""
     report = _opened(request, secret)
     if report is None:
-        return _dead()
+        return _dead(request)
+    document = document_of(report.payload, language_asked(request))
     context = {
-        "document": document_of(report.payload),
+        "document": document,
         "report": report,
         "secret": secret,
         "kinds": KINDS,
+        "languages": languages_of(report.payload),
         "later": later_revision(report),
     }
-    return HttpResponse(render_to_string("reports/linked.html", context))
+    return _page("reports/linked.html", context, document.language)
 
 
 @sealed
 def linked_report_file(request: HttpRequest, secret: str, kind: str) -> HttpResponseBase:
     """The report as a file."""
     report = _opened(request, secret) if kind in KINDS else None
-    return _dead() if report is None else file_response(report, kind)
+    return _dead(request) if report is None else file_response(report, kind, language_asked(request))
 
 
 @sealed
 def linked_nothing(request: HttpRequest, rest: str) -> HttpResponse:
     """Every other address below: what a broken link is answered, too."""
-    return _dead()
+    return _dead(request)
 
 
 def _opened(request: HttpRequest, secret: str) -> Report | None:
@@ -94,6 +98,14 @@ def _opened(request: HttpRequest, secret: str) -> Report | None:
     return report
 
 
-def _dead() -> HttpResponse:
+def _dead(request: HttpRequest) -> HttpResponse:
     """Unknown, expired, revoked, switched off: which, is not said."""
-    return HttpResponse(render_to_string("reports/link_dead.html"), status=404)
+    return _page("reports/link_dead.html", {}, language_asked(request), status=404)
+
+
+def _page(template: str, context: dict[str, Any], language: str, *, status: int = 200) -> HttpResponse:
+    """The page and what stands around it in one language, drawn without the request: there is no person to it."""
+    with translation.override(language):
+        response = HttpResponse(render_to_string(template, context), status=status)
+    response.headers["Content-Language"] = language
+    return response

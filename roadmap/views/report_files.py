@@ -23,23 +23,27 @@ _CONTENT_TYPES = {
 }
 
 
-def file_response(report: Report, kind: str) -> HttpResponseBase:
-    """The report as one of `KINDS`, to keep under a name that says what it is. Raises Http404 for any other."""
+def file_response(report: Report, kind: str, language: str = "en") -> HttpResponseBase:
+    """The report as one of `KINDS`, to keep under a name that says what it is. Raises Http404 for any other.
+
+    `language` as in `document_of`; JSON has none.
+    """
     if kind not in KINDS:
         raise Http404(f"A report comes as {', '.join(KINDS)}.")
     about = report.roadmap.slug if report.roadmap else "portfolio"
     name = f"{about}-{report.month:%Y-%m}-revision-{report.revision}.{kind}"
-    return attachment(_content(report, kind), name, _CONTENT_TYPES[kind])
+    return attachment(_content(report, kind, language), name, _CONTENT_TYPES[kind])
 
 
-def _content(report: Report, kind: str) -> bytes:
-    if kind == PDF:
-        kept = report.files.filter(kind=ReportFile.Kind.PDF).first()
-        # A report that was published before files were kept is drawn again, to the same bytes each time.
-        return bytes(kept.content) if kept else pdf_of(document_of(report.payload), report.sha256)
+def _content(report: Report, kind: str, language: str) -> bytes:
+    if kind == JSON:
+        # Byte by byte what the hash at the foot of the page was made of.
+        return canonical_json(report.payload).encode()
+    document = document_of(report.payload, language)
     if kind == XLSX:
-        return workbook_of(document_of(report.payload), report.sha256)
+        return workbook_of(document, report.sha256)
     if kind == CSV:
-        return csv_of(document_of(report.payload)).encode()
-    # Byte by byte what the hash at the foot of the page was made of.
-    return canonical_json(report.payload).encode()
+        return csv_of(document).encode()
+    kept = report.files.filter(kind=ReportFile.Kind.PDF, language=document.language).first()
+    # A report that was published before files were kept is drawn again, to the same bytes each time.
+    return bytes(kept.content) if kept else pdf_of(document, report.sha256)

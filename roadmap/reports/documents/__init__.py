@@ -11,7 +11,7 @@ from roadmap.reports.documents import v1, v2
 
 DOCUMENTS: dict[int, Callable[[Json, str], Document]] = {1: lambda payload, _: v1.document(payload), 2: v2.document}
 # Schema version 1 holds English sentences.
-_ENGLISH_ONLY = frozenset({1})
+ENGLISH_ONLY = frozenset({1})
 
 
 def document_of(payload: Json, language: str = "en") -> Document:
@@ -20,6 +20,6 @@ def document_of(payload: Json, language: str = "en") -> Document:
     A payload of schema version 1 is in English whatever was asked for. KeyError for an unknown schema version.
     """
     version = payload["schema_version"]
-    spoken = "en" if version in _ENGLISH_ONLY else language
+    spoken = "en" if version in ENGLISH_ONLY else language
     with translation.override(spoken):
         return DOCUMENTS[version](payload, spoken)
