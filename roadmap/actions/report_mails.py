@@ -42,7 +42,7 @@ def queue(report: Report) -> int:
 def subscriptions_of(report: Report) -> QuerySet[ReportSubscription]:
     """Those to what the report is about."""
     return ReportSubscription.objects.filter(
-        scope=report.scope, roadmap_id=report.roadmap_id, programme_id=getattr(report, "programme_id", None)
+        scope=report.scope, roadmap_id=report.roadmap_id, programme_id=report.programme_id
     ).select_related("person")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
@@ -14,6 +15,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.access import Asker
 from metrics.errors import RuleViolation
+from roadmap.actions import report_mails
 from roadmap.actions.changes import note
 from roadmap.models import Report, ReportFile, Roadmap
 from roadmap.queries.month import month_facts
@@ -67,7 +69,9 @@ def close_month(asker: Asker | str, month: date, *, revise: bool = False) -> Clo
                 (published if is_new and report.revision == 1 else revised if is_new else []).append(report)
                 unchanged += not is_new
             if documents and (not is_demo or not has_real_data()):
-                report, is_new = _portfolio_report(asker, documents, month, is_demo=is_demo, revise=revise)
+                report, is_new = _portfolio_report(
+                    asker, documents, month, covers=roadmaps, is_demo=is_demo, revise=revise
+                )
                 (published if is_new and report.revision == 1 else revised if is_new else []).append(report)
                 unchanged += not is_new
     return Closed(month, tuple(published), tuple(revised), unchanged)
@@ -88,11 +92,13 @@ def _lock(month: date) -> None:
 
 
 def _roadmap_report(asker: Asker | str, roadmap: Roadmap, month: date, *, revise: bool) -> tuple[Report, bool]:
-    last = Report.objects.filter(scope=Report.Scope.ROADMAP, roadmap=roadmap, month=month).order_by("-revision").first()
+    last = (
+        Report.objects.filter(roadmap=roadmap, month=month, state=Report.State.PUBLISHED).order_by("-revision").first()
+    )
     if last is not None and not revise:
         return last, False
     today = timezone.localdate()
-    before = Report.objects.filter(scope=Report.Scope.ROADMAP, roadmap=roadmap, month=previous_month(month))
+    before = Report.objects.filter(roadmap=roadmap, month=previous_month(month), state=Report.State.PUBLISHED)
     earlier = before.order_by("-revision").first()
     fresh = roadmap_payload(
         month_facts(roadmap, month),
@@ -109,9 +115,11 @@ def _roadmap_report(asker: Asker | str, roadmap: Roadmap, month: date, *, revise
 
 
 def _portfolio_report(
-    asker: Asker | str, documents: list[Json], month: date, *, is_demo: bool, revise: bool
+    asker: Asker | str, documents: list[Json], month: date, *, covers: Sequence[Roadmap], is_demo: bool, revise: bool
 ) -> tuple[Report, bool]:
-    held = Report.objects.filter(scope=Report.Scope.PORTFOLIO, month=month, is_demo=is_demo)
+    held = Report.objects.filter(
+        scope=Report.Scope.PORTFOLIO, month=month, is_demo=is_demo, state=Report.State.PUBLISHED
+    )
     last = held.order_by("-revision").first()
     if last is not None and not revise:
         return last, False
@@ -129,24 +137,34 @@ def _portfolio_report(
         if not moved:
             return last, False
         fresh["moved"] = moved
-    return _publish(asker, fresh, scope=Report.Scope.PORTFOLIO, roadmap=None, month=month), True
+    return _publish(asker, fresh, scope=Report.Scope.PORTFOLIO, roadmap=None, month=month, covers=covers), True
 
 
-def _publish(asker: Asker | str, payload: Json, *, scope: str, roadmap: Roadmap | None, month: date) -> Report:
+def _publish(
+    asker: Asker | str,
+    payload: Json,
+    *,
+    scope: str,
+    roadmap: Roadmap | None,
+    month: date,
+    covers: Sequence[Roadmap] = (),
+) -> Report:
     report = Report.objects.create(
         scope=scope,
         roadmap=roadmap,
         month=month,
         revision=payload["revision"],
-        state=Report.State.PUBLISHED,
-        schema_version=SCHEMA_VERSION,
-        payload=payload,
-        sha256=hash_of(payload),
-        published_at=timezone.now(),
-        published_by=asker.user if isinstance(asker, Asker) else None,
-        published_by_name=asker.name if isinstance(asker, Asker) else asker,
         is_demo=payload["is_demo"],
     )
+    report.covers.set([roadmap] if roadmap else covers)
+    report.state = Report.State.PUBLISHED
+    report.schema_version = SCHEMA_VERSION
+    report.payload = payload
+    report.sha256 = hash_of(payload)
+    report.published_at = timezone.now()
+    report.published_by = asker.user if isinstance(asker, Asker) else None
+    report.published_by_name = asker.name if isinstance(asker, Asker) else asker
+    report.save()
     pdf = pdf_of(document_of(payload), report.sha256)
     ReportFile.objects.create(
         report=report, kind=ReportFile.Kind.PDF, language=LANGUAGE, content=pdf, sha256=sha256(pdf).hexdigest()
@@ -159,4 +177,5 @@ def _publish(asker: Asker | str, payload: Json, *, scope: str, roadmap: Roadmap 
         after={"month": month, "revision": report.revision, "sha256": report.sha256},
     )
     note(event)
+    report_mails.queue(report)
     return report

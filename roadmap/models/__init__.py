@@ -13,6 +13,7 @@ from roadmap.models.plan_import import PlanImport
 from roadmap.models.report import Report, ReportFile
 from roadmap.models.report_link import ReportLink
 from roadmap.models.report_mail import ReportMail, ReportSubscription
+from roadmap.models.report_words import ReportWords
 from roadmap.models.roadmap import Programme, Roadmap
 from roadmap.models.steering import Risk, Update
 from roadmap.models.template import PlanTemplate
@@ -44,6 +45,7 @@ __all__ = [
     "ReportLink",
     "ReportMail",
     "ReportSubscription",
+    "ReportWords",
     "Risk",
     "Roadmap",
     "Update",

@@ -5,20 +5,45 @@ from __future__ import annotations
 from datetime import date
 from itertools import groupby
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from accounts.access import Asker, visible_workloads
+from accounts.access import Asker, sees_everything, visible_workloads
+from accounts.models import Role, Workload
 from metrics import series
 from roadmap.models import CostEntry, Report, Roadmap
 from roadmap.rules.reports import next_month
 
 
 def visible_reports(asker: Asker) -> QuerySet[Report]:
-    """Reports of the roadmaps that the asker sees; the portfolio's only for those who see every roadmap."""
-    mine = Q(roadmap__workload__in=visible_workloads(asker))
-    if asker.user.reads_all and (asker.token is None or asker.token.workload_id is None):
-        mine |= Q(scope=Report.Scope.PORTFOLIO)
-    return Report.objects.filter(mine).select_related("roadmap__workload")
+    """The reports that the asker may open, each with what it is about.
+
+    A roadmap's: published and provisional ones for those who see the roadmap, drafts for its managers. A programme's
+    names each of its roadmaps, so it is for those who see all of them. The portfolio's is for those who see every
+    roadmap. Drafts of programmes and the portfolio are for admins.
+    """
+    workloads = visible_workloads(asker)
+    shown = ~Q(state=Report.State.DRAFT)
+    if sees_everything(asker):
+        mine = Q() if asker.user.is_admin else shown
+    else:
+        mine = Q(roadmap__workload__in=workloads) & shown
+        hidden = Report.covers.through.objects.filter(report=OuterRef("pk")).exclude(roadmap__workload__in=workloads)
+        mine |= (
+            Q(scope=Report.Scope.PROGRAMME)
+            & shown
+            & Exists(Report.covers.through.objects.filter(report=OuterRef("pk")))
+            & ~Exists(hidden)
+        )
+    mine |= Q(scope=Report.Scope.ROADMAP, roadmap__workload__in=managed_workloads(asker))
+    return Report.objects.filter(mine).select_related("roadmap__workload", "programme")
+
+
+def managed_workloads(asker: Asker) -> QuerySet[Workload]:
+    """The workloads for which the asker is a manager; for admins all that they see."""
+    workloads = visible_workloads(asker)
+    if asker.user.is_admin:
+        return workloads
+    return workloads.filter(memberships__user=asker.user, memberships__role=Role.MANAGER)
 
 
 def reportable_roadmaps(month: date) -> list[tuple[bool, list[Roadmap]]]:
