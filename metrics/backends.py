@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker, can_change_backends, sees_everything, visible_workloads
 from metrics import series as read_door
@@ -26,6 +27,7 @@ from metrics.models import Allocation, Backend, LookAlike, OwnPrice, Pull, RateC
 from metrics.reading_back import Reading, history_words, reading_of
 from metrics.restatements import RestatementRow, restatements_of
 from metrics.source_facts import CrossCheck
+from metrics.spoken import spoken
 from metrics.unaddressed import unaddressed
 from metrics.usage import SeriesKind
 from metrics.visible import shown_backends, visible_backends, visible_series
@@ -36,12 +38,18 @@ MONTHS_SHOWN = 6
 
 # Measures as people say them, where the name does not say it itself.
 MEASURE_WORDS = {
-    "billed_cost": "Bill",
-    "duration": "Latency",
-    "energy_wh": "Energy",
-    "estimated_cost": "Cost",
-    "gpu_busy_seconds": "GPU use",
-    "inter_token": "Inter-token latency",
+    "billed_cost": gettext_lazy("Bill"),
+    "cached_input_tokens": gettext_lazy("Cached input tokens"),
+    "cache_write_input_tokens": gettext_lazy("Cache write input tokens"),
+    "duration": gettext_lazy("Latency"),
+    "energy_wh": gettext_lazy("Energy"),
+    "errors": gettext_lazy("Errors"),
+    "estimated_cost": gettext_lazy("Cost"),
+    "gpu_busy_seconds": gettext_lazy("GPU use"),
+    "input_tokens": gettext_lazy("Input tokens"),
+    "inter_token": gettext_lazy("Inter-token latency"),
+    "output_tokens": gettext_lazy("Output tokens"),
+    "requests": gettext_lazy("Requests"),
 }
 
 
@@ -176,11 +184,11 @@ class BackendPage:
 def title_of(kind: str) -> str:
     """What people call a kind of backend."""
     if kind == sources.PUSH_ONLY:
-        return "Pushed to"
+        return gettext("Pushed to")
     if kind == sources.BILLING_FILE:
-        return "Billing files"
+        return gettext("Billing files")
     try:
-        return connector_for(kind).title
+        return spoken(connector_for(kind).title)
     except RuleViolation:
         return kind
 
@@ -188,26 +196,33 @@ def title_of(kind: str) -> str:
 def state_of(backend: Backend, now: datetime) -> State:
     """How the backend is."""
     if backend.is_demo:
-        return State("none", "Demo", "It does not exist; its figures are invented.")
+        return State("none", gettext("Demo"), gettext("It does not exist; its figures are invented."))
     if backend.connector == sources.PUSH_ONLY:
-        return State("green", "Pushed to")
+        return State("green", gettext("Pushed to"))
     if backend.connector == sources.BILLING_FILE:
-        return State("green" if backend.data_until else "none", "From files" if backend.data_until else "No file yet")
+        return State(
+            "green" if backend.data_until else "none",
+            gettext("From files") if backend.data_until else gettext("No file yet"),
+        )
     if not backend.is_enabled and backend.is_example:
-        return State("off", "No longer pulled", "The example server went with the demo. What it has counted stays.")
+        return State(
+            "off",
+            gettext("No longer pulled"),
+            gettext("The example server went with the demo. What it has counted stays."),
+        )
     if not backend.is_enabled:
-        return State("off", "No longer pulled", "What it has counted stays.")
+        return State("off", gettext("No longer pulled"), gettext("What it has counted stays."))
     if backend.problem and backend.is_problem_permanent:
-        return State("red", "Needs you", backend.problem)
+        return State("red", gettext("Needs you"), backend.problem)
     if backend.failures_in_a_row:
-        return State("amber", "Tried again", backend.problem)
+        return State("amber", gettext("Tried again"), backend.problem)
     if backend.problem:
-        return State("amber", "Partly read", backend.problem)
+        return State("amber", gettext("Partly read"), backend.problem)
     if backend.data_until is None:
-        return State("none", "First pull to come")
+        return State("none", gettext("First pull to come"))
     if is_late(backend, now):
-        return State("amber", "Late", "It should have been pulled by now: is a worker running?")
-    return State("green", "Answers")
+        return State("amber", gettext("Late"), gettext("It should have been pulled by now: is a worker running?"))
+    return State("green", gettext("Answers"))
 
 
 def backend_list(asker: Asker) -> list[tuple[Backend, State, str, int, Freshness]]:
@@ -357,7 +372,9 @@ def _not_offered(backend: Backend) -> Mapping[str, str]:
         _, found = connector_for(backend.connector).offer(backend.parameters)
     except RuleViolation:
         return {}
-    return {MEASURE_WORDS.get(name, name.replace("_", " ").capitalize()): instead for name, instead in found.items()}
+    return {
+        str(MEASURE_WORDS.get(name, name.replace("_", " ").capitalize())): instead for name, instead in found.items()
+    }
 
 
 def _is_waiting(backend: Backend, pulls: Sequence[Pull]) -> bool:

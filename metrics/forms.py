@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.models import Workload
 from metrics.actions.backends import PULL_INTERVALS, READING_BOUNDS, pull_interval_of
@@ -17,18 +18,37 @@ from metrics.actions.backfills import can_be_read_back, earliest_day, history_of
 from metrics.connector import Connector, CounterConnector, Parameter, ParameterKind, StatementConnector
 from metrics.errors import RuleViolation
 from metrics.models import Backend, OwnPrice, RateCard
+from metrics.spoken import Speaking, spoken
 from metrics.usage import MeasuredAt
 from web import wording
 from web.forms import Form, ModelForm
 
 BACKFILL_DAYS = 30
-INTERVAL_NAMES = {1: "minute", 5: "5 minutes", 15: "15 minutes", 60: "hour", 360: "6 hours", 1440: "day"}
-STORED = "Stored. Leave empty to keep it."
-COUNTS_ANEW = "A changed address starts its counters anew: what was counted stays, the first reading is a baseline."
+INTERVAL_NAMES = {
+    1: gettext_lazy("minute"),
+    5: gettext_lazy("5 minutes"),
+    15: gettext_lazy("15 minutes"),
+    60: gettext_lazy("hour"),
+    360: gettext_lazy("6 hours"),
+    1440: gettext_lazy("day"),
+}
+STORED = gettext_lazy("Stored. Leave empty to keep it.")
+COUNTS_ANEW = gettext_lazy(
+    "A changed address starts its counters anew: what was counted stays, the first reading is a baseline."
+)
 READING_WORDS = {
-    "trailing_hours": ("Read again at each pull, hours", "Providers change what they said of the last days."),
-    "daily_trailing_hours": ("Read again once a day, hours", "Where bills move for longer than usage does. 0: never."),
-    "settling_hours": ("A bill is final after, hours", "Until then the day counts as estimated."),
+    "trailing_hours": (
+        gettext_lazy("Read again at each pull, hours"),
+        gettext_lazy("Providers change what they said of the last days."),
+    ),
+    "daily_trailing_hours": (
+        gettext_lazy("Read again once a day, hours"),
+        gettext_lazy("Where bills move for longer than usage does. 0: never."),
+    ),
+    "settling_hours": (
+        gettext_lazy("A bill is final after, hours"),
+        gettext_lazy("Until then the day counts as estimated."),
+    ),
 }
 
 
@@ -39,7 +59,7 @@ class SecretLines(forms.Textarea):
         return None
 
 
-class BackendForm(Form):
+class BackendForm(Speaking, Form):
     """The parameters of one connector, and what every backend has. `backend`: the one to change."""
 
     def __init__(
@@ -48,46 +68,54 @@ class BackendForm(Form):
         self.connector, self.backend = connector, backend
         super().__init__(*args, **kwargs)
         self.parameters = connector.parameters if connector else ()
-        self.fields["name"] = forms.CharField(max_length=200, help_text="As people here call it.")
+        self.fields["name"] = forms.CharField(
+            label=gettext_lazy("Name"), max_length=200, help_text=gettext_lazy("As people here call it.")
+        )
         for parameter in self.parameters:
             self.fields[parameter.name] = _field_of(parameter, is_stored=self._is_stored(parameter))
             if parameter.is_secret and not parameter.required and self._is_stored(parameter):
                 self.fields[f"clear_{parameter.name}"] = forms.BooleanField(
-                    required=False, label=f"Remove the stored {parameter.label.lower()}"
+                    required=False,
+                    label=gettext("Remove the stored %(what)s") % {"what": spoken(parameter.label).lower()},
                 )
         self.fields["default_workload"] = forms.ModelChoiceField(
             Workload.objects.all(),
             required=False,
-            label="Its usage belongs to",
-            empty_label="no roadmap yet",
-            help_text="For series that are new; each can be given to others, in shares, on the backend's page.",
+            label=gettext_lazy("Its usage belongs to"),
+            empty_label=gettext_lazy("no roadmap yet"),
+            help_text=gettext_lazy(
+                "For series that are new; each can be given to others, in shares, on the backend's page."
+            ),
         )
         self.fields["hardware"] = forms.CharField(
-            max_length=100, required=False, help_text="For example 2 x H100. Empty for an API."
+            label=gettext_lazy("Hardware"),
+            max_length=100,
+            required=False,
+            help_text=gettext_lazy("For example 2 x H100. Empty for an API."),
         )
-        places = [("server", "At the server or provider"), ("gateway", "At a gateway in front of it")]
+        places = [("server", gettext("At the server or provider")), ("gateway", gettext("At a gateway in front of it"))]
         has_kinds = any(parameter.name == "preset" for parameter in self.parameters)
         self.fields["measured_at"] = forms.ChoiceField(
             # A kind of server knows it: LiteLLM is a gateway, vLLM is not.
-            choices=[("", "As its kind usually does"), *places] if has_kinds and backend is None else places,
+            choices=[("", gettext("As its kind usually does")), *places] if has_kinds and backend is None else places,
             required=not has_kinds,
-            label="Where it sees requests",
+            label=gettext_lazy("Where it sees requests"),
             initial=str(connector.measured_at) if connector and not has_kinds else "" if has_kinds else "server",
         )
         if connector is not None:
             self.fields["pull_every_minutes"] = forms.TypedChoiceField(
                 choices=[(minutes, INTERVAL_NAMES[minutes]) for minutes in PULL_INTERVALS],
                 coerce=int,
-                label="Pull every",
+                label=gettext_lazy("Pull every"),
                 initial=pull_interval_of(connector),
             )
             if backend is None and can_be_read_back(connector.kind):
                 today = timezone.now().astimezone(settings.REPORTING_ZONE).date()
                 self.fields["backfill_from_on"] = forms.DateField(
                     required=False,
-                    label="Read back to",
+                    label=gettext_lazy("Read back to"),
                     initial=today - timedelta(days=BACKFILL_DAYS),
-                    help_text="What it knows of the time before, read step by step. Empty: from now on.",
+                    help_text=gettext_lazy("What it knows of the time before, read step by step. Empty: from now on."),
                 )
             if issubclass(connector, StatementConnector):
                 self._ask_for_reading(connector)
@@ -106,7 +134,7 @@ class BackendForm(Form):
                 required=False,
                 min_value=lowest,
                 max_value=highest,
-                help_text=f"{why} Empty: {getattr(connector, name)}.",
+                help_text=gettext("%(why)s Empty: %(hours)s.") % {"why": why, "hours": getattr(connector, name)},
             )
 
     def _is_stored(self, parameter: Parameter) -> bool:
@@ -120,7 +148,7 @@ class BackendForm(Form):
         for parameter in self.parameters:
             is_address = parameter.kind in (ParameterKind.URL, ParameterKind.URLS)
             if is_address and self.connector is not None and issubclass(self.connector, CounterConnector):
-                self.fields[parameter.name].help_text = f"{parameter.help} {COUNTS_ANEW}".strip()
+                self.fields[parameter.name].help_text = f"{spoken(parameter.help)} {COUNTS_ANEW}".strip()
             value = backend.parameters.get(parameter.name)
             if not parameter.is_secret and value is not None:
                 self.fields[parameter.name].initial = "\n".join(value) if isinstance(value, list) else value
@@ -188,13 +216,13 @@ class BackendForm(Form):
 def _field_of(parameter: Parameter, *, is_stored: bool) -> forms.Field:
     attrs = {"placeholder": parameter.placeholder} if parameter.placeholder else {}
     common: dict[str, Any] = {
-        "label": parameter.label,
+        "label": spoken(parameter.label),
         "required": parameter.required and not is_stored,
-        "help_text": f"{parameter.help} {STORED}".strip() if is_stored else parameter.help,
+        "help_text": f"{spoken(parameter.help)} {STORED}".strip() if is_stored else spoken(parameter.help),
         "initial": parameter.default,
     }
     if parameter.kind is ParameterKind.CHOICE:
-        return forms.ChoiceField(choices=parameter.choices, **common)
+        return forms.ChoiceField(choices=[(value, spoken(label)) for value, label in parameter.choices], **common)
     if parameter.kind is ParameterKind.INTEGER:
         return forms.IntegerField(min_value=parameter.minimum, max_value=parameter.maximum, **common)
     if parameter.is_list:
@@ -212,7 +240,9 @@ def _field_of(parameter: Parameter, *, is_stored: bool) -> forms.Field:
 class AllocationForm(Form):
     """Shares in percent, one field for each roadmap that the asker may see."""
 
-    from_on = forms.DateField(label="From", required=False, help_text="Empty: from the beginning.")
+    from_on = forms.DateField(
+        label=gettext_lazy("From"), required=False, help_text=gettext_lazy("Empty: from the beginning.")
+    )
 
     def __init__(self, *args: Any, workloads: Iterable[Workload], shares: dict[int, Decimal], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -246,12 +276,20 @@ def plain_number(value: Decimal) -> str:
 class PushedBackendForm(Form):
     """A backend that cannot be asked."""
 
-    name = forms.CharField(max_length=200, help_text="As people here call it.")
-    hardware = forms.CharField(max_length=100, required=False, help_text="For example 2 x L40S.")
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=200, help_text=gettext_lazy("As people here call it.")
+    )
+    hardware = forms.CharField(
+        label=gettext_lazy("Hardware"),
+        max_length=100,
+        required=False,
+        help_text=gettext_lazy("For example 2 x L40S."),
+    )
     provider = forms.CharField(
+        label=gettext_lazy("Provider"),
         max_length=60,
         required=False,
-        help_text="The serving software, as records name it: vllm, llamacpp ... Empty: self-hosted.",
+        help_text=gettext_lazy("The serving software, as records name it: vllm, llamacpp ... Empty: self-hosted."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -264,10 +302,15 @@ class LinkForm(Form):
     """Which gateway a backend stands behind."""
 
     gateway = forms.ModelChoiceField(
-        Backend.objects.none(), required=False, label="Stands behind", empty_label="nothing: it counts by itself"
+        Backend.objects.none(),
+        required=False,
+        label=gettext_lazy("Stands behind"),
+        empty_label=gettext_lazy("nothing: it counts by itself"),
     )
     from_on = forms.DateField(
-        required=False, label="From", help_text="From this day on the gateway counts. Empty: today."
+        required=False,
+        label=gettext_lazy("From"),
+        help_text=gettext_lazy("From this day on the gateway counts. Empty: today."),
     )
 
     def __init__(self, *args: Any, backend: Backend, **kwargs: Any) -> None:
@@ -281,19 +324,19 @@ class ThroughForm(Form):
     """Which backend the traffic of a push goes through."""
 
     backend = forms.ModelChoiceField(
-        Backend.objects.all(), required=False, label="Goes through", empty_label="not known"
+        Backend.objects.all(), required=False, label=gettext_lazy("Goes through"), empty_label=gettext_lazy("not known")
     )
 
 
 class BackfillForm(Form):
     """How far back to read. `backend` says how far its source goes."""
 
-    from_on = forms.DateField(label="Read back to")
+    from_on = forms.DateField(label=gettext_lazy("Read back to"))
 
     def __init__(self, *args: Any, backend: Backend, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         first = earliest_day(history_of(backend))
-        self.fields["from_on"].help_text = f"{wording.day(first)} at the earliest."
+        self.fields["from_on"].help_text = gettext("%(day)s at the earliest.") % {"day": wording.day(first)}
         self.fields["from_on"].widget.attrs["min"] = first.isoformat()
 
 
@@ -321,28 +364,33 @@ class RateCardForm(ModelForm):
             "valid_until_on",
         )
         labels = {  # noqa: RUF012 - Django's own way
-            "units": "How many",
-            "unit_name": "Of what",
-            "model": "Serves the model",
-            "minimum_term_months": "Months of minimum term",
-            "rate_per_unit_hour": "Rate for one and hour",
-            "purchase_amount": "Purchase, all together",
-            "amortisation_months": "Months of amortisation",
-            "rated_watts": "Watts of one",
-            "pue": "PUE",
-            "price_per_kwh": "Price per kWh",
-            "while_up": "Costs only while the server is up",
-            "valid_from_on": "From",
-            "valid_until_on": "Until",
+            "kind": gettext_lazy("Kind"),
+            "currency": gettext_lazy("Currency"),
+            "purchased_on": gettext_lazy("Purchased on"),
+            "units": gettext_lazy("How many"),
+            "unit_name": gettext_lazy("Of what"),
+            "model": gettext_lazy("Serves the model"),
+            "minimum_term_months": gettext_lazy("Months of minimum term"),
+            "rate_per_unit_hour": gettext_lazy("Rate for one and hour"),
+            "purchase_amount": gettext_lazy("Purchase, all together"),
+            "amortisation_months": gettext_lazy("Months of amortisation"),
+            "rated_watts": gettext_lazy("Watts of one"),
+            "pue": gettext_lazy("PUE"),
+            "price_per_kwh": gettext_lazy("Price per kWh"),
+            "while_up": gettext_lazy("Costs only while the server is up"),
+            "valid_from_on": gettext_lazy("From"),
+            "valid_until_on": gettext_lazy("Until"),
         }
         help_texts = {  # noqa: RUF012
-            "unit_name": "GPU, PTU, model unit, ...",
-            "model": "Reserved: empty for every model of this backend.",
-            "minimum_term_months": "Reserved: it costs until then.",
-            "rate_per_unit_hour": "Rented and reserved: in currency for one unit and one hour, without tax. "
-            "A price by the month is divided by 730.",
-            "purchase_amount": "Owned: what all of them cost.",
-            "valid_until_on": "The day after its last. Empty: until another card begins.",
+            "unit_name": gettext_lazy("GPU, PTU, model unit, ..."),
+            "model": gettext_lazy("Reserved: empty for every model of this backend."),
+            "minimum_term_months": gettext_lazy("Reserved: it costs until then."),
+            "rate_per_unit_hour": gettext_lazy(
+                "Rented and reserved: in currency for one unit and one hour, without tax. "
+                "A price by the month is divided by 730."
+            ),
+            "purchase_amount": gettext_lazy("Owned: what all of them cost."),
+            "valid_until_on": gettext_lazy("The day after its last. Empty: until another card begins."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -375,11 +423,15 @@ class OwnPriceForm(ModelForm):
             "valid_from_on",
         )
         labels = {  # noqa: RUF012 - Django's own way
-            "input_per_million": "Input, per million tokens",
-            "cached_input_per_million": "Cached input, per million",
-            "cache_write_input_per_million": "Cache write, per million",
-            "output_per_million": "Output, per million",
-            "valid_from_on": "From",
+            "provider": gettext_lazy("Provider"),
+            "model": gettext_lazy("Model"),
+            "service_tier": gettext_lazy("Service tier"),
+            "currency": gettext_lazy("Currency"),
+            "input_per_million": gettext_lazy("Input, per million tokens"),
+            "cached_input_per_million": gettext_lazy("Cached input, per million"),
+            "cache_write_input_per_million": gettext_lazy("Cache write, per million"),
+            "output_per_million": gettext_lazy("Output, per million"),
+            "valid_from_on": gettext_lazy("From"),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

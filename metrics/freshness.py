@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.utils.translation import gettext
+
 from metrics.connectors import connector_for
 from metrics.errors import RuleViolation
 from metrics.models import Backend
@@ -29,14 +31,19 @@ def freshness_of(backend: Backend, now: datetime) -> Freshness:
     """Say until when there is data, how long ago that was, and when the next pull comes."""
     if backend.connector in NOT_PULLED or backend.is_demo or not backend.is_enabled:
         until = backend.data_until
-        return Freshness(f"Data until {_at(until, now)}" if until is not None and not backend.is_demo else "")
+        if until is None or backend.is_demo:
+            return Freshness("")
+        return Freshness(gettext("Data until %(moment)s") % {"moment": _at(until, now)})
     late = is_late(backend, now)
     if backend.data_until is None:
-        data = "No data yet"
+        data = gettext("No data yet")
     elif late:
-        data = f"Late: last data {wording.ago(backend.data_until, now)}"
+        data = gettext("Late: last data %(ago)s") % {"ago": wording.ago(backend.data_until, now)}
     else:
-        data = f"Data until {_at(backend.data_until, now)}, {wording.ago(backend.data_until, now)}"
+        data = gettext("Data until %(moment)s, %(ago)s") % {
+            "moment": _at(backend.data_until, now),
+            "ago": wording.ago(backend.data_until, now),
+        }
     return Freshness("; ".join(part for part in (data, _next(backend, now)) if part), late)
 
 
@@ -59,13 +66,14 @@ def _lag(backend: Backend) -> timedelta:
 
 def _next(backend: Backend, now: datetime) -> str:
     if backend.resting_until is not None and backend.resting_until > now:
-        return f"the source asked to be left alone until {_at(backend.resting_until, now)}"
+        until = _at(backend.resting_until, now)
+        return gettext("the source asked to be left alone until %(moment)s") % {"moment": until}
     if backend.next_pull_at is None:
         return ""
     wait = backend.next_pull_at - now
     if wait > SOON:
-        return f"next pull {wording.ago(backend.next_pull_at, now)}"
-    return "next pull within two minutes" if wait > -LATE_AFTER else "the next pull is overdue"
+        return gettext("next pull %(ago)s") % {"ago": wording.ago(backend.next_pull_at, now)}
+    return gettext("next pull within two minutes") if wait > -LATE_AFTER else gettext("the next pull is overdue")
 
 
 def _at(moment: datetime, now: datetime) -> str:

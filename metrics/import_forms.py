@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.models import Workload
 from metrics.actions.imports import Choices
@@ -13,33 +14,38 @@ from metrics.bills import Candidate, ServiceRow
 from metrics.currency import CURRENCIES
 from metrics.imports.mapped_layout import DATE_ORDERS, DECIMAL_MARKS, FIELDS, NEEDED
 from metrics.models import BillingImport, BillingSource
+from metrics.spoken import Speaking, spoken
 from web.forms import Form
 
 NONE_OF_THEM = "none"
 
 
-class UploadForm(Form):
+class UploadForm(Speaking, Form):
     """The file, and whose bill it is."""
 
     file = forms.FileField(
-        label="The file", help_text="FOCUS in CSV or Parquet, or any CSV with a day and an amount a row."
+        label=gettext_lazy("The file"),
+        help_text=gettext_lazy("FOCUS in CSV or Parquet, or any CSV with a day and an amount a row."),
     )
     source = forms.ModelChoiceField(
         BillingSource.objects.none(),
         required=False,
-        label="Bills of",
-        empty_label="work it out from the file",
-        help_text="A newer file of the same account and month replaces the older one.",
+        label=gettext_lazy("Bills of"),
+        empty_label=gettext_lazy("work it out from the file"),
+        help_text=gettext_lazy("A newer file of the same account and month replaces the older one."),
     )
     source_name = forms.CharField(
-        max_length=200, required=False, label="Or call it", help_text="A new name makes a new account of bills."
+        max_length=200,
+        required=False,
+        label=gettext_lazy("Or call it"),
+        help_text=gettext_lazy("A new name makes a new account of bills."),
     )
     workload = forms.ModelChoiceField(
         Workload.objects.none(),
         required=False,
-        label="Its spend belongs to",
-        empty_label="no roadmap yet",
-        help_text="Where it is new. Each of its series can be given to others later, in shares.",
+        label=gettext_lazy("Its spend belongs to"),
+        empty_label=gettext_lazy("no roadmap yet"),
+        help_text=gettext_lazy("Where it is new. Each of its series can be given to others later, in shares."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,7 +58,7 @@ class UploadForm(Form):
         workload.queryset = Workload.objects.filter(is_demo=False).order_by("name")
 
 
-class MappingForm(Form):
+class MappingForm(Speaking, Form):
     """Which column holds what, and how days and amounts are written."""
 
     def __init__(self, *args: Any, one: BillingImport, **kwargs: Any) -> None:
@@ -60,24 +66,28 @@ class MappingForm(Form):
         columns = [(name, name) for name in one.sample.get("names", [])]
         for name, label, _ in FIELDS:
             self.fields[name] = forms.ChoiceField(
-                choices=[("", "not in this file"), *columns], required=name in NEEDED, label=label
+                choices=[("", gettext("not in this file")), *columns], required=name in NEEDED, label=spoken(label)
             )
         self.fields["currency_code"] = forms.ChoiceField(
-            choices=[("", "the column above"), *((code, code) for code in sorted(CURRENCIES))],
+            choices=[("", gettext("the column above")), *((code, code) for code in sorted(CURRENCIES))],
             required=False,
-            label="Currency of all rows",
+            label=gettext_lazy("Currency of all rows"),
         )
         self.fields["provider_name"] = forms.CharField(
             max_length=60,
             required=False,
-            label="Provider of all rows",
-            help_text="For example openai. Where no column says.",
+            label=gettext_lazy("Provider of all rows"),
+            help_text=gettext_lazy("For example openai. Where no column says."),
         )
         self.fields["date_order"] = forms.ChoiceField(
-            choices=[(value, f"as in {text}") for value, text in DATE_ORDERS.items()], label="Days are written"
+            choices=[(value, gettext("as in %(example)s") % {"example": text}) for value, text in DATE_ORDERS.items()],
+            label=gettext_lazy("Days are written"),
         )
         self.fields["decimal_mark"] = forms.ChoiceField(
-            choices=[(value, f"as in {text}") for value, text in DECIMAL_MARKS.items()], label="Amounts are written"
+            choices=[
+                (value, gettext("as in %(example)s") % {"example": text}) for value, text in DECIMAL_MARKS.items()
+            ],
+            label=gettext_lazy("Amounts are written"),
         )
 
     @staticmethod
@@ -104,10 +114,12 @@ class MappingForm(Form):
         }
 
 
-class PaysForForm(Form):
+class PaysForForm(Speaking, Form):
     """Which backends' traffic a bill pays for."""
 
-    pays_for = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple, label="It pays for")
+    pays_for = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, label=gettext_lazy("It pays for")
+    )
 
     def __init__(self, *args: Any, candidates: Sequence[Candidate], is_decided: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,10 +128,15 @@ class PaysForForm(Form):
         assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - declared above
         field.choices = [
             *(
-                (str(one.backend.pk), f"{one.backend.name}{', of the same provider' if one.is_likely else ''}")
+                (
+                    str(one.backend.pk),
+                    gettext("%(name)s, of the same provider") % {"name": one.backend.name}
+                    if one.is_likely
+                    else one.backend.name,
+                )
                 for one in candidates
             ),
-            (NONE_OF_THEM, "None of these: nothing here counts this traffic yet"),
+            (NONE_OF_THEM, gettext("None of these: nothing here counts this traffic yet")),
         ]
         chosen = [str(one.backend.pk) for one in candidates if one.is_chosen]
         field.initial = chosen or ([NONE_OF_THEM] if is_decided else [])
@@ -127,7 +144,7 @@ class PaysForForm(Form):
     def clean_pays_for(self) -> list[str]:
         said = list(self.cleaned_data["pays_for"])
         if NONE_OF_THEM in said and len(said) > 1:
-            raise forms.ValidationError("Tick the backends that it pays for, or 'None of these'.")
+            raise forms.ValidationError(gettext("Tick the backends that it pays for, or 'None of these'."))
         return said
 
     def backends(self) -> list[Any] | None:
@@ -142,28 +159,28 @@ class ConfirmForm(PaysForForm):
     """What of a file counts, and how it stands to earlier ones."""
 
     services = forms.MultipleChoiceField(
-        required=False, widget=forms.CheckboxSelectMultiple, label="Services that count"
+        required=False, widget=forms.CheckboxSelectMultiple, label=gettext_lazy("Services that count")
     )
     mode = forms.ChoiceField(
         choices=[
-            ("replace", "A newer file of the same months: it replaces them"),
-            ("add", "Another part of the same export: it adds to them"),
+            ("replace", gettext_lazy("A newer file of the same months: it replaces them")),
+            ("add", gettext_lazy("Another part of the same export: it adds to them")),
         ],
-        label="Earlier files of this account",
+        label=gettext_lazy("Earlier files of this account"),
     )
     cost = forms.ChoiceField(
         choices=[
-            ("billed", "BilledCost, as invoiced"),
-            ("effective", "EffectiveCost, commitments spread over their use"),
+            ("billed", gettext_lazy("BilledCost, as invoiced")),
+            ("effective", gettext_lazy("EffectiveCost, commitments spread over their use")),
         ],
-        label="The cost that counts",
+        label=gettext_lazy("The cost that counts"),
     )
 
     def __init__(self, *args: Any, one: BillingImport, services: Sequence[ServiceRow], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["services"]
         assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - declared above
-        field.choices = [(row.service, row.service or "without a service") for row in services]
+        field.choices = [(row.service, row.service or gettext("without a service")) for row in services]
         field.initial = [row.service for row in services if row.is_chosen]
         self.fields["mode"].initial, self.fields["cost"].initial = one.mode, one.cost
         if not self.candidates:

@@ -15,6 +15,7 @@ from itertools import islice
 import msgspec
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics import behind, due, histogram, hours, posting, rows
@@ -133,11 +134,11 @@ def reverse(receipt: Receipt, *, by: Asker | None = None, note: str = "") -> Rec
     with transaction.atomic():
         taken = Receipt.objects.select_for_update(of=("self",)).get(pk=receipt.pk)
         if taken.kind not in REVERSIBLE:
-            raise RuleViolation("not_reversible", "Only a push, an import or a repricing can be taken back.")
+            raise RuleViolation("not_reversible", gettext("Only a push, an import or a repricing can be taken back."))
         if taken.is_void:
-            raise RuleViolation("already_reversed", "This receipt was taken back already.")
+            raise RuleViolation("already_reversed", gettext("This receipt was taken back already."))
         if timezone.now() - taken.created_at > REVERSIBLE_FOR:
-            raise RuleViolation("too_old_to_reverse", "A receipt can be taken back for 35 days.")
+            raise RuleViolation("too_old_to_reverse", gettext("A receipt can be taken back for 35 days."))
         opposite = Receipt.objects.create(
             kind="reversal",
             reverses=taken,

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils.translation import gettext, ngettext
 
 from metrics import backfill
 from metrics.actions.backfills import can_be_read_back, earliest_day, history_of
 from metrics.models import Backend
+from metrics.spoken import spoken
 from web import wording
 
 FEW_MONTHS = 3
@@ -52,33 +54,37 @@ def history_words(backend: Backend) -> str:
     history = history_of(backend)
     words = []
     if backend.history_from is not None:
-        words.append(f"Read back to {_day(backend.history_from)}.")
+        words.append(gettext("Read back to %(day)s.") % {"day": _day(backend.history_from)})
     if history.days is not None:
-        words.append(f"The source answers for the last {history.days} days.")
-    words.append(history.says)
-    words.append(f"The earliest day is {wording.day(earliest_day(history))}.")
+        words.append(gettext("The source answers for the last %(days)s days.") % {"days": history.days})
+    words.append(spoken(history.says))
+    words.append(gettext("The earliest day is %(day)s.") % {"day": wording.day(earliest_day(history))})
     return " ".join(filter(None, words))
 
 
 def _text(progress: backfill.Progress) -> str:
     if progress.months >= FEW_MONTHS:
-        part = f"{progress.months_done} of {wording.plural(progress.months, 'month')}"
+        part = ngettext("%(done)s of %(count)s month", "%(done)s of %(count)s months", progress.months)
+        part %= {"done": progress.months_done, "count": wording.count(progress.months)}
     else:
-        part = f"{progress.days_done} of {wording.plural(progress.days, 'day')}"
-    text = f"Read back to {_day(progress.cursor)}, {part}"
+        part = ngettext("%(done)s of %(count)s day", "%(done)s of %(count)s days", progress.days)
+        part %= {"done": progress.days_done, "count": wording.count(progress.days)}
+    text = gettext("Read back to %(day)s, %(part)s") % {"day": _day(progress.cursor), "part": part}
     if progress.seconds_left is None or progress.is_stopped:
         return text
-    return f"{text}, about {_about(progress.seconds_left)} left"
+    return gettext("%(text)s, about %(time)s left") % {"text": text, "time": _about(progress.seconds_left)}
 
 
 def _note(progress: backfill.Progress, now: datetime) -> str:
     if progress.is_stopped:
-        return f"Stopped: {progress.problem}" if progress.problem else "Stopped by hand; what was read stays."
+        if progress.problem:
+            return gettext("Stopped: %(problem)s") % {"problem": spoken(progress.problem)}
+        return gettext("Stopped by hand; what was read stays.")
     if progress.next_at is not None and progress.next_at > now:
-        why = progress.problem or "The source asked to be left alone."
-        return f"{why} It goes on {wording.ago(progress.next_at, now)}."
+        why = spoken(progress.problem) if progress.problem else gettext("The source asked to be left alone.")
+        return gettext("%(why)s It goes on %(ago)s.") % {"why": why, "ago": wording.ago(progress.next_at, now)}
     if not progress.is_in_hand:
-        return "It waits for its turn: other backends are read back first, or no worker runs."
+        return gettext("It waits for its turn: other backends are read back first, or no worker runs.")
     return ""
 
 
@@ -86,12 +92,15 @@ def _about(seconds: float) -> str:
     """'a minute', '20 minutes', '3 hours': rounded up, since nobody minds being done sooner."""
     left = timedelta(seconds=seconds)
     if left <= timedelta(minutes=1):
-        return "a minute"
+        return gettext("a minute")
     if left <= timedelta(hours=2):
-        return wording.plural(math.ceil(left / timedelta(minutes=1)), "minute")
+        minutes = math.ceil(left / timedelta(minutes=1))
+        return ngettext("%(count)s minute", "%(count)s minutes", minutes) % {"count": minutes}
     if left <= timedelta(days=2):
-        return wording.plural(math.ceil(left / timedelta(hours=1)), "hour")
-    return wording.plural(math.ceil(left / timedelta(days=1)), "day")
+        hours = math.ceil(left / timedelta(hours=1))
+        return ngettext("%(count)s hour", "%(count)s hours", hours) % {"count": hours}
+    days = math.ceil(left / timedelta(days=1))
+    return ngettext("%(count)s day", "%(count)s days", days) % {"count": wording.count(days)}
 
 
 def _day(moment: datetime) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import BooleanField, Case, F, Max, Q, Sum, Value, When
+from django.utils.translation import ngettext
 
 from accounts.access import Asker
 from metrics import ledger, pricing
@@ -26,6 +27,7 @@ from metrics.models import Backend, LedgerEntry, Receipt, Restatement, Series
 from metrics.money import STEP
 from metrics.usage import FeedKind, SeriesKind
 from metrics.windows import Window
+from web import wording
 
 KIND = "reprice"
 # The feed of pushed usage's differences; those of what is pulled are on the feed of the pull's own estimates.
@@ -35,10 +37,10 @@ PRICED_BY = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", 
 # Why hours were left as they are.
 STATED, RESERVED, STEPPED, NOT_PRICED = "stated", "reserved", "stepped", "not_priced"
 LEFT_WORDS = {
-    STATED: "their source or sender stated the cost",
-    RESERVED: "a rate card pays for them",
-    STEPPED: "their price depends on the size of each request, which is not kept",
-    NOT_PRICED: "there is no price for their model",
+    STATED: gettext_lazy("their source or sender stated the cost"),
+    RESERVED: gettext_lazy("a rate card pays for them"),
+    STEPPED: gettext_lazy("their price depends on the size of each request, which is not kept"),
+    NOT_PRICED: gettext_lazy("there is no price for their model"),
 }
 FROM_PUSHES = (FeedKind.PUSH,)
 
@@ -79,7 +81,11 @@ class Repriced:
 
     @property
     def left_in_words(self) -> list[str]:
-        return [f"{count:,} hours: {LEFT_WORDS[reason]}" for reason, count in sorted(self.left.items())]
+        return [
+            ngettext("%(count)s hour: %(why)s", "%(count)s hours: %(why)s", count)
+            % {"count": wording.count(count), "why": LEFT_WORDS[reason]}
+            for reason, count in sorted(self.left.items())
+        ]
 
 
 def window_of(from_on: date, until_on: date) -> Window:

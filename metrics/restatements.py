@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext_lazy
 
 from metrics.models import Backend, LedgerEntry, Receipt
 from metrics.repricing import KIND
@@ -16,7 +17,11 @@ from metrics.usage import FeedKind
 
 SHOWN = 10
 LOOKED_AT = 100
-WORDS = {KIND: "Priced again", "reversal": "Taken back", FeedKind.USAGE: "Stated anew"}
+WORDS = {
+    KIND: gettext_lazy("Priced again"),
+    "reversal": gettext_lazy("Taken back"),
+    FeedKind.USAGE: gettext_lazy("Stated anew"),
+}
 # What capacity moves as usage arrives is no correction, and pushes only add.
 _FEEDS = (FeedKind.USAGE, FeedKind.STATEMENT, FeedKind.ESTIMATE)
 
@@ -39,7 +44,7 @@ class RestatementRow:
 
     @property
     def what(self) -> str:
-        return WORDS.get(self.receipt.kind, self.receipt.kind)
+        return str(WORDS.get(self.receipt.kind, self.receipt.kind))
 
 
 def restatements_of(backend: Backend, *, adds_only: bool) -> list[RestatementRow]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Workload
 from metrics.actions.rules import MATCHED_BY, RuleFields
@@ -29,17 +30,52 @@ PREFILLED = {
 class RuleForm(Form):
     """A rule. Shares in percent, one field for each roadmap that there is."""
 
-    label_name = forms.CharField(max_length=60, required=False, label="Label", help_text="Its name, for example team.")
-    label_value = forms.CharField(
-        max_length=200, required=False, label="Has the value", help_text="Exact, or with * for any characters: claims*"
+    label_name = forms.CharField(
+        max_length=60,
+        required=False,
+        label=gettext_lazy("Label"),
+        help_text=gettext_lazy("Its name, for example team."),
     )
-    api_key = forms.CharField(max_length=200, required=False, label="API key", help_text="Its name at the source.")
-    project = forms.CharField(max_length=200, required=False, help_text="Project or workspace at the provider.")
-    model = forms.CharField(max_length=200, required=False, help_text="For example gpt-4o*")
-    provider = forms.CharField(max_length=60, required=False, help_text="For example openai. A * matches all.")
-    backend = forms.ModelChoiceField(Backend.objects.none(), required=False, empty_label="any", to_field_name="slug")
-    valid_from_on = forms.DateField(required=False, label="From", help_text="Empty: from the beginning.")
-    note = forms.CharField(max_length=200, required=False, help_text="Why, for those who come after you.")
+    label_value = forms.CharField(
+        max_length=200,
+        required=False,
+        label=gettext_lazy("Has the value"),
+        help_text=gettext_lazy("Exact, or with * for any characters: claims*"),
+    )
+    api_key = forms.CharField(
+        max_length=200, required=False, label=gettext_lazy("API key"), help_text=gettext_lazy("Its name at the source.")
+    )
+    project = forms.CharField(
+        label=gettext_lazy("Project"),
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("Project or workspace at the provider."),
+    )
+    model = forms.CharField(
+        label=gettext_lazy("Model"), max_length=200, required=False, help_text=gettext_lazy("For example gpt-4o*")
+    )
+    provider = forms.CharField(
+        label=gettext_lazy("Provider"),
+        max_length=60,
+        required=False,
+        help_text=gettext_lazy("For example openai. A * matches all."),
+    )
+    backend = forms.ModelChoiceField(
+        Backend.objects.none(),
+        label=gettext_lazy("Backend"),
+        required=False,
+        empty_label=gettext_lazy("any"),
+        to_field_name="slug",
+    )
+    valid_from_on = forms.DateField(
+        required=False, label=gettext_lazy("From"), help_text=gettext_lazy("Empty: from the beginning.")
+    )
+    note = forms.CharField(
+        label=gettext_lazy("Note"),
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("Why, for those who come after you."),
+    )
 
     def __init__(
         self, *args: Any, workloads: Iterable[Workload], rule: AllocationRule | None = None, **kwargs: Any

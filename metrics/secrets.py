@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.utils.translation import gettext
 
 from metrics.errors import ConnectorError, RuleViolation
 
@@ -26,8 +27,10 @@ def seal(values: dict[str, Any]) -> bytes | None:
     except ValueError:
         raise RuleViolation(
             "no_encryption_key",
-            "This installation has no usable encryption key, so secrets cannot be kept. "
-            "Set PHASELINE_ENCRYPTION_KEYS and restart.",
+            gettext(
+                "This installation has no usable encryption key, so secrets cannot be kept. "
+                "Set PHASELINE_ENCRYPTION_KEYS and restart."
+            ),
         ) from None
     return box.encrypt(json.dumps(kept).encode())
 
@@ -40,9 +43,9 @@ def open_sealed(sealed: bytes | memoryview | None) -> dict[str, Any]:
         return dict(json.loads(_box().decrypt(bytes(sealed))))
     except (InvalidToken, ValueError):
         raise ConnectorError(
-            "The stored secret cannot be decrypted with the keys of this installation.",
+            gettext("The stored secret cannot be decrypted with the keys of this installation."),
             permanent=True,
-            hint="Put the former key back into PHASELINE_ENCRYPTION_KEYS, or enter the secret again.",
+            hint=gettext("Put the former key back into PHASELINE_ENCRYPTION_KEYS, or enter the secret again."),
         ) from None
 
 

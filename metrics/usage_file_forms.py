@@ -7,21 +7,32 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker
 from accounts.models import Workload
 from metrics.sources import BILLING_FILE
+from metrics.spoken import Speaking
 from metrics.visible import visible_backends
 from web.forms import Form
 
 
-class UsageFileForm(Form):
+class UsageFileForm(Speaking, Form):
     """The file, and what holds for rows that do not say it themselves."""
 
-    file = forms.FileField(label="CSV file", help_text="A header of field names, then one record a row; gzip too.")
-    workload = forms.ChoiceField(required=False, label="Roadmap", help_text="Of rows without a column roadmap.")
-    backend = forms.ChoiceField(required=False, label="Backend", help_text="Of rows without a column backend.")
-    zone = forms.ChoiceField(required=False, label="Times without a zone", help_text="As in 2026-11-20 10:00.")
+    file = forms.FileField(
+        label=gettext_lazy("CSV file"),
+        help_text=gettext_lazy("A header of field names, then one record a row; gzip too."),
+    )
+    workload = forms.ChoiceField(
+        required=False, label=gettext_lazy("Roadmap"), help_text=gettext_lazy("Of rows without a column roadmap.")
+    )
+    backend = forms.ChoiceField(
+        required=False, label=gettext_lazy("Backend"), help_text=gettext_lazy("Of rows without a column backend.")
+    )
+    zone = forms.ChoiceField(
+        required=False, label=gettext_lazy("Times without a zone"), help_text=gettext_lazy("As in 2026-11-20 10:00.")
+    )
 
     def __init__(self, *args: Any, asker: Asker, workloads: Sequence[Workload], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,15 +44,18 @@ class UsageFileForm(Form):
         choices = [(one.slug, one.name) for one in workloads]
         # As `can_send_unallocated`: who contributes to some roadmap, and admins.
         if workloads or asker.user.is_admin:
-            choices.append(("", "none: rules may place it"))
+            choices.append(("", gettext("none: rules may place it")))
         workload.choices = choices
         backends = visible_backends(asker).filter(is_demo=False, is_example=False).exclude(connector=BILLING_FILE)
         backend.choices = [
-            ("", "by its provider"),
+            ("", gettext("by its provider")),
             *((one.slug, one.name) for one in backends.order_by("name")),
         ]
         zones = dict.fromkeys(("UTC", settings.REPORTING_TIME_ZONE))
-        zone.choices = [("", "are refused"), *((name, f"are {name}") for name in zones)]
+        zone.choices = [
+            ("", gettext("are refused")),
+            *((name, gettext("are %(zone)s") % {"zone": name}) for name in zones),
+        ]
 
     def clean_workload(self) -> Workload | None:
         """The roadmap that was chosen, None for none."""

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import Sum
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics import identity, sources, usage_file_pieces, usage_files
@@ -336,7 +337,7 @@ def _take_one(file_id: int, receipt_id: int) -> bool:
     if receipt is None:
         return True
     if held.taken_back_by is None:
-        raise RuleViolation("taker_gone", "Who takes this file back is no longer here. Take it back again.")
+        raise RuleViolation("taker_gone", gettext("Who takes this file back is no longer here. Take it back again."))
     take_out(Asker(user=held.taken_back_by), receipt)
     return True
 

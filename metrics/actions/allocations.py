@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.audit import record
@@ -108,13 +109,17 @@ def in_force(series: Series, on: date) -> list[Allocation]:
 def check_shares(shares: Sequence[tuple[Workload, Decimal]]) -> None:
     """Raise RuleViolation unless each workload stands once with a share above 0 and they are at most 1 in sum."""
     if len({workload.pk for workload, _ in shares}) < len(shares):
-        raise RuleViolation("repeated", "Each roadmap stands once.", "shares")
+        raise RuleViolation("repeated", gettext("Each roadmap stands once."), "shares")
     for workload, share in shares:
         if not share.is_finite() or not 0 < share <= 1:
             raise RuleViolation(
-                "share_out_of_range", f"The share of {workload} is above 0% and at most 100%.", "shares"
+                "share_out_of_range",
+                gettext("The share of %(workload)s is above 0%% and at most 100%%.") % {"workload": workload},
+                "shares",
             )
         if -int(share.as_tuple().exponent) > PLACES:
-            raise RuleViolation("too_many_decimals", f"A share has at most {PLACES} decimals.", "shares")
+            raise RuleViolation(
+                "too_many_decimals", gettext("A share has at most %(places)s decimals.") % {"places": PLACES}, "shares"
+            )
     if sum((share for _, share in shares), Decimal(0)) > 1:
-        raise RuleViolation("more_than_all", "The shares add up to more than 100%.", "shares")
+        raise RuleViolation("more_than_all", gettext("The shares add up to more than 100%."), "shares")

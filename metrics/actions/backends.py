@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.audit import record
@@ -23,7 +24,9 @@ from metrics.connectors import connector_for
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.models import Backend, CounterState, Feed, LedgerEntry, Series
 from metrics.secrets import open_sealed, seal
+from metrics.spoken import spoken
 from metrics.usage import MeasuredAt
+from web import wording
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -85,7 +88,9 @@ def _asked(made: Connector, ask: Callable[[], T]) -> T:
     except Exception as error:  # noqa: BLE001 - its message may hold what was entered
         logger.error("Asking %s failed: %s", made.kind, made.http.redact(traceback.format_exc()))  # noqa: TRY400
         kind = type(error).__name__
-    raise ConnectorError(f"It failed inside Phaseline ({kind}); the log says more.", permanent=False)
+    raise ConnectorError(
+        gettext("It failed inside Phaseline (%(kind)s); the log says more.") % {"kind": kind}, permanent=False
+    )
 
 
 @transaction.atomic
@@ -270,7 +275,8 @@ def _refuse_secrets_elsewhere(
         if parameter.is_secret and secret.get(parameter.name) and not values.get(parameter.name):
             raise RuleViolation(
                 "secret_again",
-                f"The address has changed: enter the {parameter.label.lower()} again, or remove it.",
+                gettext("The address has changed: enter the %(what)s again, or remove it.")
+                % {"what": spoken(parameter.label).lower()},
                 parameter.name,
             )
 
@@ -278,16 +284,18 @@ def _refuse_secrets_elsewhere(
 def checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not name:
-        raise RuleViolation("required", "A backend needs a name.", "name")
+        raise RuleViolation("required", gettext("A backend needs a name."), "name")
     if len(name) > 200:
-        raise RuleViolation("too_long", "A name has at most 200 characters.", "name")
+        raise RuleViolation("too_long", gettext("A name has at most 200 characters."), "name")
     return name
 
 
 def _checked_interval(minutes: int) -> int:
     if minutes not in PULL_INTERVALS:
         allowed = ", ".join(map(str, PULL_INTERVALS))
-        raise RuleViolation("unknown_choice", f"Pull every {allowed} minutes.", "pull_every_minutes")
+        raise RuleViolation(
+            "unknown_choice", gettext("Pull every %(allowed)s minutes.") % {"allowed": allowed}, "pull_every_minutes"
+        )
     return minutes
 
 
@@ -296,12 +304,17 @@ def _checked_reading(connector: type[Connector], reading: Mapping[str, int | Non
     given = dict(reading or {})
     if not issubclass(connector, StatementConnector) and any(hours is not None for hours in given.values()):
         raise RuleViolation(
-            "counts_only", "Counters are read as they are now; nothing is read again.", "trailing_hours"
+            "counts_only", gettext("Counters are read as they are now; nothing is read again."), "trailing_hours"
         )
     for name, lowest, highest in READING_BOUNDS:
         hours = given.get(name)
         if hours is not None and not lowest <= hours <= highest:
-            raise RuleViolation("out_of_bounds", f"Give {lowest} to {highest:,} hours, or leave it empty.", name)
+            raise RuleViolation(
+                "out_of_bounds",
+                gettext("Give %(lowest)s to %(highest)s hours, or leave it empty.")
+                % {"lowest": lowest, "highest": wording.count(highest)},
+                name,
+            )
     return given
 
 

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.audit import record
@@ -84,9 +85,11 @@ def resume_backfill(asker: Asker, backend: Backend) -> Backend:
     require_backend_admin(asker)
     backend = held(backend)
     if backend.backfill_cursor is None:
-        raise RuleViolation("nothing_to_resume", "Nothing is left to read back; say to which day it should go.")
+        raise RuleViolation(
+            "nothing_to_resume", gettext("Nothing is left to read back; say to which day it should go.")
+        )
     if not backend.is_enabled:
-        raise RuleViolation("not_pulled", "This backend is no longer pulled.")
+        raise RuleViolation("not_pulled", gettext("This backend is no longer pulled."))
     resume(backend)
     backend.save(update_fields=BACKFILL_FIELDS)
     record(asker, action="resume_backfill", subject=backend, after={"from": backend.backfill_from})
@@ -118,11 +121,13 @@ def set_backfill(backend: Backend, from_on: date, *, field: str) -> None:
     """Plan to read back to a local day. Raises RuleViolation on `field`."""
     if not can_be_read_back(backend.connector):
         raise RuleViolation(
-            "knows_only_the_present", "This backend counts from its first pull on; it cannot be read back.", field
+            "knows_only_the_present",
+            gettext("This backend counts from its first pull on; it cannot be read back."),
+            field,
         )
     now = sources.now()
     if from_on > _today():
-        raise RuleViolation("in_the_future", "Reading back begins on a day that has been.", field)
+        raise RuleViolation("in_the_future", gettext("Reading back begins on a day that has been."), field)
     history = history_of(backend)
     first = earliest_day(history)
     if from_on < first:
@@ -140,19 +145,23 @@ def held(backend: Backend) -> Backend:
     """The row, held until the transaction ends. Raises RuleViolation for the demo's."""
     found = Backend.objects.select_for_update().get(pk=backend.pk)
     if found.is_demo:
-        raise RuleViolation("is_demo", "This backend is demo data: it cannot be pulled, and goes with the demo.")
+        raise RuleViolation(
+            "is_demo", gettext("This backend is demo data: it cannot be pulled, and goes with the demo.")
+        )
     return found
 
 
 def _why_not(first: date, history: History) -> str:
     today = _today()
     if history.days is not None and first == today - timedelta(days=history.days - 1):
-        why = f"This source answers for the last {history.days} days."
+        why = gettext("This source answers for the last %(days)s days.") % {"days": history.days}
     elif first == today - LONGEST_BACKFILL:
-        why = "Reading back goes three years at most."
+        why = gettext("Reading back goes three years at most.")
     else:
-        why = f"Usage is kept for {settings.USAGE_RETENTION_MONTHS} months (USAGE_RETENTION_MONTHS)."
-    return f"{why} The earliest day is {wording.day(first)}."
+        why = gettext("Usage is kept for %(months)s months (USAGE_RETENTION_MONTHS).") % {
+            "months": settings.USAGE_RETENTION_MONTHS
+        }
+    return f"{why} " + gettext("The earliest day is %(day)s.") % {"day": wording.day(first)}
 
 
 def _statement_connector(kind: str) -> type[StatementConnector] | None:

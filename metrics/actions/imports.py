@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.audit import record
@@ -98,7 +99,9 @@ def upload(
                 one.is_confirmed = is_confirmed
                 if is_confirmed and one.state == State.MAPPING:
                     raise RuleViolation(
-                        "mapping_needed", f"This is not FOCUS ({_shown(seen)}): send a mapping.", "mapping"
+                        "mapping_needed",
+                        gettext("This is not FOCUS (%(seen)s): send a mapping.") % {"seen": _shown(seen)},
+                        "mapping",
                     )
                 one.save()
                 record(asker, action="upload_billing_file", subject=found.backend, after={"file": one.name})
@@ -121,12 +124,12 @@ def map_columns(asker: Asker, one: BillingImport, mapping: Mapping[str, Any]) ->
     require_backend_admin(asker)
     one = _held(one, State.MAPPING, State.READY)
     if one.focus_version:
-        raise RuleViolation("is_focus", "A FOCUS file says itself what its columns mean.")
+        raise RuleViolation("is_focus", gettext("A FOCUS file says itself what its columns mean."))
     one.mapping = ColumnMapping.of(mapping, one.columns).as_json()
     one.source.mapping = one.mapping
     one.source.save(update_fields=["mapping"])
     if one.state == State.READY:
-        raise RuleViolation("read_already", "It was read already: discard it and choose the file again.")
+        raise RuleViolation("read_already", gettext("It was read already: discard it and choose the file again."))
     one.state = State.READING
     one.save()
     record(
@@ -153,7 +156,7 @@ def confirm(asker: Asker, one: BillingImport, choices: Choices) -> BillingImport
     chosen = seen if one.services is None else seen & set(one.services)
     if not chosen:
         raise RuleViolation(
-            "no_service", "Tick at least one service: none of the file's money would count.", "services"
+            "no_service", gettext("Tick at least one service: none of the file's money would count."), "services"
         )
     if choices.services is not None:
         told = one.source.services or {}
@@ -362,13 +365,13 @@ def _apply(asker: Asker, one: BillingImport, choices: Choices) -> None:
         one.services = importing.ALL if "*" in choices.services else sorted(set(choices.services))
     if choices.mode is not None:
         if choices.mode not in BillingImport.Mode.values:
-            raise RuleViolation("unknown_choice", "mode: 'replace' or 'add'.", "mode")
+            raise RuleViolation("unknown_choice", gettext("mode: 'replace' or 'add'."), "mode")
         one.mode = choices.mode
     if choices.cost is not None:
         if choices.cost not in COSTS:
-            raise RuleViolation("unknown_choice", "cost: 'billed' or 'effective'.", "cost")
+            raise RuleViolation("unknown_choice", gettext("cost: 'billed' or 'effective'."), "cost")
         if choices.cost == "effective" and not one.has_effective:
-            raise RuleViolation("no_effective_cost", "This file has no column EffectiveCost.", "cost")
+            raise RuleViolation("no_effective_cost", gettext("This file has no column EffectiveCost."), "cost")
         one.cost = one.source.cost = choices.cost
         one.source.save(update_fields=["cost"])
     if choices.pays_for is not None:
@@ -383,9 +386,11 @@ def _apply(asker: Asker, one: BillingImport, choices: Choices) -> None:
 def _link(source: BillingSource, backends: Sequence[Backend]) -> None:
     for backend in backends:
         if backend.connector == sources.BILLING_FILE:
-            raise RuleViolation("is_a_bill", f"{backend} is a bill itself.", "pays_for")
+            raise RuleViolation(
+                "is_a_bill", gettext("%(backend)s is a bill itself.") % {"backend": backend}, "pays_for"
+            )
         if backend.is_demo:
-            raise RuleViolation("is_demo", f"{backend} is demo data.", "pays_for")
+            raise RuleViolation("is_demo", gettext("%(backend)s is demo data.") % {"backend": backend}, "pays_for")
     source.pays_for.set(backends)
     source.is_decided = True
     source.save(update_fields=["is_decided"])
@@ -399,9 +404,12 @@ def _held(one: BillingImport, *states: str) -> BillingImport:
         .first()
     )
     if found is None:
-        raise RuleViolation("gone", "This file was discarded.")
+        raise RuleViolation("gone", gettext("This file was discarded."))
     if found.state not in states:
-        raise RuleViolation("wrong_state", f"This file is further by now: {found.get_state_display().lower()}.")
+        raise RuleViolation(
+            "wrong_state",
+            gettext("This file is further by now: %(state)s.") % {"state": found.get_state_display().lower()},
+        )
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from django.utils.translation import gettext
+
 from accounts.access import Asker
 from accounts.audit import record
 from metrics import counting, importing, sources
@@ -53,7 +55,7 @@ def link_push(asker: Asker, series: Series, *, backend: Backend | None) -> int:
     """
     require_backend_admin(asker)
     if not series.is_pushed:
-        raise RuleViolation("not_pushed", "Only what is pushed goes through a backend.", "series")
+        raise RuleViolation("not_pushed", gettext("Only what is pushed goes through a backend."), "series")
     same = [
         one
         for one in Series.objects.select_for_update()
@@ -94,9 +96,9 @@ def decide_look_alike(asker: Asker, look_alike: LookAlike, *, decision: str) -> 
     require_backend_admin(asker)
     look_alike = LookAlike.objects.select_for_update().get(pk=look_alike.pk)
     if decision not in (LookAlike.Decision.LINKED, LookAlike.Decision.DIFFERENT):
-        raise RuleViolation("unknown_choice", "Say 'linked' or 'different'.", "decision")
+        raise RuleViolation("unknown_choice", gettext("Say 'linked' or 'different'."), "decision")
     if look_alike.decision != LookAlike.Decision.OPEN:
-        raise RuleViolation("already_decided", "Somebody has decided this already.", "decision")
+        raise RuleViolation("already_decided", gettext("Somebody has decided this already."), "decision")
     if decision == LookAlike.Decision.LINKED:
         _link(asker, look_alike)
     look_alike.decision = decision
@@ -121,12 +123,18 @@ def _link(asker: Asker, look_alike: LookAlike) -> None:
 def _refuse_demo(one: Backend | Series, other: Backend) -> None:
     """The demo goes one day, and would take real traffic along that it counts for."""
     if one.is_demo != other.is_demo:
-        raise RuleViolation("is_demo", "One of them is demo data, the other is real: they see different traffic.")
+        raise RuleViolation(
+            "is_demo", gettext("One of them is demo data, the other is real: they see different traffic.")
+        )
 
 
 def _refuse_circle(backend: Backend, gateway: Backend) -> None:
     there: Backend | None = Backend.objects.get(pk=gateway.pk)
     while there is not None:
         if there.pk == backend.pk:
-            raise RuleViolation("circle", f"{gateway} stands behind {backend} itself.", "behind")
+            raise RuleViolation(
+                "circle",
+                gettext("%(gateway)s stands behind %(backend)s itself.") % {"gateway": gateway, "backend": backend},
+                "behind",
+            )
         there = there.behind

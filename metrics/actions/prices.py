@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker
 from accounts.audit import record
@@ -17,23 +18,30 @@ from metrics.actions.permission import require_backend_admin
 from metrics.errors import RuleViolation
 from metrics.models import Backend, ExchangeRate, OwnPrice, RateCard
 from metrics.money import parse_currency
+from web import wording
 
 # (field, least, most, what it is of, what is often meant instead); in euros or units that are worth as much.
-USUAL_RATES: dict[str, tuple[Decimal, Decimal, str]] = {
+USUAL_RATES: dict[str, tuple[Decimal, Decimal, Any]] = {
     RateCard.Kind.RENTED: (
         Decimal("0.05"),
         Decimal(25),
-        "A price by the month is divided by 730, one for the whole machine by its units.",
+        gettext_lazy("A price by the month is divided by 730, one for the whole machine by its units."),
     ),
     RateCard.Kind.RESERVED: (
         Decimal("0.02"),
         Decimal(150),
-        "A price by the month is divided by 730, one for the whole reservation by its units.",
+        gettext_lazy("A price by the month is divided by 730, one for the whole reservation by its units."),
     ),
 }
-USUAL: tuple[tuple[str, Decimal, Decimal, str, str], ...] = (
-    ("amortisation_months", Decimal(6), Decimal(120), "months", "Enter months, not years."),
-    ("rated_watts", Decimal(10), Decimal(20_000), "watts for one unit", "Enter watts, not kilowatts."),
+USUAL: tuple[tuple[str, Decimal, Decimal, Any, Any], ...] = (
+    ("amortisation_months", Decimal(6), Decimal(120), gettext_lazy("months"), gettext_lazy("Enter months, not years.")),
+    (
+        "rated_watts",
+        Decimal(10),
+        Decimal(20_000),
+        gettext_lazy("watts for one unit"),
+        gettext_lazy("Enter watts, not kilowatts."),
+    ),
 )
 USUAL_PURCHASE = (Decimal(100), Decimal(150_000))
 USUAL_KWH = (Decimal("0.005"), Decimal(2))
@@ -55,7 +63,24 @@ PRICE_BOUND = Decimal(100_000)
 # A million tokens, in euros or units that are worth as much; and how far from the list's price is odd.
 USUAL_PRICE = (Decimal("0.005"), Decimal(600))
 ODD_FACTOR = 20
-CONFIRM = "If it is meant, confirm it."
+CONFIRM = gettext_lazy("If it is meant, confirm it.")
+
+
+# Fields as people say them.
+WORDS = {
+    "units": gettext_lazy("Units"),
+    "rate_per_unit_hour": gettext_lazy("Rate per unit hour"),
+    "purchase_amount": gettext_lazy("Purchase amount"),
+    "purchased_on": gettext_lazy("Purchased on"),
+    "amortisation_months": gettext_lazy("Amortisation months"),
+    "rated_watts": gettext_lazy("Rated watts"),
+    "pue": "Pue",
+    "price_per_kwh": gettext_lazy("Price per kwh"),
+    "minimum_term_months": gettext_lazy("Minimum term months"),
+    "provider": gettext_lazy("Provider"),
+    "model": gettext_lazy("Model"),
+    "service_tier": gettext_lazy("Service tier"),
+}
 
 
 class OddValue(RuleViolation):
@@ -87,7 +112,7 @@ def set_rate_card(
         _refuse_odd_card(card)
     others = RateCard.objects.filter(backend=backend, model=card.model).exclude(pk=card.pk)
     if others.filter(valid_from_on=card.valid_from_on).exists():
-        raise RuleViolation("repeated", "Another rate card begins on that day.", "valid_from_on")
+        raise RuleViolation("repeated", gettext("Another rate card begins on that day."), "valid_from_on")
     if not is_confirmed:
         _refuse_within_term(card, others)
     others.filter(valid_from_on__lt=card.valid_from_on).filter(
@@ -157,12 +182,12 @@ def remove_own_price(asker: Asker, price: OwnPrice) -> None:
 
 def _check_card(card: RateCard) -> None:
     if card.kind not in RateCard.Kind.values:
-        raise RuleViolation("unknown_choice", "Say whether it is rented, owned or reserved.", "kind")
+        raise RuleViolation("unknown_choice", gettext("Say whether it is rented, owned or reserved."), "kind")
     _check_currency(card.currency)
     is_owned = card.kind == RateCard.Kind.OWNED
     for name in OWNED_FIELDS if is_owned else RENTED_FIELDS:
         if getattr(card, name) is None:
-            raise RuleViolation("required", f"{_words(name)} is needed.", name)
+            raise RuleViolation("required", gettext("%(what)s is needed.") % {"what": _words(name)}, name)
     for name in RENTED_FIELDS if is_owned else OWNED_FIELDS:
         setattr(card, name, None)
     card.model = card.model.strip()
@@ -171,18 +196,24 @@ def _check_card(card: RateCard) -> None:
         card.model, card.minimum_term_months = "", None
     if (card.rated_watts is None) != (card.price_per_kwh is None):
         name = "price_per_kwh" if card.price_per_kwh is None else "rated_watts"
-        raise RuleViolation("required", "Energy needs both the rated watts and the price per kWh.", name)
+        raise RuleViolation("required", gettext("Energy needs both the rated watts and the price per kWh."), name)
     for name, least, most in POSSIBLE:
         value = getattr(card, name)
         if value is not None and not least <= Decimal(value) <= most:
-            raise RuleViolation("not_plausible", f"{_words(name)} lies from {_plain(least)} to {_plain(most)}.", name)
+            raise RuleViolation(
+                "not_plausible",
+                gettext("%(what)s lies from %(least)s to %(most)s.")
+                % {"what": _words(name), "least": _plain(least), "most": _plain(most)},
+                name,
+            )
     if card.valid_until_on is not None and card.valid_until_on <= card.valid_from_on:
-        raise RuleViolation("ends_before_it_begins", "It ends after the day it begins.", "valid_until_on")
+        raise RuleViolation("ends_before_it_begins", gettext("It ends after the day it begins."), "valid_until_on")
     end_on = term_end(card)
     if end_on is not None and card.valid_until_on is not None and card.valid_until_on < end_on:
         raise RuleViolation(
             "within_term",
-            f"Its minimum term costs until {end_on:%-d %b %Y}; it ends then at the earliest.",
+            gettext("Its minimum term costs until %(end_on)s; it ends then at the earliest.")
+            % {"end_on": wording.day(end_on)},
             "valid_until_on",
         )
 
@@ -201,23 +232,39 @@ def _refuse_within_term(card: RateCard, others: QuerySet[RateCard]) -> None:
         end_on = term_end(one)
         if end_on is not None and card.valid_from_on < end_on and (one.valid_until_on or end_on) >= card.valid_from_on:
             raise OddValue(
-                f"The card from {one.valid_from_on:%-d %b %Y} has a minimum term until {end_on:%-d %b %Y}, and would "
-                "end where this one begins: enter all units that are reserved from then on.",
+                gettext(
+                    "The card from %(first)s has a minimum term until %(last)s, and would end where this one begins: "
+                    "enter all units that are reserved from then on."
+                )
+                % {"first": wording.day(one.valid_from_on), "last": wording.day(end_on)},
                 "valid_from_on",
             )
 
 
 def _refuse_odd_card(card: RateCard) -> None:
     """Refuse what is hardly meant, in words that show what it comes to."""
-    unit = card.unit_name or "unit"
+    unit = card.unit_name or gettext("unit")
     if card.rate_per_unit_hour is not None:
         least, most, hint = USUAL_RATES[card.kind]
         if not least <= _in_euros(card.rate_per_unit_hour, card) <= most:
             month = card.rate_per_unit_hour * HOURS_A_MONTH
             raise OddValue(
-                f"{_plain(card.rate_per_unit_hour)} {card.currency} for one {unit} and hour comes to {month:,.2f} "
-                f"{card.currency} a month for one, {month * card.units:,.2f} for all {_plain(card.units)}; "
-                f"usual is about {_plain(least)} to {_plain(most)} EUR for one {unit} and hour. {hint}",
+                gettext(
+                    "%(rate)s %(currency)s for one %(unit)s and hour comes to %(month)s %(currency)s a month for one, "
+                    "%(whole)s for all %(units)s; usual is about %(least)s to %(most)s EUR for one %(unit)s and "
+                    "hour. %(hint)s"
+                )
+                % {
+                    "rate": _plain(card.rate_per_unit_hour),
+                    "currency": card.currency,
+                    "unit": unit,
+                    "month": wording.decimals(month, 2),
+                    "whole": wording.decimals(month * card.units, 2),
+                    "units": _plain(card.units),
+                    "least": _plain(least),
+                    "most": _plain(most),
+                    "hint": hint,
+                },
                 "rate_per_unit_hour",
             )
     if card.purchase_amount is not None:
@@ -225,17 +272,33 @@ def _refuse_odd_card(card: RateCard) -> None:
         each = card.purchase_amount / card.units
         if not least <= _in_euros(each, card) <= most:
             raise OddValue(
-                f"{_plain(card.purchase_amount)} {card.currency} for all {_plain(card.units)} is {each:,.2f} for one "
-                f"{unit}; usual is about {_plain(least)} to {most:,f} EUR.",
+                gettext(
+                    "%(amount)s %(currency)s for all %(units)s is %(each)s for one %(unit)s; usual is about "
+                    "%(least)s to %(most)s EUR."
+                )
+                % {
+                    "amount": _plain(card.purchase_amount),
+                    "currency": card.currency,
+                    "units": _plain(card.units),
+                    "each": wording.decimals(each, 2),
+                    "unit": unit,
+                    "least": _plain(least),
+                    "most": _plain(most),
+                },
                 "purchase_amount",
             )
     for name, low, high, words, hint in USUAL:
         value = getattr(card, name)
         if value is not None and not low <= Decimal(value) <= high:
-            raise OddValue(f"{_words(name)} lies from {low:f} to {high:,f} {words}. {hint}", name)
+            raise OddValue(
+                gettext("%(what)s lies from %(low)s to %(high)s %(words)s. %(hint)s")
+                % {"what": _words(name), "low": _plain(low), "high": _plain(high), "words": words, "hint": hint},
+                name,
+            )
     if card.price_per_kwh is not None and not USUAL_KWH[0] <= _in_euros(card.price_per_kwh, card) <= USUAL_KWH[1]:
         raise OddValue(
-            f"{_plain(card.price_per_kwh)} {card.currency} per kWh: enter it in the main unit, not in cents.",
+            gettext("%(price)s %(currency)s per kWh: enter it in the main unit, not in cents.")
+            % {"price": _plain(card.price_per_kwh), "currency": card.currency},
             "price_per_kwh",
         )
 
@@ -252,7 +315,8 @@ def _in_euros(amount: Decimal, card: RateCard | OwnPrice) -> Decimal:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    """A field as people say it."""
+    return str(WORDS.get(name, name.replace("_", " ").capitalize()))
 
 
 def _plain(value: Decimal) -> str:
@@ -264,14 +328,22 @@ def _check_price(price: OwnPrice) -> None:
     _check_currency(price.currency)
     for name in ("provider", "model", "service_tier"):
         if not str(getattr(price, name) or "").strip():
-            raise RuleViolation("required", f"{name.replace('_', ' ').capitalize()} is needed.", name)
+            raise RuleViolation(
+                "required",
+                gettext("%(what)s is needed.") % {"what": _words(name)},
+                name,
+            )
     for name in ("input", "cached_input", "cache_write_input", "output"):
         field = f"{name}_per_million"
         value = getattr(price, field)
         if value is None and name in ("input", "output"):
-            raise RuleViolation("required", "Input and output have a price per million tokens.", field)
+            raise RuleViolation("required", gettext("Input and output have a price per million tokens."), field)
         if value is not None and not 0 <= value <= PRICE_BOUND:
-            raise RuleViolation("not_plausible", f"A price per million tokens lies from 0 to {PRICE_BOUND:,f}.", field)
+            raise RuleViolation(
+                "not_plausible",
+                gettext("A price per million tokens lies from 0 to %(most)s.") % {"most": _plain(PRICE_BOUND)},
+                field,
+            )
 
 
 def _refuse_odd_price(price: OwnPrice) -> None:
@@ -284,19 +356,32 @@ def _refuse_odd_price(price: OwnPrice) -> None:
             continue
         amount = _in_euros(value, price)
         least, most = USUAL_PRICE
-        told = f"{_plain(value)} {price.currency} for a million tokens"
+        told = gettext("%(amount)s %(currency)s for a million tokens") % {
+            "amount": _plain(value),
+            "currency": price.currency,
+        }
         if not least <= amount <= most:
-            raise OddValue(f"{told}: usual is about {_plain(least)} to {_plain(most)} EUR. Is it per million?", field)
+            raise OddValue(
+                gettext("%(told)s: usual is about %(least)s to %(most)s EUR. Is it per million?")
+                % {"told": told, "least": _plain(least), "most": _plain(most)},
+                field,
+            )
         known = getattr(listed, name, None) if listed is not None else None
         if known is not None and known.base and not 1 / ODD_FACTOR <= amount / known.base <= ODD_FACTOR:
-            raise OddValue(f"{told}: the price list says {_plain(known.base)} {listed.currency}.", field)  # type: ignore[union-attr]
+            raise OddValue(
+                gettext("%(told)s: the price list says %(amount)s %(currency)s.")
+                % {"told": told, "amount": _plain(known.base), "currency": listed.currency},
+                field,
+            )
 
 
 def _check_currency(text: str) -> None:
     try:
         parse_currency(text)
     except ValueError:
-        raise RuleViolation("unknown_currency", "A currency has three capital letters, like EUR.", "currency") from None
+        raise RuleViolation(
+            "unknown_currency", gettext("A currency has three capital letters, like EUR."), "currency"
+        ) from None
 
 
 def _card_shown(card: RateCard) -> dict[str, Any]:

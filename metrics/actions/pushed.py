@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.audit import record
@@ -40,7 +41,7 @@ def add_pushed_backend(
     require_backend_admin(asker)
     provider = provider.strip() or PROVIDER
     if len(provider) > 60 or "\n" in provider:
-        raise RuleViolation("too_long", "A provider is one line of at most 60 characters.", "provider")
+        raise RuleViolation("too_long", gettext("A provider is one line of at most 60 characters."), "provider")
     backend = Backend.objects.create(
         slug=free_slug(name),
         name=checked_name(name),

@@ -6,6 +6,7 @@ from datetime import date, datetime, time
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.audit import record
@@ -63,9 +64,9 @@ def follow_capacity(results: list[Repriced], from_on: date) -> None:
 
 def _check(from_on: date, until_on: date) -> None:
     if until_on < from_on:
-        raise RuleViolation("ends_before_it_begins", "The last day is the first one or later.", "until_on")
+        raise RuleViolation("ends_before_it_begins", gettext("The last day is the first one or later."), "until_on")
     if (until_on - from_on).days > LONGEST_DAYS:
-        raise RuleViolation("too_long", "Three years at most; ask for the others after that.", "from_on")
+        raise RuleViolation("too_long", gettext("Three years at most; ask for the others after that."), "from_on")
 
 
 def _shown(result: Repriced, from_on: date, until_on: date, model: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can_allocate
 from accounts.audit import record
@@ -56,7 +57,10 @@ def adding(fields: RuleFields, *, position: int | None = None) -> Change:
     """A new rule, last unless `position` (from 1) says otherwise. Raises RuleViolation."""
     _check(fields)
     if AllocationRule.objects.count() >= MOST_RULES:
-        raise RuleViolation("too_many", f"There are {MOST_RULES} rules already. Patterns with * stand for many.")
+        raise RuleViolation(
+            "too_many",
+            gettext("There are %(most)s rules already. Patterns with * stand for many.") % {"most": MOST_RULES},
+        )
 
     def make() -> AllocationRule:
         rules = _in_order()
@@ -101,12 +105,16 @@ def ordering(rule_ids: Sequence[int]) -> Change:
     """All rules in another order. Raises RuleViolation unless each is named once."""
     known = {rule.pk: rule for rule in _in_order()}
     if sorted(rule_ids) != sorted(known):
-        raise RuleViolation("not_all_rules", "Name every rule once. Somebody may have changed them meanwhile.", "rules")
+        raise RuleViolation(
+            "not_all_rules", gettext("Name every rule once. Somebody may have changed them meanwhile."), "rules"
+        )
 
     def make() -> AllocationRule | None:
         rules = {rule.pk: rule for rule in _in_order()}
         if sorted(rules) != sorted(rule_ids):
-            raise RuleViolation("not_all_rules", "Somebody has changed the rules meanwhile. Look again.", "rules")
+            raise RuleViolation(
+                "not_all_rules", gettext("Somebody has changed the rules meanwhile. Look again."), "rules"
+            )
         _number([rules[pk] for pk in rule_ids])
         return rules[rule_ids[0]] if rule_ids else None
 
@@ -124,7 +132,9 @@ def moving(rule: AllocationRule, *, up: bool) -> Change:
     place = ids.index(rule.pk)
     other = place - 1 if up else place + 1
     if not 0 <= other < len(ids):
-        raise RuleViolation("at_the_end", "It is the first already." if up else "It is the last already.")
+        raise RuleViolation(
+            "at_the_end", gettext("It is the first already.") if up else gettext("It is the last already.")
+        )
     ids[place], ids[other] = ids[other], ids[place]
     return ordering(ids)
 
@@ -155,7 +165,7 @@ def apply(change: Change) -> tuple[AllocationRule | None, Moved]:
 def require_may_allocate(asker: Asker) -> None:
     """Raise PermissionDenied unless the asker may say whose spend it is."""
     if not can_allocate(asker):
-        raise PermissionDenied("Only admins change allocation rules.")
+        raise PermissionDenied(gettext("Only admins change allocation rules."))
 
 
 def fields_of(rule: AllocationRule) -> RuleFields:
@@ -194,7 +204,7 @@ def _held(rule: AllocationRule) -> AllocationRule:
     try:
         return AllocationRule.objects.select_for_update().get(pk=rule.pk)
     except AllocationRule.DoesNotExist:
-        raise RuleViolation("gone", "Somebody has removed this rule meanwhile.") from None
+        raise RuleViolation("gone", gettext("Somebody has removed this rule meanwhile.")) from None
 
 
 def _fill(rule: AllocationRule, fields: RuleFields) -> None:
@@ -218,6 +228,8 @@ def _check(fields: RuleFields) -> None:
     check_shares(fields.shares)
     named = {name for name in MATCHED_BY if getattr(fields, name).strip()}
     if fields.backend is None and not named:
-        raise RuleViolation("matches_everything", "Say what it matches. A * as the provider matches all.", "provider")
+        raise RuleViolation(
+            "matches_everything", gettext("Say what it matches. A * as the provider matches all."), "provider"
+        )
     if "label_value" in named and "label_name" not in named:
-        raise RuleViolation("required", "Name the label that has this value.", "label_name")
+        raise RuleViolation("required", gettext("Name the label that has this value."), "label_name")

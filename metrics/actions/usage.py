@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can, can_change_backends, visible_workloads
 from accounts.audit import record
@@ -30,6 +31,7 @@ from metrics.push_keys import PushKey, drop_repeats, release
 from metrics.push_places import Places, find_places, may_go_through, refusals
 from metrics.together import together
 from metrics.usage import FeedKind, MeasuredAt
+from web import wording
 
 # A receipt lists so many rejections and counts them all.
 MAX_LISTED = 100
@@ -324,7 +326,7 @@ def reverse_receipt(asker: Asker, receipt: Receipt) -> Receipt:
     Raises PermissionDenied, and the RuleViolations of `ledger.reverse`.
     """
     if not can_reverse(asker, receipt):
-        raise PermissionDenied("Taking a push back needs the role of a contributor for its roadmap.")
+        raise PermissionDenied(gettext("Taking a push back needs the role of a contributor for its roadmap."))
     return done_again(lambda: _reverse(asker, receipt))
 
 
@@ -364,5 +366,7 @@ def _refuse_restated(receipt: Receipt) -> None:
     hours = repricing.restated_since(receipt)
     if hours:
         raise RuleViolation(
-            "restated_since", f"{hours:,} of its hours have been estimated otherwise since. Price them again instead."
+            "restated_since",
+            gettext("%(hours)s of its hours have been estimated otherwise since. Price them again instead.")
+            % {"hours": wording.count(hours)},
         )

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can, can_see_backends, can_send_unallocated
 from accounts.audit import record
@@ -51,7 +52,7 @@ def send_file(
     (Unreadable among them), PermissionDenied.
     """
     if not (can(asker, Role.CONTRIBUTOR, workload) if workload is not None else can_send_unallocated(asker)):
-        raise PermissionDenied("Sending data to this roadmap needs the role of a contributor.")
+        raise PermissionDenied(gettext("Sending data to this roadmap needs the role of a contributor."))
     most = settings.USAGE_FILE_MAX_BYTES
     with uploads.received(pieces, most=most, hint=usage_files.too_large()) as (path, content, size):
         with usage_files.opened(
@@ -123,7 +124,7 @@ def take_file_back(asker: Asker, one: UsageFile) -> UsageFile:
     one = _held(asker, one, State.DONE)
     receipts = Receipt.objects.select_related("workload").filter(pk__in=one.receipts, is_void=False)
     if not all(can_reverse(asker, receipt) for receipt in receipts):
-        raise PermissionDenied("Taking a file back needs the role of a contributor for each of its roadmaps.")
+        raise PermissionDenied(gettext("Taking a file back needs the role of a contributor for each of its roadmaps."))
     one.state, one.taken_back_by, one.problem = State.TAKING_BACK, asker.user, ""
     one.save()
     record(asker, action="take_usage_file_back", subject=one, workload=one.workload, after={"file": one.name})
@@ -145,10 +146,13 @@ def can_change_file(asker: Asker, one: UsageFile) -> bool:
 
 def _held(asker: Asker, one: UsageFile, *states: str) -> UsageFile:
     if not can_change_file(asker, one):
-        raise PermissionDenied("Only who sent a file, and admins, decide about it.")
+        raise PermissionDenied(gettext("Only who sent a file, and admins, decide about it."))
     found = UsageFile.objects.select_for_update(of=("self",)).select_related("workload", "user").get(pk=one.pk)
     if found.state not in states:
-        raise RuleViolation("wrong_state", f"This file is further by now: {found.get_state_display().lower()}.")
+        raise RuleViolation(
+            "wrong_state",
+            gettext("This file is further by now: %(state)s.") % {"state": found.get_state_display().lower()},
+        )
     return found
 
 
@@ -157,11 +161,11 @@ def _live(asker: Asker, digest: bytes) -> UsageFile | None:
     there = UsageFile.objects.filter(digest=digest, state__in=UsageFile.LIVE).select_related("user").first()
     if there is None or visible_files(asker).filter(pk=there.pk).exists():
         return there
-    who = there.user.display_name if there.user else "somebody"
+    who = there.user.display_name if there.user else gettext("somebody")
     raise RuleViolation(
         "already_here",
-        f"{who} sent this file on {wording.day(there.created_at)} "
-        f"({there.get_state_display().lower()}). Nothing was added.",
+        gettext("%(who)s sent this file on %(day)s (%(state)s). Nothing was added.")
+        % {"who": who, "day": wording.day(there.created_at), "state": there.get_state_display().lower()},
         "file",
     )
 
@@ -179,7 +183,10 @@ def _refuse_pushed(asker: Asker, content: bytes, workload: Workload | None) -> N
     if found is not None:
         raise RuleViolation(
             "already_pushed",
-            f"This file was pushed with the token '{found.token.name}' within the last 24 hours and counts already. "
-            "Take that receipt back first, if it is to count as a file.",
+            gettext(
+                "This file was pushed with the token '%(name)s' within the last 24 hours and counts already. "
+                "Take that receipt back first, if it is to count as a file."
+            )
+            % {"name": found.token.name},
             "file",
         )

@@ -1,6 +1,7 @@
 """Backends and what their pulls found."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Workload
 from accounts.models.workload import slug_validator
@@ -91,11 +92,11 @@ class Pull(models.Model):
     class Outcome(models.TextChoices):
         """How it ended."""
 
-        RUNNING = "running", "Running"
-        OK = "ok", "Read"
-        NOTHING_NEW = "nothing_new", "Nothing new"
-        TRANSIENT = "transient", "Failed, tried again"
-        PERMANENT = "permanent", "Failed, needs you"
+        RUNNING = "running", gettext_lazy("Running")
+        OK = "ok", gettext_lazy("Read")
+        NOTHING_NEW = "nothing_new", gettext_lazy("Nothing new")
+        TRANSIENT = "transient", gettext_lazy("Failed, tried again")
+        PERMANENT = "permanent", gettext_lazy("Failed, needs you")
 
     backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="pulls")
     started_at = models.DateTimeField(auto_now_add=True)

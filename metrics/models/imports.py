@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Token
 from metrics.models.backend import Backend
@@ -35,20 +36,20 @@ class BillingImport(models.Model):
     class State(models.TextChoices):
         """How far it is. `mapping` and `ready` wait for a person, `reading` and `posting` for a worker."""
 
-        MAPPING = "mapping", "Columns to be mapped"
-        READING = "reading", "Being read"
-        READY = "ready", "Read, to be confirmed"
-        POSTING = "posting", "Being counted"
-        DONE = "done", "Imported"
-        FAILED = "failed", "Cannot be read"
-        DISCARDED = "discarded", "Discarded"
-        TAKEN_BACK = "taken_back", "Taken back"
+        MAPPING = "mapping", gettext_lazy("Columns to be mapped")
+        READING = "reading", gettext_lazy("Being read")
+        READY = "ready", gettext_lazy("Read, to be confirmed")
+        POSTING = "posting", gettext_lazy("Being counted")
+        DONE = "done", gettext_lazy("Imported")
+        FAILED = "failed", gettext_lazy("Cannot be read")
+        DISCARDED = "discarded", gettext_lazy("Discarded")
+        TAKEN_BACK = "taken_back", gettext_lazy("Taken back")
 
     class Mode(models.TextChoices):
         """What happens to earlier files of the same source, account and billing period."""
 
-        REPLACE = "replace", "Replaces them"
-        ADD = "add", "Adds to them"
+        REPLACE = "replace", gettext_lazy("Replaces them")
+        ADD = "add", gettext_lazy("Adds to them")
 
     LIVE = (State.MAPPING, State.READING, State.READY, State.POSTING, State.DONE)
     AT_WORK = (State.READING, State.POSTING)

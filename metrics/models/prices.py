@@ -1,6 +1,7 @@
 """What usage and capacity cost, where no provider's statement says so."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from metrics.models.backend import Backend
 
@@ -17,9 +18,9 @@ class RateCard(models.Model):
     class Kind(models.TextChoices):
         """How the capacity is paid."""
 
-        RENTED = "rented", "Rented by the hour"
-        OWNED = "owned", "Owned"
-        RESERVED = "reserved", "Reserved at an API (provisioned throughput)"
+        RENTED = "rented", gettext_lazy("Rented by the hour")
+        OWNED = "owned", gettext_lazy("Owned")
+        RESERVED = "reserved", gettext_lazy("Reserved at an API (provisioned throughput)")
 
     backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="rate_cards")
     kind = models.CharField(max_length=16, choices=Kind.choices)

@@ -1,6 +1,7 @@
 """Series of usage, to whom they are allocated, and which of them look like the same traffic."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Workload
 from metrics.models.backend import Backend
@@ -53,11 +54,11 @@ class Allocation(models.Model):
     class Source(models.TextChoices):
         """Who said so."""
 
-        HAND = "hand", "By hand"
-        PUSH = "push", "Pushed for it"
-        RULE = "rule", "By a rule"
-        DEFAULT = "default", "The backend's default"
-        BUSY = "busy", "As the busy part"
+        HAND = "hand", gettext_lazy("By hand")
+        PUSH = "push", gettext_lazy("Pushed for it")
+        RULE = "rule", gettext_lazy("By a rule")
+        DEFAULT = "default", gettext_lazy("The backend's default")
+        BUSY = "busy", gettext_lazy("As the busy part")
 
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="allocations")
     workload = models.ForeignKey(Workload, on_delete=models.PROTECT, related_name="allocations")
@@ -90,9 +91,9 @@ class LookAlike(models.Model):
     class Decision(models.TextChoices):
         """What a person said."""
 
-        OPEN = "open", "Needs a decision"
-        LINKED = "linked", "Linked"
-        DIFFERENT = "different", "Different traffic"
+        OPEN = "open", gettext_lazy("Needs a decision")
+        LINKED = "linked", gettext_lazy("Linked")
+        DIFFERENT = "different", gettext_lazy("Different traffic")
 
     first = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
     second = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")

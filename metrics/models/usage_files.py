@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Workload
 
@@ -16,14 +17,14 @@ class UsageFile(models.Model):
     class State(models.TextChoices):
         """How far it is. `ready` waits for a person, those in AT_WORK for a worker."""
 
-        READING = "reading", "Being read"
-        READY = "ready", "Read, to be confirmed"
-        POSTING = "posting", "Being counted"
-        DONE = "done", "Counted"
-        TAKING_BACK = "taking_back", "Being taken back"
-        TAKEN_BACK = "taken_back", "Taken back"
-        FAILED = "failed", "Not counted"
-        DISCARDED = "discarded", "Discarded"
+        READING = "reading", gettext_lazy("Being read")
+        READY = "ready", gettext_lazy("Read, to be confirmed")
+        POSTING = "posting", gettext_lazy("Being counted")
+        DONE = "done", gettext_lazy("Counted")
+        TAKING_BACK = "taking_back", gettext_lazy("Being taken back")
+        TAKEN_BACK = "taken_back", gettext_lazy("Taken back")
+        FAILED = "failed", gettext_lazy("Not counted")
+        DISCARDED = "discarded", gettext_lazy("Discarded")
 
     LIVE = (State.READING, State.READY, State.POSTING, State.DONE, State.TAKING_BACK)
     AT_WORK = (State.READING, State.POSTING, State.TAKING_BACK)
@@ -91,8 +92,8 @@ class UsageFilePiece(models.Model):
     class Kind(models.TextChoices):
         """The file goes once it counts; the rejected rows stay as long as it can be taken back."""
 
-        FILE = "file", "File"
-        REJECTED = "rejected", "Rejected rows"
+        FILE = "file", gettext_lazy("File")
+        REJECTED = "rejected", gettext_lazy("Rejected rows")
 
     file = models.ForeignKey(UsageFile, on_delete=models.CASCADE, related_name="pieces")
     kind = models.CharField(max_length=8, choices=Kind.choices)

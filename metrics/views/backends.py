@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.access import can_change_backends, can_see_backends, visible_workloads
@@ -26,6 +27,7 @@ from metrics.connectors.presets.describing import COLUMNS, describe
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.forms import BackendForm, BackfillForm, LinkForm, OwnPriceForm, RateCardForm
 from metrics.models import Backend
+from metrics.spoken import spoken
 from metrics.tasks import enqueue_on_commit, hand_out_backfills, pull_backend
 from metrics.views.offers import EXAMPLE, EXAMPLE_NAME, answers
 from metrics.visible import shown_backends, visible_backends
@@ -39,7 +41,7 @@ def backends(request: HttpRequest) -> HttpResponse:
     """Every backend that the asker may see, and what needs a decision about them."""
     asker = asker_of(request)
     if not can_see_backends(asker):
-        raise PermissionDenied("Backends are shown to managers, contributors, executives and admins.")
+        raise PermissionDenied(gettext("Backends are shown to managers, contributors, executives and admins."))
     rows = backend_list(asker)
     may_change = can_change_backends(asker)
     context = {
@@ -88,7 +90,11 @@ def backend_new(request: HttpRequest, kind: str) -> HttpResponse:
         _show(form, error)
         return render(request, "metrics/backend_form.html", context, status=422)
     _start(backend)
-    return done(request, reverse("backend", args=[backend.slug]), f"{backend} is added. Its first pull has begun.")
+    return done(
+        request,
+        reverse("backend", args=[backend.slug]),
+        gettext("%(backend)s is added. Its first pull has begun.") % {"backend": backend},
+    )
 
 
 @login_required
@@ -113,7 +119,7 @@ def backend_change(request: HttpRequest, slug: str) -> HttpResponse:
         return render(request, "metrics/backend_form.html", context, status=422)
     if connector is not None:
         enqueue_on_commit(pull_backend, backend.pk)
-    return done(request, reverse("backend", args=[slug]), "Saved.")
+    return done(request, reverse("backend", args=[slug]), gettext("Saved."))
 
 
 @login_required
@@ -150,10 +156,10 @@ def backend_pull(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Backend, slug=slug, is_enabled=True)
     if found.resting_until is not None and found.resting_until > sources.now():
         until = wording.moment(found.resting_until)
-        said = f"The source asked to be left alone until {until}; it is pulled then."
+        said = gettext("The source asked to be left alone until %(until)s; it is pulled then.") % {"until": until}
         return done(request, reverse("backend", args=[slug]), said, tone="amber")
     enqueue_on_commit(pull_backend, found.pk)
-    return done(request, reverse("backend", args=[slug]), "A pull has been started.")
+    return done(request, reverse("backend", args=[slug]), gettext("A pull has been started."))
 
 
 @login_required
@@ -165,11 +171,13 @@ def backend_remove(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         is_gone = actions.remove_backend(asker_of(request), found)
     except RuleViolation as error:
-        return done(request, reverse("backend", args=[slug]), error.message, tone="red")
+        return done(request, reverse("backend", args=[slug]), spoken(error.message), tone="red")
     if is_gone:
-        return done(request, reverse("backends"), f"{found.name} is removed.")
+        return done(request, reverse("backends"), gettext("%(name)s is removed.") % {"name": found.name})
     return done(
-        request, reverse("backend", args=[slug]), f"{found.name} is no longer pulled. What it has counted stays."
+        request,
+        reverse("backend", args=[slug]),
+        gettext("%(name)s is no longer pulled. What it has counted stays.") % {"name": found.name},
     )
 
 
@@ -186,11 +194,11 @@ def backend_backfill(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             change(asker_of(request), found)
         except RuleViolation as error:
-            return done(request, url, error.message, tone="red")
+            return done(request, url, spoken(error.message), tone="red")
         if do == "cancel":
-            return done(request, url, "Reading back is stopped. What was read stays.")
+            return done(request, url, gettext("Reading back is stopped. What was read stays."))
         enqueue_on_commit(hand_out_backfills)
-        return done(request, url, "Reading back goes on.")
+        return done(request, url, gettext("Reading back goes on."))
     form = BackfillForm(request.POST, backend=found)
     if form.is_valid():
         try:
@@ -199,7 +207,7 @@ def backend_backfill(request: HttpRequest, slug: str) -> HttpResponse:
             form.add_violation(error)
         else:
             enqueue_on_commit(hand_out_backfills)
-            return done(request, url, "Reading back has begun.")
+            return done(request, url, gettext("Reading back has begun."))
     return draw_page(request, slug, status=422, backfill_form=form)
 
 
@@ -246,7 +254,7 @@ def _discovered(
         return render(request, "metrics/backend_form.html", context, part="result")
     ticked = [one for place, one in enumerate(candidates) if f"{place}:{one.name}" in request.POST.getlist("candidate")]
     if not ticked:
-        form.add_error(None, "Tick at least one.")
+        form.add_error(None, gettext("Tick at least one."))
         return render(
             request, "metrics/backend_form.html", {**context, "is_part": is_partial(request)}, part="result", status=422
         )
@@ -255,14 +263,23 @@ def _discovered(
         try:
             added.append(_add_candidate(request, form, connector, candidate))
         except (RuleViolation, ConnectorError) as error:
-            form.add_error(None, f"{candidate.name}: {error}")
+            form.add_error(None, f"{candidate.name}: {_in_words(error)}")
     for one in added:
         _start(one)
     if form.errors:
         return render(
             request, "metrics/backend_form.html", {**context, "is_part": is_partial(request)}, part="result", status=422
         )
-    return done(request, reverse("backends"), f"{len(added)} backends are added. Their first pulls have begun.")
+    return done(
+        request,
+        reverse("backends"),
+        ngettext(
+            "%(count)s backend is added. Its first pull has begun.",
+            "%(count)s backends are added. Their first pulls have begun.",
+            len(added),
+        )
+        % {"count": len(added)},
+    )
 
 
 def _add_candidate(
@@ -279,21 +296,27 @@ def _name_it(form: BackendForm) -> None:
     """Whoever tests or looks around needs no name yet."""
     if not form.data.get("name") and form.connector is not None:
         form.data = form.data.copy()  # type: ignore[attr-defined]
-        form.data["name"] = form.connector.title  # type: ignore[index]
+        form.data["name"] = spoken(form.connector.title)  # type: ignore[index]
 
 
 def _keep_secrets_entered(form: BackendForm) -> None:
     """A password field is never drawn filled; after a test it has to be typed again, and the field says so."""
     for parameter in form.parameters:
         if parameter.is_secret and form.cleaned_data.get(parameter.name):
-            form.fields[parameter.name].help_text = "Enter it once more to save."
+            form.fields[parameter.name].help_text = gettext("Enter it once more to save.")
 
 
 def _show(form: BackendForm, error: RuleViolation | ConnectorError) -> None:
     if isinstance(error, RuleViolation):
         form.add_violation(error)
     else:
-        form.add_error(None, str(error))
+        form.add_error(None, _in_words(error))
+
+
+def _in_words(error: RuleViolation | ConnectorError) -> str:
+    """What happened and what to do next, in the reader's language."""
+    hint = getattr(error, "hint", "")
+    return " ".join(spoken(part) for part in (error.message, hint) if part)
 
 
 def _start(backend: Backend) -> None:
@@ -344,4 +367,4 @@ def _require_admin(request: HttpRequest) -> None:
     if not can_see_backends(asker):
         raise Http404
     if not can_change_backends(asker):
-        raise PermissionDenied("Only admins add and change backends.")
+        raise PermissionDenied(gettext("Only admins add and change backends."))

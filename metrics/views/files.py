@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from accounts.access import can_see_backends, can_see_rules
@@ -26,7 +27,7 @@ def backends_file(request: HttpRequest, form: str) -> HttpResponseBase:
     """Every backend that the asker may see."""
     asker = asker_of(request)
     if not can_see_backends(asker):
-        raise PermissionDenied("Backends are shown to managers, contributors, executives and admins.")
+        raise PermissionDenied(gettext("Backends are shown to managers, contributors, executives and admins."))
     return table_file(BACKENDS, backend_list(asker), form, name="backends")
 
 
@@ -46,7 +47,7 @@ def receipts_file(request: HttpRequest, form: str) -> HttpResponseBase:
     """Every receipt that the asker may read, the newest first."""
     asker = asker_of(request)
     if not can_see_backends(asker):
-        raise PermissionDenied("Sending data needs the role of a contributor or manager for a roadmap.")
+        raise PermissionDenied(gettext("Sending data needs the role of a contributor or manager for a roadmap."))
     found = visible_receipts(asker).select_related("workload", "token", "user", "reverses")
     rows = found.order_by("-created_at", "-pk")[:MOST_ROWS].iterator(chunk_size=2_000)
     return table_file(RECEIPTS, rows, form, name="receipts")
@@ -57,7 +58,7 @@ def prices_file(request: HttpRequest, form: str) -> HttpResponseBase:
     """The own prices that the asker may see."""
     asker = asker_of(request)
     if not can_see_backends(asker):
-        raise PermissionDenied("Prices are shown to managers, contributors, executives and admins.")
+        raise PermissionDenied(gettext("Prices are shown to managers, contributors, executives and admins."))
     return table_file(OWN_PRICES, own_prices(asker), form, name="own-prices")
 
 
@@ -65,6 +66,6 @@ def prices_file(request: HttpRequest, form: str) -> HttpResponseBase:
 def rules_file(request: HttpRequest, form: str) -> HttpResponseBase:
     """The rules in the order in which they are tried."""
     if not can_see_rules(asker_of(request)):
-        raise PermissionDenied("Allocation rules are shown to executives and admins.")
+        raise PermissionDenied(gettext("Allocation rules are shown to executives and admins."))
     rules = AllocationRule.objects.select_related("backend").prefetch_related("shares__workload")
     return table_file(RULES, rules, form, name="allocation-rules")

@@ -12,6 +12,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -32,6 +33,7 @@ from metrics.bills import (
 from metrics.errors import RuleViolation
 from metrics.import_forms import ConfirmForm, MappingForm, PaysForForm, UploadForm
 from metrics.models import BillingImport, BillingSource
+from metrics.spoken import spoken
 from metrics.tasks import enqueue_on_commit, post_import, read_import
 from web.htmx import done, is_partial, render
 
@@ -82,12 +84,15 @@ def _uploaded(request: HttpRequest, found: actions.Uploaded) -> HttpResponse:
     one = found.one
     url = reverse("import", args=[one.uuid])
     if found.is_repeat:
-        word = "was imported" if one.state == State.DONE else "is here"
-        return done(request, url, f"This file {word} already, as {one.name}: nothing was added.", tone="amber")
+        if one.state == State.DONE:
+            said = gettext("This file was imported already, as %(name)s: nothing was added.")
+        else:
+            said = gettext("This file is here already, as %(name)s: nothing was added.")
+        return done(request, url, said % {"name": one.name}, tone="amber")
     if one.state == State.READING:
         enqueue_on_commit(read_import, one.pk)
-        return done(request, url, "The file is here and is being read.")
-    return done(request, url, "The file is here. Say what its columns mean.")
+        return done(request, url, gettext("The file is here and is being read."))
+    return done(request, url, gettext("The file is here. Say what its columns mean."))
 
 
 @login_required
@@ -115,7 +120,7 @@ def import_mapping(request: HttpRequest, uuid: UUID) -> HttpResponse:
         form.add_violation(problem)
         return _draw(request, asker, one, status=422, mapping_form=form)
     enqueue_on_commit(read_import, one.pk)
-    return done(request, reverse("import", args=[uuid]), "The file is being read.")
+    return done(request, reverse("import", args=[uuid]), gettext("The file is being read."))
 
 
 @login_required
@@ -132,11 +137,11 @@ def import_confirm(request: HttpRequest, uuid: UUID) -> HttpResponse:
         actions.confirm(asker, one, form.choices if one.state == State.READY else actions.Choices())
     except RuleViolation as problem:
         if one.state != State.READY:
-            return done(request, reverse("import", args=[uuid]), problem.message, tone="red")
+            return done(request, reverse("import", args=[uuid]), spoken(problem.message), tone="red")
         form.add_violation(problem)
         return _draw(request, asker, one, status=422, confirm_form=form)
     enqueue_on_commit(post_import, one.pk)
-    return done(request, reverse("import", args=[uuid]), "The file is being counted.")
+    return done(request, reverse("import", args=[uuid]), gettext("The file is being counted."))
 
 
 @login_required
@@ -148,8 +153,10 @@ def import_discard(request: HttpRequest, uuid: UUID) -> HttpResponse:
     try:
         actions.discard(asker, one)
     except RuleViolation as problem:
-        return done(request, reverse("import", args=[uuid]), problem.message, tone="red")
-    return done(request, reverse("imports"), f"{one.name} is discarded. Nothing of it was counted.")
+        return done(request, reverse("import", args=[uuid]), spoken(problem.message), tone="red")
+    return done(
+        request, reverse("imports"), gettext("%(name)s is discarded. Nothing of it was counted.") % {"name": one.name}
+    )
 
 
 @login_required
@@ -160,12 +167,12 @@ def import_take_back(request: HttpRequest, uuid: UUID) -> HttpResponse:
     one = _find(asker, uuid)
     url = reverse("import", args=[uuid])
     if one.receipt is None:
-        return done(request, url, "This file does not count.", tone="red")
+        return done(request, url, gettext("This file does not count."), tone="red")
     try:
         reverse_receipt(asker, one.receipt)
     except RuleViolation as problem:
-        return done(request, url, problem.message, tone="red")
-    return done(request, url, "Taken back: its figures are gone. What it had replaced counts again.")
+        return done(request, url, spoken(problem.message), tone="red")
+    return done(request, url, gettext("Taken back: its figures are gone. What it had replaced counts again."))
 
 
 @login_required
@@ -179,14 +186,18 @@ def bill_pays_for(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         said = form.backends()
         if said is None:
-            form.add_error("pays_for", "Tick what it pays for, or 'None of these'.")
+            form.add_error("pays_for", gettext("Tick what it pays for, or 'None of these'."))
         else:
             try:
                 actions.set_pays_for(asker, source, said)
             except RuleViolation as problem:
                 form.add_violation(problem)
             else:
-                return done(request, reverse("imports"), f"Saved what {source.backend} pays for.")
+                return done(
+                    request,
+                    reverse("imports"),
+                    gettext("Saved what %(backend)s pays for.") % {"backend": source.backend},
+                )
     context = {"form": form, "source": source, "latest": latest_import(source)}
     return render(request, "metrics/bill_pays_for.html", context, status=422 if form.errors else 200)
 
@@ -238,12 +249,12 @@ def _reader(request: HttpRequest) -> Asker:
     if not can_see_backends(asker):
         raise Http404
     if not can_see_imports(asker):
-        raise PermissionDenied("Billing files show everyone's spend: admins and executives see them.")
+        raise PermissionDenied(gettext("Billing files show everyone's spend: admins and executives see them."))
     return asker
 
 
 def _admin(request: HttpRequest) -> Asker:
     asker = _reader(request)
     if not can_change_backends(asker):
-        raise PermissionDenied("Only admins import billing files.")
+        raise PermissionDenied(gettext("Only admins import billing files."))
     return asker

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import Asker, can_change_backends, can_see_backends, sees_everything
@@ -21,6 +22,7 @@ from metrics.errors import RuleViolation
 from metrics.models import OwnPrice, Receipt
 from metrics.price_forms import PriceForm, RepriceForm
 from metrics.repricing import KIND
+from metrics.spoken import spoken
 from metrics.tasks import follow_repricing
 from metrics.visible import visible_backends
 from web import wording
@@ -50,7 +52,9 @@ def price_add(request: HttpRequest) -> HttpResponse:
         except RuleViolation as error:
             form.add_violation(error)
         else:
-            return done(request, reverse("prices"), "The price is saved; it holds for usage priced from now on.")
+            return done(
+                request, reverse("prices"), gettext("The price is saved; it holds for usage priced from now on.")
+            )
     return _draw(request, status=422, price_form=form)
 
 
@@ -60,7 +64,7 @@ def price_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Take an own price away; what was priced with it stays."""
     _require_admin(request)
     remove_own_price(asker_of(request), get_object_or_404(OwnPrice, pk=pk))
-    return done(request, reverse("prices"), "The price is removed.")
+    return done(request, reverse("prices"), gettext("The price is removed."))
 
 
 @login_required
@@ -80,7 +84,10 @@ def price_again(request: HttpRequest) -> HttpResponse:
             if not is_trial:
                 follow_repricing([one.backend.pk for one in results if one.receipt], form.cleaned_data["from_on"])
                 hours = sum(one.hours for one in results)
-                said = f"{wording.plural(hours, 'hour')} priced again." if hours else "Nothing has another price now."
+                said = gettext("Nothing has another price now.")
+                if hours:
+                    said = ngettext("%(count)s hour priced again.", "%(count)s hours priced again.", hours)
+                    said %= {"count": wording.count(hours)}
                 return done(request, reverse("prices"), said)
     return _draw(request, status=422 if form.errors else 200, reprice_form=form, results=results, part="result")
 
@@ -94,16 +101,16 @@ def price_take_back(request: HttpRequest, uuid: str) -> HttpResponse:
     try:
         reverse_receipt(asker_of(request), receipt)
     except RuleViolation as error:
-        return done(request, reverse("prices"), error.message, tone="red")
+        return done(request, reverse("prices"), spoken(error.message), tone="red")
     if receipt.backend_id and receipt.window_start:
         follow_repricing([receipt.backend_id], receipt.window_start.date())
-    return done(request, reverse("prices"), "Taken back: the estimates are as they were.")
+    return done(request, reverse("prices"), gettext("Taken back: the estimates are as they were."))
 
 
 def _draw(request: HttpRequest, *, status: int = 200, part: str = "", **context: Any) -> HttpResponse:
     asker = asker_of(request)
     if not can_see_backends(asker):
-        raise PermissionDenied("Prices are shown to managers, contributors, executives and admins.")
+        raise PermissionDenied(gettext("Prices are shown to managers, contributors, executives and admins."))
     may_change = can_change_backends(asker)
     # A receipt's difference is all of the backend's, of every roadmap that it serves.
     sees_all = sees_everything(asker)
@@ -128,4 +135,4 @@ def own_prices(asker: Asker) -> QuerySet[OwnPrice]:
 
 def _require_admin(request: HttpRequest) -> None:
     if not can_change_backends(asker_of(request)):
-        raise PermissionDenied("Only admins set prices.")
+        raise PermissionDenied(gettext("Only admins set prices."))

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from accounts.access import can_change_backends, can_see_backends
@@ -29,7 +30,9 @@ def rate_card_add(request: HttpRequest, slug: str) -> HttpResponse:
     backend = _backend(request, slug)
     form = RateCardForm(request.POST)
     if form.is_valid() and _saved(request, form, backend, None):
-        return done(request, reverse("backend", args=[slug]), "The rate card is saved. Its hours are being posted.")
+        return done(
+            request, reverse("backend", args=[slug]), gettext("The rate card is saved. Its hours are being posted.")
+        )
     return draw_page(request, slug, status=422, card_form=form)
 
 
@@ -41,7 +44,9 @@ def rate_card_change(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     card = get_object_or_404(RateCard, pk=pk, backend=backend)
     form = RateCardForm(request.POST, instance=card, prefix=f"card{card.pk}")
     if form.is_valid() and _saved(request, form, backend, card):
-        return done(request, reverse("backend", args=[slug]), "The rate card is saved. Its hours are being posted.")
+        return done(
+            request, reverse("backend", args=[slug]), gettext("The rate card is saved. Its hours are being posted.")
+        )
     forms = [
         (one, form if one.pk == card.pk else RateCardForm(instance=one, prefix=f"card{one.pk}"))
         for one in backend.rate_cards.order_by("-valid_from_on")
@@ -58,7 +63,7 @@ def rate_card_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     since = card.valid_from_on
     remove_rate_card(asker_of(request), card)
     post_capacity_since(backend.pk, since)
-    return done(request, reverse("backend", args=[slug]), "The rate card is removed.")
+    return done(request, reverse("backend", args=[slug]), gettext("The rate card is removed."))
 
 
 @login_required
@@ -73,7 +78,7 @@ def own_price_add(request: HttpRequest, slug: str) -> HttpResponse:
         except RuleViolation as error:
             form.add_violation(error)
         else:
-            return done(request, reverse("backend", args=[slug]), "The price is saved; it holds from now on.")
+            return done(request, reverse("backend", args=[slug]), gettext("The price is saved; it holds from now on."))
     return draw_page(request, slug, status=422, price_form=form)
 
 
@@ -83,7 +88,7 @@ def own_price_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Take an own price away."""
     backend = _backend(request, slug)
     remove_own_price(asker_of(request), get_object_or_404(OwnPrice, pk=pk, backend=backend))
-    return done(request, reverse("backend", args=[slug]), "The price is removed.")
+    return done(request, reverse("backend", args=[slug]), gettext("The price is removed."))
 
 
 def _saved(request: HttpRequest, form: RateCardForm, backend: Backend, card: RateCard | None) -> bool:
@@ -114,5 +119,5 @@ def _backend(request: HttpRequest, slug: str) -> Backend:
     if not can_see_backends(asker):
         raise Http404
     if not can_change_backends(asker):
-        raise PermissionDenied("Only admins set prices.")
+        raise PermissionDenied(gettext("Only admins set prices."))
     return get_object_or_404(Backend, slug=slug)

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import can_change_backends, can_see_backends
@@ -31,7 +32,7 @@ def backend_new_pushed(request: HttpRequest) -> HttpResponse:
     if not can_see_backends(asker):
         raise Http404
     if not can_change_backends(asker):
-        raise PermissionDenied("Only admins add and change backends.")
+        raise PermissionDenied(gettext("Only admins add and change backends."))
     has_card = any(request.POST.get(f"{CARD}-{name}", "").strip() for name in CARD_BEGUN)
     form = PushedBackendForm(request.POST or None)
     card = RateCardForm(request.POST if has_card else None, prefix=CARD)
@@ -44,6 +45,10 @@ def backend_new_pushed(request: HttpRequest) -> HttpResponse:
         else:
             if fields is not None:
                 post_capacity_since(backend.pk, fields["valid_from_on"])
-            return done(request, reverse("backend", args=[backend.slug]), f"{backend} is added. Send its usage to it.")
+            return done(
+                request,
+                reverse("backend", args=[backend.slug]),
+                gettext("%(backend)s is added. Send its usage to it.") % {"backend": backend},
+            )
     status = 422 if request.method == "POST" else 200
     return render(request, "metrics/pushed_form.html", {"form": form, "card_form": card}, status=status)

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.access import can_allocate, can_see_rules, visible_workloads
@@ -27,6 +28,7 @@ from metrics.errors import RuleViolation
 from metrics.figures import Scope, UsageRow
 from metrics.models import AllocationRule
 from metrics.rule_form import RuleForm, prefilled
+from metrics.spoken import spoken
 from metrics.windows import DAY, local_day
 from web import wording
 from web.htmx import done, is_partial, render
@@ -63,7 +65,7 @@ class UnallocatedRow:
 def rules(request: HttpRequest) -> HttpResponse:
     """The rules in the order in which they are tried, and what no rule has placed."""
     if not can_see_rules(asker_of(request)):
-        raise PermissionDenied("Allocation rules are shown to executives and admins.")
+        raise PermissionDenied(gettext("Allocation rules are shown to executives and admins."))
     context = {
         "rows": _rows(),
         "unallocated": _unallocated(),
@@ -100,8 +102,9 @@ def rule_move(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         change = moving(rule, up=is_up)
     except RuleViolation as error:
-        return done(request, reverse("rules"), error.message, tone="red")
-    question = f"Move rule {rule.position} {'up' if is_up else 'down'}?"
+        return done(request, reverse("rules"), spoken(error.message), tone="red")
+    question = gettext("Move rule %(number)s up?") if is_up else gettext("Move rule %(number)s down?")
+    question %= {"number": rule.position}
     return _asked(request, change, rule, question=question, direction="up" if is_up else "down")
 
 
@@ -111,20 +114,25 @@ def rule_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a rule away. Where that moves something, it is shown and asked about first."""
     _require_admin(request)
     rule = _rule(pk)
-    return _asked(request, removing(rule), rule, question=f"Remove rule {rule.position}?")
+    return _asked(
+        request, removing(rule), rule, question=gettext("Remove rule %(number)s?") % {"number": rule.position}
+    )
 
 
 def in_words(rule: AllocationRule) -> str:
     """What a rule matches: 'label team is claims, model gpt-4o*'."""
-    named = [f"label {rule.label_name} is {rule.label_value or '*'}"] if rule.label_name else []
+    named = []
+    if rule.label_name:
+        label = {"name": rule.label_name, "value": rule.label_value or "*"}
+        named.append(gettext("label %(name)s is %(value)s") % label)
     named += [
-        f"{word} {value}"
+        word % {"value": value}
         for word, value in (
-            ("API key", rule.api_key),
-            ("project", rule.project),
-            ("model", rule.model),
-            ("provider", rule.provider),
-            ("backend", rule.backend.name if rule.backend else ""),
+            (gettext("API key %(value)s"), rule.api_key),
+            (gettext("project %(value)s"), rule.project),
+            (gettext("model %(value)s"), rule.model),
+            (gettext("provider %(value)s"), rule.provider),
+            (gettext("backend %(value)s"), rule.backend.name if rule.backend else ""),
         )
         if value
     ]
@@ -134,12 +142,12 @@ def in_words(rule: AllocationRule) -> str:
 def _belongs_to(rule: AllocationRule) -> str:
     shares = list(rule.shares.all())
     if not shares:
-        return "stays unallocated"
+        return gettext("stays unallocated")
     if len(shares) == 1 and shares[0].share_ratio == 1:
         return str(shares[0].workload.name)
     parts = [f"{one.workload.name} {wording.percent(one.share_ratio)}" for one in shares]
     left = 1 - sum(one.share_ratio for one in shares)
-    return ", ".join([*parts, *([f"unallocated {wording.percent(left)}"] if left else [])])
+    return ", ".join([*parts, *([gettext("unallocated %(share)s") % {"share": wording.percent(left)}] if left else [])])
 
 
 def _rows() -> list[RuleRow]:
@@ -184,7 +192,9 @@ def _edit(request: HttpRequest, form: RuleForm, rule: AllocationRule | None) -> 
             change = adding(form.values) if rule is None else changing(rule, form.values)
             if not is_preview:
                 _, moved = change_rules(asker_of(request), change)
-                return done(request, reverse("rules"), f"The rule is saved. {_said(moved)}")
+                return done(
+                    request, reverse("rules"), gettext("The rule is saved. %(moved)s") % {"moved": _said(moved)}
+                )
             context |= _previewed(request, change)
         except RuleViolation as error:
             form.add_violation(error)
@@ -202,8 +212,8 @@ def _asked(request: HttpRequest, change: Change, rule: AllocationRule, **context
                 return render(request, "metrics/rule_confirm.html", context)
         _, moved = change_rules(asker_of(request), change)
     except RuleViolation as error:
-        return done(request, reverse("rules"), error.message, tone="red")
-    return done(request, reverse("rules"), f"Done. {_said(moved)}")
+        return done(request, reverse("rules"), spoken(error.message), tone="red")
+    return done(request, reverse("rules"), gettext("Done. %(moved)s") % {"moved": _said(moved)})
 
 
 def _previewed(request: HttpRequest, change: Change) -> dict[str, Any]:
@@ -213,9 +223,10 @@ def _previewed(request: HttpRequest, change: Change) -> dict[str, Any]:
 
 
 def _said(moved: Moved) -> str:
-    return (
-        f"{wording.plural(len(moved.series_ids), 'series', 'series')} moved." if moved.series_ids else "Nothing moved."
-    )
+    count = len(moved.series_ids)
+    if not count:
+        return gettext("Nothing moved.")
+    return ngettext("%(count)s series moved.", "%(count)s series moved.", count) % {"count": wording.count(count)}
 
 
 def _rule(pk: int) -> AllocationRule:
@@ -225,4 +236,4 @@ def _rule(pk: int) -> AllocationRule:
 
 def _require_admin(request: HttpRequest) -> None:
     if not can_allocate(asker_of(request)):
-        raise PermissionDenied("Only admins change allocation rules.")
+        raise PermissionDenied(gettext("Only admins change allocation rules."))

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -29,6 +30,7 @@ from metrics.api.usage import address_of
 from metrics.errors import RuleViolation
 from metrics.models import PushProblem, Receipt, UsageFile
 from metrics.snippets import NO_TOKEN, Addresses, Snippet, snippets
+from metrics.spoken import spoken
 from metrics.usage_file_forms import UsageFileForm
 from metrics.usage_file_page import files_of
 from web.htmx import done, render
@@ -89,7 +91,9 @@ def revoke_push_token(request: HttpRequest, pk: int) -> HttpResponse:
     if token is None:
         raise Http404
     revoke_token(asker, token)
-    return done(request, reverse("send_data"), f"'{token.name}' is revoked. What it pushed stays.")
+    return done(
+        request, reverse("send_data"), gettext("'%(name)s' is revoked. What it pushed stays.") % {"name": token.name}
+    )
 
 
 @require_POST
@@ -102,8 +106,10 @@ def take_back(request: HttpRequest, uuid: UUID) -> HttpResponse:
     try:
         reverse_receipt(asker, receipt)
     except RuleViolation as violation:
-        return done(request, reverse("send_data"), violation.message, tone="red")
-    return done(request, reverse("send_data"), "Taken back: its figures are gone, and a corrected push will count.")
+        return done(request, reverse("send_data"), spoken(violation.message), tone="red")
+    return done(
+        request, reverse("send_data"), gettext("Taken back: its figures are gone, and a corrected push will count.")
+    )
 
 
 def _page(
@@ -140,7 +146,7 @@ def sender_of(request: HttpRequest) -> Asker:
     """Who asks, if they may send: contributors and managers of a roadmap, admins; executives read."""
     asker = asker_of(request)
     if not can_see_backends(asker):
-        raise PermissionDenied("Sending data needs the role of a contributor or manager for a roadmap.")
+        raise PermissionDenied(gettext("Sending data needs the role of a contributor or manager for a roadmap."))
     return asker
 
 
@@ -161,7 +167,7 @@ def chosen_workload(asker: Asker, slug: str) -> Workload | None:
     if workload is None:
         raise Http404
     if not can(asker, Role.CONTRIBUTOR, workload):
-        raise PermissionDenied("Sending data to this roadmap needs the role of a contributor.")
+        raise PermissionDenied(gettext("Sending data to this roadmap needs the role of a contributor."))
     return workload
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import can_change_backends, visible_workloads
@@ -20,6 +21,7 @@ from metrics.actions.links import decide_look_alike, link_backend, link_push
 from metrics.errors import RuleViolation
 from metrics.forms import AllocationForm, LinkForm, ThroughForm
 from metrics.models import LookAlike, Series
+from metrics.spoken import spoken
 from metrics.tasks import post_capacity_since
 from metrics.views.backends import draw_page
 from metrics.visible import visible_backends, visible_series
@@ -54,7 +56,7 @@ def series_allocation(request: HttpRequest, pk: int) -> HttpResponse:
         except RuleViolation as error:
             form.add_violation(error)
         else:
-            return done(request, reverse("backend", args=[series.backend.slug]), "Allocated.")
+            return done(request, reverse("backend", args=[series.backend.slug]), gettext("Allocated."))
     return render(request, "metrics/allocation.html", context, part="form", status=422)
 
 
@@ -65,7 +67,7 @@ def series_by_rules(request: HttpRequest, pk: int) -> HttpResponse:
     series = get_object_or_404(visible_series(asker_of(request)).select_related("backend"), pk=pk)
     _require_admin(request)
     allocate_by_rules(asker_of(request), series)
-    return done(request, reverse("backend", args=[series.backend.slug]), "The rules say whose it is again.")
+    return done(request, reverse("backend", args=[series.backend.slug]), gettext("The rules say whose it is again."))
 
 
 @login_required
@@ -81,7 +83,7 @@ def series_through(request: HttpRequest, pk: int) -> HttpResponse:
         except RuleViolation as error:
             form.add_violation(error)
         else:
-            return done(request, reverse("backend", args=[series.backend.slug]), "Linked: it is counted once.")
+            return done(request, reverse("backend", args=[series.backend.slug]), gettext("Linked: it is counted once."))
     context = {"series": series, "through_form": form, "form": None}
     return render(request, "metrics/allocation.html", context, part="form", status=422)
 
@@ -105,7 +107,7 @@ def backend_link(request: HttpRequest, slug: str) -> HttpResponse:
             form.add_error("gateway" if error.field == "behind" else None, error.message)
         else:
             post_capacity_since(backend.pk, before, form.cleaned_data["from_on"])
-            return done(request, reverse("backend", args=[slug]), "Saved. Its traffic is counted once.")
+            return done(request, reverse("backend", args=[slug]), gettext("Saved. Its traffic is counted once."))
     return draw_page(request, slug, status=422, link_form=form)
 
 
@@ -119,7 +121,7 @@ def look_alike_decide(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         decide_look_alike(asker_of(request), found, decision=decision)
     except RuleViolation as error:
-        return done(request, _back(request), error.message, tone="red")
+        return done(request, _back(request), spoken(error.message), tone="red")
     linked = decision == LookAlike.Decision.LINKED
     for backend_id in {found.first.backend_id, found.second.backend_id} if linked else ():
         days = Series.objects.filter(backend=backend_id).values_list("uncounted_from_on", flat=True)
@@ -142,4 +144,4 @@ def _back(request: HttpRequest) -> str:
 
 def _require_admin(request: HttpRequest) -> None:
     if not can_change_backends(asker_of(request)):
-        raise PermissionDenied("Only admins change what counts and whose it is.")
+        raise PermissionDenied(gettext("Only admins change what counts and whose it is."))

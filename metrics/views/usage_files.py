@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
@@ -21,14 +22,15 @@ from metrics.actions import usage_files as actions
 from metrics.api.usage import address_of
 from metrics.errors import RuleViolation
 from metrics.models import UsageFile
+from metrics.spoken import spoken
 from metrics.tasks import advance_usage_file, enqueue_on_commit
 from metrics.usage_file_forms import UsageFileForm
 from metrics.usage_file_page import usage_file_page
 from metrics.usage_file_steps import advance
 from metrics.views.send import sender_of, workloads_to_push_to
+from web import wording
 from web.htmx import done, is_partial, render
 from web.spreadsheets import attachment, csv_pieces
-from web.wording import plural
 
 TEMPLATE = "metrics/usage_file.html"
 CSV = "text/csv; charset=utf-8"
@@ -90,9 +92,13 @@ def usage_file_new(request: HttpRequest) -> HttpResponse:
 def _sent(request: HttpRequest, sent: actions.Sent) -> HttpResponse:
     url = reverse("usage_file", args=[sent.one.uuid])
     if sent.is_repeat:
-        word = {State.DONE: "is counted already", State.READY: "is here already, to be confirmed"}
-        said = word.get(State(sent.one.state), "is here already")
-        return done(request, url, f"This file {said}, as {sent.one.name}: nothing was added.", tone="amber")
+        if sent.one.state == State.DONE:
+            said = gettext("This file is counted already, as %(name)s: nothing was added.")
+        elif sent.one.state == State.READY:
+            said = gettext("This file is here already, to be confirmed, as %(name)s: nothing was added.")
+        else:
+            said = gettext("This file is here already, as %(name)s: nothing was added.")
+        return done(request, url, said % {"name": sent.one.name}, tone="amber")
     _work(sent.one)
     return done(request, url)
 
@@ -121,12 +127,17 @@ def usage_file_confirm(request: HttpRequest, uuid: UUID) -> HttpResponse:
     try:
         actions.confirm_file(asker, one)
     except RuleViolation as problem:
-        return done(request, url, problem.message, tone="red")
+        return done(request, url, spoken(problem.message), tone="red")
     _work(one)
     one.refresh_from_db()
     if one.state != State.DONE:
-        return done(request, url, "The file is being counted.")
-    return done(request, url, f"{plural(one.accepted, 'record')} counted.")
+        return done(request, url, gettext("The file is being counted."))
+    return done(
+        request,
+        url,
+        ngettext("%(count)s record counted.", "%(count)s records counted.", one.accepted)
+        % {"count": wording.count(one.accepted)},
+    )
 
 
 @login_required
@@ -137,8 +148,10 @@ def usage_file_discard(request: HttpRequest, uuid: UUID) -> HttpResponse:
     try:
         actions.discard_file(asker, one)
     except RuleViolation as problem:
-        return done(request, reverse("usage_file", args=[uuid]), problem.message, tone="red")
-    return done(request, reverse("send_data"), f"{one.name} is discarded. Nothing of it was counted.")
+        return done(request, reverse("usage_file", args=[uuid]), spoken(problem.message), tone="red")
+    return done(
+        request, reverse("send_data"), gettext("%(name)s is discarded. Nothing of it was counted.") % {"name": one.name}
+    )
 
 
 @login_required
@@ -150,9 +163,9 @@ def usage_file_take_back(request: HttpRequest, uuid: UUID) -> HttpResponse:
     try:
         actions.take_file_back(asker, one)
     except RuleViolation as problem:
-        return done(request, url, problem.message, tone="red")
+        return done(request, url, spoken(problem.message), tone="red")
     _work(one)
-    return done(request, url, "Taken back: its figures are gone, and a corrected file will count.")
+    return done(request, url, gettext("Taken back: its figures are gone, and a corrected file will count."))
 
 
 @login_required
@@ -177,5 +190,5 @@ def _find(request: HttpRequest, uuid: UUID) -> tuple[Asker, UsageFile]:
     if one is None:
         raise Http404
     if request.method == "POST" and not actions.can_change_file(asker, one):
-        raise PermissionDenied("Only who sent a file, and admins, decide about it.")
+        raise PermissionDenied(gettext("Only who sent a file, and admins, decide about it."))
     return asker, one

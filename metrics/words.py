@@ -1,0 +1,30 @@
+"""Sentences that plain values make for people, kept so that a page can say them in its reader's language.
+
+Holds no Django and translates nothing: sentences are English here, which is what the API, the logs and the database
+get. `metrics.spoken` says them in another language. `bin/messages` finds the texts inside `N_()` and `said()`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Return the text, which is marked to be translated where it is shown."""
+    return text
+
+
+class Said(str):
+    """An English sentence that remembers how it was put together: `template` with named places, and their `values`."""
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: dict[str, Any]
+
+
+def said(template: str, **values: Any) -> Said:
+    """Return "%(what)s is needed." with its values filled in. A value may itself be `Said` or marked."""
+    sentence = Said(template % values)
+    sentence.template, sentence.values = template, values
+    return sentence
