@@ -28,6 +28,9 @@ CALLS: dict[str, tuple[str, ...]] = {
     "ngettext_lazy": ("text", "many"),
     "npgettext": ("context", "text", "many"),
     "npgettext_lazy": ("context", "text", "many"),
+    # Plain values' (metrics.words): said where they are shown.
+    "N_": ("text",),
+    "phrase": ("text",),
 }
 TEMPLATE_CALLS: dict[str, None] = dict.fromkeys(("_", "gettext", "ngettext", "pgettext", "npgettext"))
 PLURAL_FILTER = re.compile(r"\|plural:\"([^\"]+)\"")
@@ -63,7 +66,7 @@ def marked_texts(root: Path) -> dict[Marked, str]:
 
 def in_python(source: str, name: str = "") -> Iterator[tuple[int, Marked]]:
     """Line and text of each call of gettext's functions and of wording.plural with literal words."""
-    if not any(word in source for word in ("gettext", "plural")):
+    if not any(word in source for word in ("gettext", "plural", "metrics.words")):
         return
     for node in ast.walk(ast.parse(source, filename=name)):
         if not isinstance(node, ast.Call):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext as look_up
 
 from metrics.words import Said
 
@@ -13,10 +13,10 @@ def spoken(text: object) -> str:
     """Return the sentence in the active language; what nobody has translated stays as it is."""
     if isinstance(text, Said):
         values = {name: spoken(value) if isinstance(value, str) else value for name, value in text.values.items()}
-        return gettext(text.template) % values
+        return look_up(text.template) % values
     plain = str(text)
     # The catalogue's own head stands under the empty text.
-    return gettext(plain) if plain.strip() else plain
+    return look_up(plain) if plain.strip() else plain
 
 
 class Speaking:

@@ -1,7 +1,7 @@
 """Sentences that plain values make for people, kept so that a page can say them in its reader's language.
 
 Holds no Django and translates nothing: sentences are English here, which is what the API, the logs and the database
-get. `metrics.spoken` says them in another language. `bin/messages` finds the texts inside `N_()` and `said()`.
+get. `metrics.spoken` says them in another language. `bin/messages` finds the texts inside `N_()` and `phrase()`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Said(str):
     values: dict[str, Any]
 
 
-def said(template: str, **values: Any) -> Said:
+def phrase(template: str, **values: Any) -> Said:
     """Return "%(what)s is needed." with its values filled in. A value may itself be `Said` or marked."""
     sentence = Said(template % values)
     sentence.template, sentence.values = template, values
