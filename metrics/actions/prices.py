@@ -213,7 +213,7 @@ def _check_card(card: RateCard) -> None:
         raise RuleViolation(
             "within_term",
             gettext("Its minimum term costs until %(end_on)s; it ends then at the earliest.")
-            % {"end_on": wording.day(end_on)},
+            % {"end_on": _day(end_on)},
             "valid_until_on",
         )
 
@@ -236,7 +236,7 @@ def _refuse_within_term(card: RateCard, others: QuerySet[RateCard]) -> None:
                     "The card from %(first)s has a minimum term until %(last)s, and would end where this one begins: "
                     "enter all units that are reserved from then on."
                 )
-                % {"first": wording.day(one.valid_from_on), "last": wording.day(end_on)},
+                % {"first": _day(one.valid_from_on), "last": _day(end_on)},
                 "valid_from_on",
             )
 
@@ -320,8 +320,13 @@ def _words(name: str) -> str:
 
 
 def _plain(value: Decimal) -> str:
-    text = f"{value:,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """Every digit, and no zeros at the end."""
+    shortest = value.normalize()
+    return wording.decimals(shortest, max(0, -int(shortest.as_tuple().exponent)))
+
+
+def _day(value: date) -> str:
+    return wording.day(value).replace(wording.NBSP, " ")
 
 
 def _check_price(price: OwnPrice) -> None:
