@@ -372,7 +372,12 @@ def _refuse_odd_price(price: OwnPrice) -> None:
                 field,
             )
         known = getattr(listed, name, None) if listed is not None else None
-        if known is not None and known.base and not 1 / ODD_FACTOR <= amount / known.base <= ODD_FACTOR:
+        if (
+            listed is not None
+            and known is not None
+            and known.base
+            and not 1 / ODD_FACTOR <= amount / known.base <= ODD_FACTOR
+        ):
             raise OddValue(
                 gettext("%(told)s: the price list says %(amount)s %(currency)s.")
                 % {"told": told, "amount": _plain(known.base), "currency": listed.currency},
