@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
-from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
+from accounts.models import UNREAD, Membership, OrganisationRole, Role, Token, User, Workload
 from web.planned import ask
 
 _RANK = {Role.VIEWER: 1, Role.CONTRIBUTOR: 2, Role.MANAGER: 3}
@@ -72,6 +72,19 @@ def can(asker: Asker, role: Role, workload: Workload) -> bool:
     """Whether the asker holds at least `role` for this workload."""
     held = role_for(asker, workload)
     return held is not None and _RANK[held] >= _RANK[role]
+
+
+def may_contribute_by_token(asker: Asker) -> bool:
+    """Whether the asker contributes to the workload that their token is bound to, by the role read with the token.
+
+    As `can`, without asking again: for a request that is read and answered at once, as a push is.
+    """
+    token = asker.token
+    if token is None or token.workload is None:
+        return False
+    if token.owner_role == UNREAD or not asker.user.is_active or asker.user.is_admin:
+        return can(asker, Role.CONTRIBUTOR, token.workload)
+    return token.owner_role in (Role.CONTRIBUTOR, Role.MANAGER)
 
 
 def changeable_tokens(asker: Asker) -> QuerySet[Token]:

@@ -74,15 +74,17 @@ def find_token(text: str) -> Token | None:
 
 @lru_cache(maxsize=1)
 def _reading() -> str:
-    """The statement for a token with its owner and workload. Put together once: it is asked with each request."""
+    """The statement for a token with owner, workload and role there. Put together once: each request asks it."""
     columns = [
         f"{short}.{field.column}"
         for short, model in (("t", Token), ("o", User), ("w", Workload))
         for field in model._meta.concrete_fields
     ]
     return (
-        f"SELECT {', '.join(columns)} FROM accounts_token t JOIN accounts_user o ON o.id = t.owner_id "  # noqa: S608
-        "LEFT JOIN accounts_workload w ON w.id = t.workload_id WHERE t.digest = %s::bytea"
+        f"SELECT {', '.join(columns)}, m.role FROM accounts_token t JOIN accounts_user o ON o.id = t.owner_id "  # noqa: S608
+        "LEFT JOIN accounts_workload w ON w.id = t.workload_id "
+        "LEFT JOIN accounts_membership m ON m.user_id = t.owner_id AND m.workload_id = t.workload_id "
+        "WHERE t.digest = %s::bytea"
     )
 
 
@@ -93,6 +95,7 @@ def _stored(digest: bytes) -> Token | None:
     token, row = _from_row(Token, row)
     token.owner, row = _from_row(User, row)
     token.workload = None if row[0] is None else _from_row(Workload, row)[0]
+    token.owner_role = row[-1]
     return token
 
 

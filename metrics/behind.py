@@ -14,6 +14,7 @@ from django.db import transaction
 
 from metrics import hours, rows
 from metrics.models import PendingHistograms, Receipt
+from metrics.receipt_ids import receipt_params, receipt_ref
 from metrics.together import together
 
 # With fewer, adding them at once costs the push less than it saves.
@@ -27,8 +28,10 @@ def note(receipt: Receipt) -> None:
     """Leave the histograms of this receipt to `fold`. In the transaction that posts it."""
     with together() as send:
         send(
-            "INSERT INTO metrics_pendinghistograms (receipt_id) VALUES (%s::bigint) ON CONFLICT DO NOTHING",
-            [receipt.pk],
+            # The reference is a placeholder, or the sequence's last number.
+            "INSERT INTO metrics_pendinghistograms (receipt_id) "  # noqa: S608
+            f"VALUES ({receipt_ref(receipt)}) ON CONFLICT DO NOTHING",
+            receipt_params(receipt),
         )
 
 

@@ -24,7 +24,7 @@ def note_late_usage(kind: str, cells: Iterable[tuple[int, datetime]]) -> None:
     """Note late hours of these (series, hour) pairs, for every backend whose capacity may have served them."""
     if kind in _WITHOUT:
         return
-    newest = hour_of(timezone.now()) - COMPARED_AGAIN + MARGIN
+    newest = _newest_late()
     by_series: dict[int, tuple[datetime, datetime]] = {}
     for series, hour in cells:
         if hour < newest:
@@ -51,6 +51,15 @@ def note_late_usage(kind: str, cells: Iterable[tuple[int, datetime]]) -> None:
             start, end = min(first for first, _ in found), max(last for _, last in found) + HOUR
             noted.append(CapacityDue(backend_id=pk, start=start, end=end))
     CapacityDue.objects.bulk_create(noted)
+
+
+def is_any_late(hours: Iterable[datetime]) -> bool:
+    """Whether `note_late_usage` has to look any of these hours up."""
+    return min(hours) < _newest_late()
+
+
+def _newest_late() -> datetime:
+    return hour_of(timezone.now()) - COMPARED_AGAIN + MARGIN
 
 
 def _and_gateways(backend: int, behind: Mapping[int, int | None]) -> set[int]:

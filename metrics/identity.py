@@ -98,6 +98,11 @@ def unknown(identities: Iterable[SeriesIdentity]) -> set[SeriesIdentity]:
     return set(_find(missing, {}).values()) if missing else set()
 
 
+def all_cached(identities: Iterable[SeriesIdentity]) -> bool:
+    """Whether this process has met all of these series, so that neither `series_ids` nor `unknown` asks."""
+    return all(identity in _ids for identity in identities)
+
+
 def _remember(ids: dict[SeriesIdentity, int]) -> None:
     if len(_ids) + len(ids) > CACHE_SIZE:
         _ids.clear()

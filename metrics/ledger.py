@@ -6,7 +6,7 @@ locks its feed, compares and posts the differences (architecture.md, 'The ledger
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -50,6 +50,11 @@ def feed(kind: FeedKind, backend: Backend | None = None, name: str = "") -> Feed
         kept = found
         transaction.on_commit(lambda: _feeds.__setitem__(key, kept))
     return found
+
+
+def knows_feed(kind: FeedKind, backend_id: int) -> bool:
+    """Whether this process has met the backend's feed."""
+    return (str(kind), backend_id, "") in _feeds
 
 
 def post(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell]) -> Receipt:
@@ -178,21 +183,36 @@ def save(receipt: Receipt) -> None:
         return
     # A push has its id already, so that its row goes with the rest.
     receipt.created_at = timezone.now()
-    statement, names = _saving()
-    values = [getattr(receipt, name) for name in names]
+    statement, names = _saving(has_id=True)
     with together() as send:
-        send(statement, [msgspec.json.encode(one).decode() if type(one) is list else one for one in values])
+        send(statement, _values(receipt, names))
     receipt._state.adding, receipt._state.db = False, connection.alias
 
 
-@lru_cache(maxsize=1)
-def _saving() -> tuple[str, list[str]]:
+def save_at_once(receipt: Receipt) -> Callable[[], None]:
+    """Save a new receipt within `at_once`, whose id the database takes; call what is returned after it to read it."""
+    receipt.created_at = timezone.now()
+    statement, names = _saving(has_id=False)
+    with together() as send:
+        saved = send(statement, _values(receipt, names))
+    receipt._state.adding, receipt._state.db = False, connection.alias
+    return lambda: setattr(receipt, "pk", saved.fetchone()[0])  # type: ignore[index]
+
+
+def _values(receipt: Receipt, names: list[str]) -> list[object]:
+    values = [getattr(receipt, name) for name in names]
+    return [msgspec.json.encode(one).decode() if type(one) is list else one for one in values]
+
+
+@lru_cache(maxsize=2)
+def _saving(*, has_id: bool) -> tuple[str, list[str]]:
     """The statement that saves a receipt, and the attributes that it takes. Put together once: each push has one."""
-    fields = Receipt._meta.concrete_fields
+    fields = [field for field in Receipt._meta.concrete_fields if has_id or not field.primary_key]
     # As text what has a length: a cast would cut what is too long, where the column refuses it.
     kinds = ["%s::" + str(field.db_type(connection)).replace("varchar", "text").partition("(")[0] for field in fields]
     return (
-        f"INSERT INTO metrics_receipt ({', '.join(field.column for field in fields)}) VALUES ({', '.join(kinds)})",
+        f"INSERT INTO metrics_receipt ({', '.join(field.column for field in fields)}) VALUES ({', '.join(kinds)})"
+        + ("" if has_id else " RETURNING id"),
         [field.attname for field in fields],
     )
 

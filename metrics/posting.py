@@ -16,6 +16,7 @@ from psycopg import Cursor
 from metrics import behind, due, histogram, hours, rows
 from metrics.identity import caches, when_gone
 from metrics.models import Feed, HistogramBounds, Receipt
+from metrics.receipt_ids import receipt_params, receipt_ref
 from metrics.rows import ADDITIVE_MEASURES, HISTOGRAM_NUMBER, CellKey
 from metrics.together import afterwards, together
 from metrics.usage import COUNT_MEASURES, MONEY_MEASURES, FeedKind, ForeignHistogram
@@ -124,7 +125,10 @@ def round(batch: Batch) -> None:
 
 
 def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
-    """Write the entries, and what they change in the hours, in one call. Raises SeriesGone where the block ends."""
+    """Write the entries, and what they change in the hours, in one call. Raises SeriesGone where the block ends.
+
+    A receipt without id is the one that was just saved; its statement fails where a series is gone.
+    """
     with_histograms = {key for key, _, _ in batch.histograms}
     # A cell in which nothing is known is no entry.
     keys = sorted(key for key, sums in batch.sums.items() if sums or key in with_histograms)
@@ -144,11 +148,14 @@ def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
             arguments |= _histograms(keys, texts)
             arguments["into_hours"] = not is_behind and is_plain
         told = ", ".join(f"p_{name} => %s::{_TYPES[name]}" for name in arguments)
-        posted = send(
-            f"SELECT metrics_post(p_receipt => %s::bigint, p_feed => %s::bigint, {told})",
-            [receipt.pk, feed.pk, *arguments.values()],
-        )
-        afterwards(lambda: _raise_gone(posted))
+        call = f"metrics_post(p_receipt => {receipt_ref(receipt)}, p_feed => %s::bigint, {told})"
+        parameters = [*receipt_params(receipt), feed.pk, *arguments.values()]
+        if receipt.pk is None:
+            # Whoever looks afterwards is too late: it is committed then (metrics.together.at_once).
+            send(f"SELECT metrics_must({call})", parameters)
+        else:
+            posted = send(f"SELECT {call}", parameters)
+            afterwards(lambda: _raise_gone(posted))
         if is_behind:
             behind.note(receipt)
         elif texts and not is_plain:

@@ -19,6 +19,7 @@ from metrics import record_ids
 from metrics.errors import RuleViolation
 from metrics.format import ID_DAYS, Batch
 from metrics.models import IdempotencyKey, Receipt
+from metrics.receipt_ids import receipt_params, receipt_ref
 from metrics.together import afterwards, together
 
 KEPT_FOR = timedelta(hours=24)
@@ -72,10 +73,24 @@ class PushKey:
 
     def lock(self) -> None:
         """Holds the key until the transaction ends. Raises KeyViolation where another request holds it."""
-        mixed = blake2b(self.digest + self.path.encode() + str(self.token.pk).encode(), digest_size=8).digest()
         with together() as send:
-            locked = send("SELECT pg_try_advisory_xact_lock(%s::bigint)", [int.from_bytes(mixed, signed=True)])
+            locked = send("SELECT pg_try_advisory_xact_lock(%s::bigint)", [self._lock_number()])
             afterwards(lambda: _raise_in_flight(locked))
+
+    def must_be_new(self, now: datetime) -> None:
+        """Holds the key until the transaction ends, which fails where another request holds it or was answered.
+
+        For `at_once`; `claim` says which of the two it is.
+        """
+        with together() as send:
+            send(
+                "SELECT metrics_claim(%s::bigint, %s::bigint, %s, %s::bytea, %s::timestamptz)",
+                [self._lock_number(), self.token.pk, self.path, self.digest, now - KEPT_FOR],
+            )
+
+    def _lock_number(self) -> int:
+        mixed = blake2b(self.digest + self.path.encode() + str(self.token.pk).encode(), digest_size=8).digest()
+        return int.from_bytes(mixed, signed=True)
 
     def first_answer(self, now: datetime) -> FirstAnswer | None:
         """What the first request with this key was answered within 24 hours. Raises KeyViolation for another body."""
@@ -106,9 +121,10 @@ class PushKey:
         """Keeps the answer in the transaction of what it answers."""
         with together() as send:
             send(
-                "INSERT INTO metrics_idempotencykey "
+                "INSERT INTO metrics_idempotencykey "  # noqa: S608 - a placeholder, or the sequence's last number
                 "(token_id, path, key_digest, body_digest, created_at, status, answer, receipt_id) VALUES "
-                "(%s::bigint, %s, %s::bytea, %s::bytea, %s::timestamptz, %s::smallint, %s::jsonb, %s::bigint) "
+                "(%s::bigint, %s, %s::bytea, %s::bytea, %s::timestamptz, %s::smallint, %s::jsonb, "
+                f"{receipt_ref(receipt)}) "
                 # One of more than 24 hours ago makes room.
                 "ON CONFLICT (token_id, path, key_digest) DO UPDATE SET body_digest = EXCLUDED.body_digest, "
                 "created_at = EXCLUDED.created_at, status = EXCLUDED.status, answer = EXCLUDED.answer, "
@@ -121,7 +137,7 @@ class PushKey:
                     timezone.now(),
                     status,
                     msgspec.json.encode(answer).decode(),
-                    receipt.pk,
+                    *receipt_params(receipt),
                 ],
             )
 

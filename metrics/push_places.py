@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 from django.db import transaction
 
-from accounts.access import Asker, can, can_send_unallocated, visible_workloads
+from accounts.access import Asker, can, can_send_unallocated, may_contribute_by_token, visible_workloads
 from accounts.models import Role, Workload
 from metrics import identity
 from metrics.fold import DEFAULTS, Place, PlaceKey
@@ -106,7 +106,7 @@ def _refused_without_roadmap(asker: Asker, own: Workload | None) -> tuple[str, s
         if can_send_unallocated(asker):
             return None
         return "roadmap_not_allowed", "roadmap: you contribute to no roadmap, so you cannot push usage of none either."
-    if can(asker, Role.CONTRIBUTOR, own):
+    if may_contribute_by_token(asker):
         return None
     return "roadmap_not_allowed", f"roadmap: this token's owner no longer contributes to '{own.slug}'."
 
@@ -158,6 +158,16 @@ def _named_backends(asker: Asker, slugs: set[str]) -> tuple[dict[str, Backend], 
 def _nearest(slug: str, names: list[str]) -> str:
     near = get_close_matches(slug, names, n=3, cutoff=0.4)
     return f" Nearest: {', '.join(near)}." if near else ""
+
+
+def are_remembered(keys: Iterable[PlaceKey]) -> bool:
+    """Whether `find_places` would make no backend: each key names one, or its provider's was found lately."""
+    # A moment more, so that it is still remembered when it is asked.
+    soon = clock.monotonic() + 1
+    return all(
+        backend is not None or ((known := _by_provider.get(provider)) is not None and known[0] > soon)
+        for _, provider, backend in keys
+    )
 
 
 def _remembered_backend_of(provider: str) -> Backend:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from psycopg import Cursor
+from psycopg.errors import RaiseException
 
 Send = Callable[..., "Cursor[Any]"]
 
@@ -68,3 +69,29 @@ def afterwards(check: Callable[[], None]) -> None:
         check()
     else:
         _open.checks.append(check)
+
+
+class AtOnceError(Exception):
+    """What `at_once` was to write has a condition that does not hold. Nothing was written."""
+
+
+@contextmanager
+def at_once() -> Iterator[Send]:
+    """As `together`, and a transaction of its own: no round trip begins it and none commits it.
+
+    It ends with the first statement that fails, and nothing is written then. Conditions SHALL be in the statements,
+    for what `afterwards` is given is called when all is committed. Raises AtOnceError where a statement raised, and
+    Django's errors otherwise. Inside a transaction it is a part of that one.
+    """
+    try:
+        # Outside a transaction what goes in one pipeline is one, up to its end.
+        if connection.in_atomic_block:
+            with transaction.atomic(), together() as send:
+                yield send
+        else:
+            with together() as send:
+                yield send
+    except DatabaseError as error:
+        if isinstance(error.__cause__, RaiseException):
+            raise AtOnceError from error
+        raise

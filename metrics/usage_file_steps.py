@@ -21,7 +21,8 @@ from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics import identity, sources, usage_file_pieces, usage_files
-from metrics.actions.usage import NothingAccepted, count_batch, limits_at, take_out
+from metrics.actions.counts import NothingAccepted, count_batch, limits_at
+from metrics.actions.usage import take_out
 from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
 from metrics.fold import DEFAULTS, Folded, fold, place_keys

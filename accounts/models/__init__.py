@@ -2,11 +2,12 @@
 
 from accounts.models.address import PersonAddress
 from accounts.models.audit import AuditEvent
-from accounts.models.token import SetupLink, Token
+from accounts.models.token import UNREAD, SetupLink, Token
 from accounts.models.user import OrganisationRole, User
 from accounts.models.workload import Membership, Role, Workload
 
 __all__ = [
+    "UNREAD",
     "AuditEvent",
     "Membership",
     "OrganisationRole",

@@ -6,6 +6,9 @@ from django.db import models
 
 from accounts.models.workload import Workload
 
+# Of a token that was not read by its text.
+UNREAD = ""
+
 
 class Token(models.Model):
     """A bearer token. Its text is shown once; only its SHA-256 is kept, and its first characters to recognise it by."""
@@ -42,6 +45,8 @@ class Token(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     is_demo = models.BooleanField(default=False)
+    # The owner's role for the workload when the token was read; None where they have none, or it has none.
+    owner_role: str | None = UNREAD
 
     class Meta:
         ordering = ["-created_at", "-id"]

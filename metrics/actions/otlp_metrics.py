@@ -13,8 +13,8 @@ from django.conf import settings
 from accounts.access import Asker
 from accounts.models import Token
 from metrics import stream_state
+from metrics.actions.counts import MAX_LISTED, by_feed, limits_at, priced_by, series_of, through_of
 from metrics.actions.otlp_signals import acknowledged
-from metrics.actions.usage import MAX_LISTED, by_feed, limits_at, priced_by, series_of, through_of
 from metrics.arrivals import note_arrival
 from metrics.exported import Exported
 from metrics.fold import DEFAULTS, HOUR, Folded, FoldedCell, PlaceKey

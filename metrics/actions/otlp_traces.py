@@ -10,8 +10,8 @@ from django.conf import settings
 
 from accounts.access import Asker
 from accounts.models import Token
+from metrics.actions.counts import NothingAccepted, count_batch, limits_at
 from metrics.actions.otlp_signals import acknowledged
-from metrics.actions.usage import NothingAccepted, count_batch, limits_at
 from metrics.arrivals import note_arrival
 from metrics.exported import Exported
 from metrics.formats.otlp_traces import Reading, holds_usage, records_of

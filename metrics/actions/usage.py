@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -19,23 +18,17 @@ from accounts.audit import record
 from accounts.models import Role, Token
 from metrics import counting, identity, importing, ledger, repricing, sources, unpriced, usage_file_pieces
 from metrics.actions import imports
+from metrics.actions.counts import Counted, answer_document, count, count_known, limits_at
 from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
-from metrics.fold import DEFAULTS, Folded, Place, PlaceKey, fold, place_keys
-from metrics.format import Batch, Limits, Rejection
+from metrics.format import Batch, Unreadable
 from metrics.formats import Decoder
-from metrics.identity import SeriesGone, SeriesIdentity
-from metrics.models import Backend, Feed, PushProblem, Receipt
-from metrics.new_series import MadeSeries, made_with, within_allowance
-from metrics.push_keys import PushKey, drop_repeats, release
-from metrics.push_places import Places, find_places, may_go_through, refusals
-from metrics.together import together
+from metrics.identity import SeriesGone
+from metrics.models import PushProblem, Receipt
+from metrics.push_keys import PushKey, release
+from metrics.together import AtOnceError, at_once, together
 from metrics.usage import FeedKind, MeasuredAt
 from web import wording
-
-# A receipt lists so many rejections and counts them all.
-MAX_LISTED = 100
-MONTHS_A_YEAR = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +45,6 @@ def note_problem(token: Token, *, code: str, detail: str) -> None:
     PushProblem.objects.update_or_create(
         token=token, defaults={"at": timezone.now(), "code": code[:60], "detail": detail[:500]}
     )
-
-
-class NothingAccepted(RuleViolation):
-    """Every record was rejected; nothing of the push is remembered. `rejections` says why, by record."""
-
-    def __init__(self, rejections: list[Rejection]) -> None:
-        super().__init__("all_rejected", f"None of {len(rejections)} records can count. First: {rejections[0].detail}")
-        self.rejections = rejections
 
 
 def accept_usage(
@@ -104,14 +89,24 @@ def _accept(
     measured_at: MeasuredAt | None,
     now: datetime,
 ) -> PushAnswer:
+    place = measured_at or MeasuredAt(key.token.measured_at)
+    batch: Batch | None = None
+    # Said below, unless the same was answered before.
+    with suppress(Unreadable):
+        batch = decode(body, limits_at(now))
+    if batch is not None:
+        warnings = dict(batch.warnings)
+        known = count_known(asker, key.token, batch, measured_at=place)
+        if known is not None:
+            with suppress(AtOnceError):
+                return _post_at_once(known, key, answer_document(known.receipt, batch, see), now)
+        batch.warnings = warnings
     with transaction.atomic():
         first, receipt_id = key.claim(now)
         if first is not None:
             return PushAnswer(first.status, first.answer, is_replay=True)
-        batch = decode(body, limits_at(now))
-        counted = _count(
-            asker, key.token, batch, receipt_id, now, measured_at=measured_at or MeasuredAt(key.token.measured_at)
-        )
+        batch = batch or decode(body, limits_at(now))
+        counted = count(asker, key.token, batch, receipt_id, now, measured_at=place)
         document = answer_document(counted.receipt, batch, see)
         with together():
             ledger.save(counted.receipt)
@@ -123,177 +118,15 @@ def _accept(
         return PushAnswer(201, document)
 
 
-def count_batch(
-    asker: Asker,
-    token: Token | None,
-    batch: Batch,
-    now: datetime,
-    *,
-    measured_at: MeasuredAt | None = None,
-    made: MadeSeries | None = None,
-) -> Receipt:
-    """The receipt of the batch, posted. Call it in a transaction. Raises NothingAccepted.
-
-    `measured_at`: where it was measured, where that is not what the token says; without a token the application.
-    `made` counts new series where there is no token to count them for.
-    """
-    if measured_at is None:
-        measured_at = MeasuredAt(token.measured_at) if token is not None else MeasuredAt.APPLICATION
-    with together() as send:
-        found = send("SELECT nextval(pg_get_serial_sequence('metrics_receipt', 'id'))")
-    receipt_id = found.fetchone()[0]  # type: ignore[index]
-    counted = _count(asker, token, batch, receipt_id, now, measured_at=measured_at, made=made)
-    ledger.post_push(counted.receipt, counted.batches)
-    if counted.new_at:
-        counting.recount(counted.new_at)
-    return counted.receipt
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A push that is folded and not posted yet. `new_at`: the backends, where it makes a new series."""
-
-    receipt: Receipt
-    batches: list[tuple[Feed, ledger.Batch]]
-    new_at: set[int]
-
-
-def _count(
-    asker: Asker,
-    token: Token | None,
-    batch: Batch,
-    receipt_id: int,
-    now: datetime,
-    *,
-    measured_at: MeasuredAt,
-    made: MadeSeries | None = None,
-) -> _Counted:
-    """The batch folded, its ids kept. Raises NothingAccepted."""
-    places = find_places(asker, place_keys(batch))
-    if places.refused:
-        batch.reject(refusals(batch, places))
-    if not batch.records:
-        raise NothingAccepted(sorted(batch.rejections))
-    repeats = drop_repeats(batch, _workload_ids(batch, places), receipt_id) if "id" in batch.fields else 0
-    through = through_of(asker, token, batch, len(batch.records), measured_at=measured_at) if token else None
-    folded = fold(
-        batch,
-        places.found,
-        measured_at=measured_at,
-        through_id=through.pk if through is not None else None,
-    )
-    is_new = within_allowance(made or made_with(token, now), folded, batch)
-    series = series_of(folded, places)
-    receipt = _receipt(asker, token, batch, folded, places, repeats)
-    receipt.pk = receipt_id
-    new_at = {one.backend_id for one in folded.identities} if is_new else set()
-    return _Counted(receipt, by_feed(folded.posted(series), places), new_at)
-
-
-def through_of(
-    asker: Asker, token: Token, batch: Batch, records: int, *, measured_at: MeasuredAt | None = None
-) -> Backend | None:
-    """What the token's traffic goes through: a backend or gateway. One that is gone, or may not be linked, is none."""
-    through = Backend.objects.filter(slug=token.through).first() if token.through else None
-    if through is not None and not may_go_through(asker, measured_at or MeasuredAt(token.measured_at), through):
-        batch.warn("through_not_allowed", f"'{through.slug}' serves no roadmap of yours: not linked.", records)
-        return None
-    return through
-
-
-def limits_at(now: datetime) -> Limits:
-    """What a push may hold now."""
-    return Limits(now=now, oldest=_oldest(now), max_records=settings.PUSH_MAX_RECORDS)
-
-
-def series_of(folded: Folded, places: Places) -> dict[SeriesIdentity, int]:
-    """The ids of the batch's series. What is pushed to a roadmap of the demo goes when the demo goes."""
-    demo = {workload_id for workload_id, workload in places.workloads.items() if workload.is_demo}
-    if not demo:
-        return ledger.series_ids(folded.identities)
-    tried = {one for one in folded.identities if one.workload_id in demo}
-    return ledger.series_ids(folded.identities - tried) | ledger.series_ids(tried, is_demo=True)
-
-
-def _is_demo(place: Place, places: Places) -> bool:
-    return place.workload_id is not None and places.workloads[place.workload_id].is_demo
-
-
-def _workload_ids(batch: Batch, places: Places) -> list[int | None]:
-    if "id" not in batch.fields:
-        return []
-    by_key: dict[PlaceKey, int | None] = {key: place.workload_id for key, place in places.found.items()}
-    return [by_key[one.roadmap, one.provider or DEFAULTS["provider"], one.backend] for one in batch.records]
-
-
-def _receipt(asker: Asker, token: Token | None, batch: Batch, folded: Folded, places: Places, repeats: int) -> Receipt:
-    rejections = sorted(batch.rejections)
-    backend_ids, workload_ids = set(places.backends), {place.workload_id for place in places.found.values()}
-    times = [one.timestamp for one in batch.records]
-    return Receipt(
-        kind=FeedKind.PUSH,
-        token=token,
-        user=asker.user,
-        backend_id=backend_ids.pop() if len(backend_ids) == 1 else None,
-        workload=places.workloads.get(workload_ids.pop() or 0) if len(workload_ids) == 1 else None,
-        window_start=min(times).astimezone(UTC) if times else None,
-        window_end=max(times).astimezone(UTC) if times else None,
-        accepted=len(batch.records),
-        duplicates=repeats,
-        not_priced=folded.not_priced,
-        stated_costs=sum(one.cost is not None for one in batch.records) if "cost" in batch.fields else 0,
-        rejected=[{"index": one.index, "code": one.code, "detail": one.detail} for one in rejections[:MAX_LISTED]],
-        rejected_count=len(rejections),
-        warnings=[
-            {"code": code, "detail": detail, "records": count}
-            for (code, detail), count in sorted(batch.warnings.items())[:MAX_LISTED]
-        ],
-        note=priced_by(folded.price_refs),
-        is_demo=bool(places.found) and all(_is_demo(place, places) for place in places.found.values()),
-    )
-
-
-def priced_by(refs: Iterable[str]) -> str:
-    """Which prices the estimates used, as far as the note's 300 characters reach."""
-    text = "; ".join(sorted(refs))
-    return f"Priced by {text}"[:300] if text else ""
-
-
-def by_feed(cells: Iterable[tuple[int, ledger.PostedCell]], places: Places) -> list[tuple[Feed, ledger.Batch]]:
-    """The cells for each backend's feed of pushes, ready to be posted. Call it in a transaction."""
-    by_backend: dict[int, list[ledger.PostedCell]] = defaultdict(list)
-    for backend_id, cell in cells:
-        by_backend[backend_id].append(cell)
-    return [
-        (ledger.feed(FeedKind.PUSH, places.backends[backend_id]), ledger.gather(by_backend[backend_id]))
-        for backend_id in sorted(by_backend)
-    ]
-
-
-def answer_document(receipt: Receipt, batch: Batch, see: Callable[[str | None], str]) -> dict[str, Any]:
-    """What the sender is told; all rejections, not only those that the receipt lists."""
-    slug = receipt.workload.slug if receipt.workload is not None else None
-    return {
-        "receipt": str(receipt.uuid),
-        "accepted": receipt.accepted,
-        "duplicates": receipt.duplicates,
-        "rejected": rejected_rows(batch.rejections),
-        "warnings": receipt.warnings,
-        "not_priced": receipt.not_priced,
-        "see": see(slug),
-    }
-
-
-def rejected_rows(rejections: Iterable[Rejection]) -> list[dict[str, Any]]:
-    """Index, code and detail of each rejection, by index."""
-    return [{"index": one.index, "code": one.code, "detail": one.detail} for one in sorted(rejections)]
-
-
-def _oldest(now: datetime) -> datetime:
-    months = now.year * MONTHS_A_YEAR + now.month - 1 - settings.USAGE_RETENTION_MONTHS
-    return datetime(months // MONTHS_A_YEAR, months % MONTHS_A_YEAR + 1, 1, tzinfo=UTC) + timedelta(
-        days=min(now.day, 28) - 1
-    )
+def _post_at_once(counted: Counted, key: PushKey, document: dict[str, Any], now: datetime) -> PushAnswer:
+    """Post what is known as a transaction of its own. Raises AtOnceError where it is not new, or not there any more."""
+    with at_once():
+        key.must_be_new(now)
+        read_id = ledger.save_at_once(counted.receipt)
+        key.remember(counted.receipt, 201, document)
+        ledger.post_push(counted.receipt, counted.batches)
+    read_id()
+    return PushAnswer(201, document)
 
 
 # --- Receipts

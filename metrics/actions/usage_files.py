@@ -18,7 +18,8 @@ from accounts.access import Asker, can, can_see_backends, can_send_unallocated
 from accounts.audit import record
 from accounts.models import Role, Workload
 from metrics import sources, uploads, usage_file_pieces, usage_files
-from metrics.actions.usage import can_reverse, limits_at
+from metrics.actions.counts import limits_at
+from metrics.actions.usage import can_reverse
 from metrics.errors import RuleViolation
 from metrics.models import IdempotencyKey, Receipt, UsageFile
 from metrics.push_keys import KEPT_FOR

@@ -19,7 +19,8 @@ from accounts.authentication import TokenAuthentication
 from accounts.models import Token
 from accounts.permissions import HasScope
 from metrics import usage_files
-from metrics.actions.usage import NothingAccepted, PushAnswer, accept_usage, note_problem, rejected_rows
+from metrics.actions.counts import NothingAccepted, rejected_rows
+from metrics.actions.usage import PushAnswer, accept_usage, note_problem
 from metrics.api.intake import StorageDown, TooFast, body_of, in_flight
 from metrics.api.usage_schema import LITELLM_SCHEMA, PUSH_SCHEMA
 from metrics.errors import RuleViolation

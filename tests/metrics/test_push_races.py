@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from accounts.models import Membership, Role, Token, User, Workload
 from accounts.tokens import make_token
 from metrics import ledger
-from metrics.actions import usage
+from metrics.actions import counts
 from metrics.models import Backend, IdempotencyKey, Receipt, RecordId, UsageHour
 
 URL = "/api/v1/usage"
@@ -190,7 +190,7 @@ def test_a_push_that_the_database_gives_up_for_a_deadlock_counts_once_all_the_sa
 
 
 def test_a_token_that_is_deleted_meanwhile_is_told_to_ask_again_and_then_that_it_is_unknown(token, monkeypatch):
-    find = usage.find_places
+    find = counts.find_places
 
     def find_and_delete(asker, keys):
         places = find(asker, keys)
@@ -203,7 +203,7 @@ def test_a_token_that_is_deleted_meanwhile_is_told_to_ask_again_and_then_that_it
         Token.objects.all().delete()
         connection.close()
 
-    monkeypatch.setattr(usage, "find_places", find_and_delete)
+    monkeypatch.setattr(counts, "find_places", find_and_delete)
     answer = push(token, records(None))
     assert (answer.status_code, answer.json()["code"]) == (409, "changed_meanwhile")
     assert answer["Retry-After"] == "1"
