@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from accounts.access import Asker, can, changeable_tokens
 from accounts.audit import record
@@ -34,7 +34,7 @@ def make_first_admin(
     """Uses the set-up link and makes an admin. Errors: AccessViolation when the link is used, expired or unknown."""
     if not use_setup_link(link):
         raise AccessViolation(
-            "link_used", "This link was used already or has expired. Make another: manage.py setup_link"
+            "link_used", _("This link was used already or has expired. Make another: manage.py setup_link")
         )
     person = User.objects.create_user(
         username=username,
@@ -61,7 +61,9 @@ def add_person(
     """A new person and the password to give them, which is nowhere else kept."""
     _only_admins(asker)
     if User.objects.filter(username__iexact=username).exists():
-        raise AccessViolation("already_exists", f"There is a person '{username}' already.", "username")
+        raise AccessViolation(
+            "already_exists", _("There is a person '%(username)s' already.") % {"username": username}, "username"
+        )
     password = random_password()
     person = User.objects.create_user(
         username=username,
@@ -93,7 +95,7 @@ def change_person(
     others = User.objects.select_for_update().filter(is_active=True, organisation_role=OrganisationRole.ADMIN)
     if person.is_admin and not stays_admin and not others.exclude(pk=person.pk).exists():
         raise AccessViolation(
-            "last_admin", "This is the only admin. Make somebody else an admin first.", "organisation_role"
+            "last_admin", _("This is the only admin. Make somebody else an admin first."), "organisation_role"
         )
     wanted: dict[str, object] = {
         "first_name": first_name,
@@ -159,12 +161,12 @@ def issue_token(
 ) -> tuple[Token, str]:
     """A token that acts for its maker and never for more than they may. Its text is returned this once."""
     if not scopes:
-        raise AccessViolation("no_scope", "Choose at least one thing that the token may do.", "scopes")
+        raise AccessViolation("no_scope", _("Choose at least one thing that the token may do."), "scopes")
     if workload is not None and not can(asker, _role_for(scopes), workload):
-        message = f"You may only read '{workload.name}', and so may a token of yours."
+        message = _("You may only read '%(name)s', and so may a token of yours.") % {"name": workload.name}
         raise AccessViolation("not_your_role", message, "scopes")
     if expires_at is not None and expires_at <= timezone.now():
-        raise AccessViolation("already_expired", "Give a day after today.", "expires_on")
+        raise AccessViolation("already_expired", _("Give a day after today."), "expires_on")
     token, text = make_token(
         name=name,
         owner=asker.user,
@@ -188,7 +190,7 @@ def _role_for(scopes: list[str]) -> Role:
 def revoke_token(asker: Asker, token: Token) -> None:
     """Ends the token at once; what it pushed stays. Its owner and admins may."""
     if token.owner_id != asker.user.pk and not asker.user.is_admin:
-        raise AccessViolation("not_yours", "Only its owner or an admin can revoke a token.")
+        raise AccessViolation("not_yours", _("Only its owner or an admin can revoke a token."))
     if token.revoked_at is not None:
         return
     token.revoked_at = timezone.now()
@@ -206,10 +208,12 @@ def change_token(
     """
     held = changeable_tokens(asker).select_for_update(of=("self",)).filter(pk=token.pk).first()
     if held is None:
-        raise AccessViolation("not_yours", "Only its owner, a manager of its roadmap or an admin can change a token.")
+        raise AccessViolation(
+            "not_yours", _("Only its owner, a manager of its roadmap or an admin can change a token.")
+        )
     token = held
     if token.revoked_at is not None:
-        raise AccessViolation("revoked", "This token is revoked; nothing can arrive with it.")
+        raise AccessViolation("revoked", _("This token is revoked; nothing can arrive with it."))
     wanted = {"signal": signal, "counts_step_tokens": counts_step_tokens}
     after = {name: value for name, value in wanted.items() if value is not None and value != getattr(token, name)}
     if not after:
@@ -226,7 +230,7 @@ def change_token(
 def choose_language(asker: Asker, language: str) -> None:
     """Sets the asker's own language, a code of settings.LANGUAGES; '' for what the browser asks for."""
     if language and language not in dict(settings.LANGUAGES):
-        raise AccessViolation("unknown_language", gettext("Choose one of the languages listed."), "language")
+        raise AccessViolation("unknown_language", _("Choose one of the languages listed."), "language")
     person = User.objects.select_for_update().get(pk=asker.user.pk)
     before = person.language
     if before == language:
@@ -244,4 +248,4 @@ def choose_language(asker: Asker, language: str) -> None:
 
 def _only_admins(asker: Asker) -> None:
     if not asker.user.is_admin:
-        raise AccessViolation("not_an_admin", "Only an admin can change people and roles.")
+        raise AccessViolation("not_an_admin", _("Only an admin can change people and roles."))

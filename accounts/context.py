@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Exists
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from accounts.access import Asker, can_see_rules, spending_memberships
 from accounts.demo import is_present, remember
@@ -48,14 +48,16 @@ def _rights(request: HttpRequest, user: User) -> tuple[bool, bool]:
 
 def _menu(request: HttpRequest, *, sees_backends: bool) -> list[dict[str, Any]]:
     """Portfolio and Reports for all; Spend, Backends and Send data for those whose work they are."""
-    entries: list[tuple[str, str, tuple[str, ...]]] = [("Portfolio", "/", ("/roadmaps/", "/gates/", "/plan-imports/"))]
+    entries: list[tuple[str, str, tuple[str, ...]]] = [
+        (_("Portfolio"), "/", ("/roadmaps/", "/gates/", "/plan-imports/"))
+    ]
     if sees_backends:
         entries += [
-            ("Spend", "/spend/", ()),
-            ("Backends", "/backends/", ("/imports/",)),
-            ("Send data", "/send/", ("/receipts/",)),
+            (_("Spend"), "/spend/", ()),
+            (_("Backends"), "/backends/", ("/imports/",)),
+            (_("Send data"), "/send/", ("/receipts/",)),
         ]
-    entries.append(("Reports", "/reports/", ()))
+    entries.append((_("Reports"), "/reports/", ()))
     return [
         {"text": text, "url": url, "is_current": _is_current(request.path, url, below)} for text, url, below in entries
     ]
@@ -67,18 +69,18 @@ def _is_current(path: str, url: str, below: tuple[str, ...]) -> bool:
 
 def _user_menu(user: User, *, reads_trail: bool) -> list[dict[str, str]]:
     entries = [
-        ("My week", "/me/"),
-        ("Notifications", "/me/notifications/"),
-        ("Tokens", "/tokens/"),
-        ("API docs", "/api/v1/docs/"),
-        (gettext("Language"), "/language/"),
-        ("Password", "/accounts/password/change/"),
+        (_("My week"), "/me/"),
+        (_("Notifications"), "/me/notifications/"),
+        (_("Tokens"), "/tokens/"),
+        (_("API docs"), "/api/v1/docs/"),
+        (_("Language"), "/language/"),
+        (_("Password"), "/accounts/password/change/"),
     ]
     if can_see_rules(Asker(user)):
-        entries.append(("Prices", "/prices/"))
-        entries.append(("Allocation rules", "/rules/"))
+        entries.append((_("Prices"), "/prices/"))
+        entries.append((_("Allocation rules"), "/rules/"))
     if user.is_admin:
-        entries.append(("People", "/settings/people/"))
+        entries.append((_("People"), "/settings/people/"))
     if reads_trail:
-        entries += [("Templates", "/settings/templates/"), ("Audit trail", "/settings/audit/")]
+        entries += [(_("Templates"), "/settings/templates/"), (_("Audit trail"), "/settings/audit/")]
     return [{"text": text, "url": url} for text, url in entries]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -11,22 +12,23 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker, visible_workloads
 from accounts.models import OrganisationRole, Role, Token, User, Workload
 from web.forms import Form, LookMixin
+from web.wording import Words
 
 SCOPE_WORDS = (
-    ("push", "Push usage"),
-    ("read", "Read roadmaps and figures"),
-    ("manage", "Change what its owner may change"),
+    ("push", gettext_lazy("Push usage")),
+    ("read", gettext_lazy("Read roadmaps and figures")),
+    ("manage", gettext_lazy("Change what its owner may change")),
 )
 
 
-SIGNAL_HELP = "An application that sends both is counted once, by this one; the other is acknowledged."
-STEP_TOKENS_LABEL = "Count the tokens of agents and tools"
-STEP_TOKENS_HELP = (
+SIGNAL_HELP = gettext_lazy("An application that sends both is counted once, by this one; the other is acknowledged.")
+STEP_TOKENS_LABEL = gettext_lazy("Count the tokens of agents and tools")
+STEP_TOKENS_HELP = gettext_lazy(
     "Only where the calls below them are not reported: agents, tools and workflows repeat the tokens of their calls."
 )
 
@@ -35,23 +37,27 @@ class FirstAdminForm(Form):
     """Who the first admin is."""
 
     username = forms.CharField(
-        label="User name",
+        label=gettext_lazy("User name"),
         max_length=150,
         validators=[UnicodeUsernameValidator()],
-        help_text="Letters, digits and @ . + - _",
+        help_text=gettext_lazy("Letters, digits and @ . + - _"),
     )
-    first_name = forms.CharField(label="First name", max_length=150, required=False)
-    last_name = forms.CharField(label="Last name", max_length=150, required=False)
-    email = forms.EmailField(label="E-mail", required=False)
+    first_name = forms.CharField(label=gettext_lazy("First name"), max_length=150, required=False)
+    last_name = forms.CharField(label=gettext_lazy("Last name"), max_length=150, required=False)
+    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
     password = forms.CharField(
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), help_text="At least 10 characters."
+        label=gettext_lazy("Password"),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=gettext_lazy("At least 10 characters."),
     )
-    password_again = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
+    password_again = forms.CharField(
+        label=gettext_lazy("Password again"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
 
     def clean_username(self) -> str:
         username = self.cleaned_data["username"]
         if User.objects.filter(username__iexact=username).exists():
-            raise forms.ValidationError(f"There is a person '{username}' already.")
+            raise forms.ValidationError(gettext("There is a person '%(username)s' already.") % {"username": username})
         return username
 
     def clean(self) -> dict[str, Any]:
@@ -63,7 +69,7 @@ class FirstAdminForm(Form):
             except forms.ValidationError as error:
                 self.add_error("password", error)
             if data.get("password_again") and data["password_again"] != password:
-                self.add_error("password_again", "The two passwords differ.")
+                self.add_error("password_again", gettext_lazy("The two passwords differ."))
         return data
 
 
@@ -72,7 +78,14 @@ class SignInForm(LookMixin, LoginForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _name_fields(self, {"login": "User name or e-mail", "password": "Password", "remember": "Stay signed in here"})
+        _name_fields(
+            self,
+            {
+                "login": gettext_lazy("User name or e-mail"),
+                "password": gettext_lazy("Password"),
+                "remember": gettext_lazy("Stay signed in here"),
+            },
+        )
         self.fields["password"].help_text = ""
 
 
@@ -94,13 +107,19 @@ class NewPasswordForm(LookMixin, ChangePasswordForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = {"oldpassword": "Present password", "password1": "New password", "password2": "New password again"}
+        names = {
+            "oldpassword": gettext_lazy("Present password"),
+            "password1": gettext_lazy("New password"),
+            "password2": gettext_lazy("New password again"),
+        }
         _name_fields(self, names)
         self.fields["oldpassword"].help_text = ""
-        self.fields["password1"].help_text = "At least 10 characters, not a common one, and not like your name."
+        self.fields["password1"].help_text = gettext_lazy(
+            "At least 10 characters, not a common one, and not like your name."
+        )
 
 
-def _name_fields(form: Any, names: dict[str, str]) -> None:
+def _name_fields(form: Any, names: Mapping[str, Words]) -> None:
     for name, label in names.items():
         if name in form.fields:
             form.fields[name].label = label
@@ -110,26 +129,30 @@ def _name_fields(form: Any, names: dict[str, str]) -> None:
 class PersonForm(Form):
     """A person to add."""
 
-    username = forms.CharField(label="User name", max_length=150, validators=[UnicodeUsernameValidator()])
-    first_name = forms.CharField(label="First name", max_length=150, required=False)
-    last_name = forms.CharField(label="Last name", max_length=150, required=False)
-    email = forms.EmailField(label="E-mail", required=False)
+    username = forms.CharField(label=gettext_lazy("User name"), max_length=150, validators=[UnicodeUsernameValidator()])
+    first_name = forms.CharField(label=gettext_lazy("First name"), max_length=150, required=False)
+    last_name = forms.CharField(label=gettext_lazy("Last name"), max_length=150, required=False)
+    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
     organisation_role = forms.ChoiceField(
-        label="In the whole organisation",
+        label=gettext_lazy("In the whole organisation"),
         choices=OrganisationRole.choices,
         initial=OrganisationRole.MEMBER,
-        help_text="Admins change everything, executives read everything, members see the roadmaps they belong to.",
+        help_text=gettext_lazy(
+            "Admins change everything, executives read everything, members see the roadmaps they belong to."
+        ),
     )
 
 
 class PersonRolesForm(Form):
     """A person's name, organisation role, and a role per roadmap, one field each."""
 
-    first_name = forms.CharField(label="First name", max_length=150, required=False)
-    last_name = forms.CharField(label="Last name", max_length=150, required=False)
-    email = forms.EmailField(label="E-mail", required=False)
-    organisation_role = forms.ChoiceField(label="In the whole organisation", choices=OrganisationRole.choices)
-    is_active = forms.BooleanField(label="May sign in", required=False)
+    first_name = forms.CharField(label=gettext_lazy("First name"), max_length=150, required=False)
+    last_name = forms.CharField(label=gettext_lazy("Last name"), max_length=150, required=False)
+    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
+    organisation_role = forms.ChoiceField(
+        label=gettext_lazy("In the whole organisation"), choices=OrganisationRole.choices
+    )
+    is_active = forms.BooleanField(label=gettext_lazy("May sign in"), required=False)
 
     def __init__(self, *args: Any, person: User, **kwargs: Any) -> None:
         self.workloads = list(Workload.objects.all())
@@ -143,7 +166,7 @@ class PersonRolesForm(Form):
         for workload in self.workloads:
             self.fields[f"role_{workload.pk}"] = forms.ChoiceField(
                 label=workload.name,
-                choices=[("", "No role"), *Role.choices],
+                choices=[("", gettext_lazy("No role")), *Role.choices],
                 required=False,
                 initial=held.get(workload.pk, ""),
             )
@@ -160,33 +183,44 @@ class PersonRolesForm(Form):
 class TokenForm(Form):
     """A token to make."""
 
-    name = forms.CharField(max_length=100, help_text="What uses it, such as 'claims bot, production'.")
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        help_text=gettext_lazy("What uses it, such as 'claims bot, production'."),
+    )
     scopes = forms.MultipleChoiceField(
-        label="It may", choices=SCOPE_WORDS, widget=forms.CheckboxSelectMultiple, initial=["push"]
+        label=gettext_lazy("It may"), choices=SCOPE_WORDS, widget=forms.CheckboxSelectMultiple, initial=["push"]
     )
     workload = forms.ModelChoiceField(
-        label="Roadmap",
+        label=gettext_lazy("Roadmap"),
         queryset=Workload.objects.none(),
         required=False,
-        empty_label="Every roadmap of mine",
-        help_text="A token bound to one roadmap can neither push to nor read another.",
+        empty_label=gettext_lazy("Every roadmap of mine"),
+        help_text=gettext_lazy("A token bound to one roadmap can neither push to nor read another."),
     )
     measured_at = forms.ChoiceField(
-        label="Where it measures",
+        label=gettext_lazy("Where it measures"),
         choices=Token.MeasuredAt.choices,
-        help_text="The same request can be seen by the application, a gateway and the server; one of them counts.",
+        help_text=gettext_lazy(
+            "The same request can be seen by the application, a gateway and the server; one of them counts."
+        ),
     )
     through = forms.SlugField(
-        label="Its traffic goes through",
+        label=gettext_lazy("Its traffic goes through"),
         max_length=80,
         required=False,
-        help_text="Slug of the gateway or backend behind it, where there is one.",
+        help_text=gettext_lazy("Slug of the gateway or backend behind it, where there is one."),
     )
     signal = forms.ChoiceField(
-        label="OpenTelemetry signal that counts", choices=Token.Signal.choices, required=False, help_text=SIGNAL_HELP
+        label=gettext_lazy("OpenTelemetry signal that counts"),
+        choices=Token.Signal.choices,
+        required=False,
+        help_text=SIGNAL_HELP,
     )
     counts_step_tokens = forms.BooleanField(label=STEP_TOKENS_LABEL, required=False, help_text=STEP_TOKENS_HELP)
-    expires_on = forms.DateField(label="Last day", required=False, help_text="Empty: it works until it is revoked.")
+    expires_on = forms.DateField(
+        label=gettext_lazy("Last day"), required=False, help_text=gettext_lazy("Empty: it works until it is revoked.")
+    )
 
     def __init__(self, *args: Any, asker: Asker, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -206,5 +240,7 @@ class TokenForm(Form):
 class TokenChangeForm(Form):
     """How the OpenTelemetry that arrives with a token counts."""
 
-    signal = forms.ChoiceField(label="Signal that counts", choices=Token.Signal.choices, help_text=SIGNAL_HELP)
+    signal = forms.ChoiceField(
+        label=gettext_lazy("Signal that counts"), choices=Token.Signal.choices, help_text=SIGNAL_HELP
+    )
     counts_step_tokens = forms.BooleanField(label=STEP_TOKENS_LABEL, required=False, help_text=STEP_TOKENS_HELP)

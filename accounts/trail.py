@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils.translation import gettext
 
 from accounts.access import Asker, trail_workloads
 from accounts.models import AuditEvent, Workload
@@ -108,15 +109,17 @@ def parse_trail_filters(given: Mapping[str, str]) -> TrailFilters:
             try:
                 days[name] = date.fromisoformat(text)
             except ValueError:
-                problems.append(Problem(name, f"'{text[:40]}' is not a day. Write it like 2026-11-22."))
+                problems.append(
+                    Problem(name, gettext("'%(text)s' is not a day. Write it like 2026-11-22.") % {"text": text[:40]})
+                )
     first, last = days["from"], days["to"]
     if first and last and last < first:
-        problems.append(Problem("to", "The last day is before the first. Change one of them."))
+        problems.append(Problem("to", gettext("The last day is before the first. Change one of them.")))
     texts = {}
     for name in ("person", "roadmap", "action", "subject", "text"):
         value = given.get(name, "").strip()
         if "\0" in value or len(value) > LONGEST_TEXT:
-            problems.append(Problem(name, f"Search for at most {LONGEST_TEXT} letters."))
+            problems.append(Problem(name, gettext("Search for at most %(count)s letters.") % {"count": LONGEST_TEXT}))
             value = ""
         texts[name] = value
     return TrailFilters(start_on=first, last_on=last, problems=tuple(problems), **texts)

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import environ
 from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy
 
 from config.database import Connection
 from config.mail import CONSOLE, LONGEST_WAIT_SECONDS, mail_settings
@@ -316,7 +317,7 @@ PUSH_MAX_BYTES = 16 * 1024 * 1024
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_MIB", default=256) * 1024 * 1024
 # What a form with a file may hold in all, by its address; others have DATA_UPLOAD_MAX_MEMORY_SIZE.
 UPLOAD_MAX_BYTES = dict.fromkeys(("/imports/new/", "/api/v1/imports"), IMPORT_MAX_BYTES + 1024 * 1024)
-UPLOAD_TOO_LARGE_HINT = (
+UPLOAD_TOO_LARGE_HINT = gettext_lazy(
     "Pack the file with gzip, export fewer days, or let an operator raise IMPORT_MAX_MIB (billing files) or "
     "USAGE_FILE_MAX_MIB (files of usage)."
 )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from web.wording import Words
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -71,7 +73,7 @@ class Channel(Protocol):
     """What sends a message to one person."""
 
     code: str
-    label: str
+    label: Words
 
     def send(self, message: Message, to: Destination) -> None:
         """Send it. Raises ConnectorError."""

@@ -18,9 +18,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.access import Asker, visible_workloads
+from accounts.languages import language_of
 from accounts.models import PersonAddress, User
 from metrics.errors import ConnectorError
 from roadmap.channel import Destination, Message
@@ -155,11 +156,13 @@ def send(batch: Batch) -> None:
         if not may:
             return
         to = _destination(batch.person, batch.channel)
-        message = _message(batch, may, row)
-        if to is None or message is None:
-            _settle(batch, may, State.DROPPED)
-            return
-        channel_for(batch.channel).send(message, to)
+        # In the person's language, from the subject to what the channel adds.
+        with translation.override(language_of(batch.person)):
+            message = _message(batch, may, row)
+            if to is None or message is None:
+                _settle(batch, may, State.DROPPED)
+                return
+            channel_for(batch.channel).send(message, to)
     except ConnectorError as error:
         _failed(batch, str(error), permanent=error.permanent, retry_after_seconds=error.retry_after_seconds)
     except Exception as error:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from web.pieces import GateMark, Gauge, Lane, MilestoneMark, PhaseSpan
 from web.wording import day, month_name
 
@@ -325,7 +327,9 @@ def _draw_lane(lane: Lane, axis: Axis, today: date, y: float) -> LaneDrawing:
 
 def _draw_dot(mark: MilestoneMark, axis: Axis, y: float) -> Dot:
     moved = mark.promised is not None and mark.promised != mark.day
-    name = f"{mark.name}, {day(mark.day)}" + (f", first promised {day(mark.promised)}" if moved else "")
+    name = f"{mark.name}, {day(mark.day)}"
+    if moved:
+        name = _("%(name)s, first promised %(day)s") % {"name": name, "day": day(mark.promised)}
     return Dot(
         kind=mark.state,
         x=axis.at(mark.day),

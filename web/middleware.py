@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
+from web import wording
 from web.problems import is_api, problem_response
 
 MEBIBYTE = 1024 * 1024
@@ -87,8 +89,10 @@ class UploadsAreBounded:
         if most is None:
             return self.get_response(request)
         may_be_large = request.path_info in settings.UPLOAD_MAX_BYTES
-        hint = settings.UPLOAD_TOO_LARGE_HINT if may_be_large else "Send a smaller file."
-        detail = f"What was sent is larger than {most // MEBIBYTE:,} MiB. {hint}"
+        hint = settings.UPLOAD_TOO_LARGE_HINT if may_be_large else _("Send a smaller file.")
+        detail = (
+            _("What was sent is larger than %(most)s MiB.") % {"most": wording.count(most // MEBIBYTE)} + f" {hint}"
+        )
         if is_api(request):
             return problem_response(413, "too_large", detail)
         return render(request, "413.html", {"detail": detail}, status=413)

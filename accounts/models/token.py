@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from accounts.models.workload import Workload
 
@@ -18,15 +19,15 @@ class Token(models.Model):
     class MeasuredAt(models.TextChoices):
         """Where its sender sees the requests (measures.md, 'Counted once')."""
 
-        APPLICATION = "application", "Application"
-        GATEWAY = "gateway", "Gateway"
-        SERVER = "server", "Server"
+        APPLICATION = "application", gettext_lazy("Application")
+        GATEWAY = "gateway", gettext_lazy("Gateway")
+        SERVER = "server", gettext_lazy("Server")
 
     class Signal(models.TextChoices):
         """Which of OpenTelemetry's two signals counts where both arrive (api.md, OpenTelemetry)."""
 
-        METRICS = "metrics", "Metrics"
-        TRACES = "traces", "Traces"
+        METRICS = "metrics", gettext_lazy("Metrics")
+        TRACES = "traces", gettext_lazy("Traces")
 
     name = models.CharField(max_length=100)
     digest = models.BinaryField(max_length=32, unique=True)

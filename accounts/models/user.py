@@ -2,14 +2,15 @@
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class OrganisationRole(models.TextChoices):
     """What a person may do everywhere; what they may do for one workload is a membership."""
 
-    ADMIN = "admin", "Admin"
-    EXECUTIVE = "executive", "Executive"
-    MEMBER = "member", "Member"
+    ADMIN = "admin", gettext_lazy("Admin")
+    EXECUTIVE = "executive", gettext_lazy("Executive")
+    MEMBER = "member", gettext_lazy("Member")
 
 
 class User(AbstractUser):

@@ -3,8 +3,11 @@
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy
 
-slug_validator = RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*$", "Use lower-case letters, digits and single hyphens.")
+slug_validator = RegexValidator(
+    r"^[a-z0-9]+(-[a-z0-9]+)*$", gettext_lazy("Use lower-case letters, digits and single hyphens.")
+)
 
 
 class Workload(models.Model):
@@ -25,9 +28,9 @@ class Workload(models.Model):
 class Role(models.TextChoices):
     """What a member may do for one workload, each including the ones after it."""
 
-    MANAGER = "manager", "Manager"
-    CONTRIBUTOR = "contributor", "Contributor"
-    VIEWER = "viewer", "Viewer"
+    MANAGER = "manager", gettext_lazy("Manager")
+    CONTRIBUTOR = "contributor", gettext_lazy("Contributor")
+    VIEWER = "viewer", gettext_lazy("Viewer")
 
 
 class Membership(models.Model):

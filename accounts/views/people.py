@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -31,7 +32,7 @@ def admins_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not asker_of(request).user.is_admin:
-            raise PermissionDenied("People and roles are set by admins.")
+            raise PermissionDenied(_("People and roles are set by admins."))
         return view(request, *args, **kwargs)
 
     return wrapped
@@ -83,7 +84,7 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
         except AccessViolation as violation:
             form.add_violation(violation)
         else:
-            return done(request, reverse("people"), f"{subject.display_name} is saved.")
+            return done(request, reverse("people"), _("%(name)s is saved.") % {"name": subject.display_name})
     context = {"form": form, "person": subject}
     return render(request, "accounts/person.html", context, status=422 if request.method == "POST" else 200)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -32,5 +33,5 @@ def setup(request: HttpRequest, link: str) -> HttpResponse:
         except AccessViolation:
             return render(request, "accounts/setup_over.html", {}, status=410)
         login(request, person, backend="allauth.account.auth_backends.AuthenticationBackend")
-        return done(request, "/", "You are the admin now. Make a roadmap, or add people under your name.")
+        return done(request, "/", _("You are the admin now. Make a roadmap, or add people under your name."))
     return render(request, "accounts/setup.html", {"form": form}, status=422 if request.method == "POST" else 200)

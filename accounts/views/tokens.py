@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -71,7 +72,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
         revoke_token(asker_of(request), token)
     except AccessViolation as violation:
         raise Http404 from violation
-    return done(request, reverse("tokens"), f"'{token.name}' is revoked. What it pushed stays.")
+    return done(request, reverse("tokens"), _("'%(name)s' is revoked. What it pushed stays.") % {"name": token.name})
 
 
 @never_cache
@@ -91,7 +92,9 @@ def token(request: HttpRequest, pk: int) -> HttpResponse:
             except AccessViolation as violation:
                 form.add_violation(violation)
             else:
-                return done(request, reverse("token", args=[pk]), f"'{found.name}' counts so from now on.")
+                return done(
+                    request, reverse("token", args=[pk]), _("'%(name)s' counts so from now on.") % {"name": found.name}
+                )
     return render(request, "accounts/token.html", {"form": form, "token": found}, status=status)
 
 
@@ -102,9 +105,13 @@ def count_signal(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(changeable_tokens(asker), pk=pk)
     wanted = request.POST.get("signal", "")
     if wanted not in Token.Signal.values:
-        return done(request, reverse("token", args=[pk]), "Choose metrics or traces.", tone="red")
+        return done(request, reverse("token", args=[pk]), _("Choose metrics or traces."), tone="red")
     try:
         change_token(asker, found, signal=wanted)
     except AccessViolation as violation:
         return done(request, reverse("token", args=[pk]), violation.message, tone="red")
-    return done(request, reverse("token", args=[pk]), f"'{found.name}': {wanted} count from now on.")
+    return done(
+        request,
+        reverse("token", args=[pk]),
+        _("'%(name)s': %(signal)s count from now on.") % {"name": found.name, "signal": wanted},
+    )

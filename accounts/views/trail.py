@@ -6,6 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.access import Asker, can_read_trail
@@ -29,7 +30,7 @@ from web.spreadsheets import attachment, csv_pieces, xlsx_file
 def _asker(request: HttpRequest) -> Asker:
     asker = asker_of(request)
     if not can_read_trail(asker):
-        raise PermissionDenied("The audit trail is read by admins, executives, and managers of a roadmap.")
+        raise PermissionDenied(_("The audit trail is read by admins, executives, and managers of a roadmap."))
     return asker
 
 
@@ -52,9 +53,21 @@ def audit_trail(request: HttpRequest) -> HttpResponse:
             for event in page.rows
         ],
         "selects": [
-            {"name": "roadmap", "label": "Roadmap", "all": "All", "options": page.roadmaps, "value": filters.roadmap},
-            {"name": "action", "label": "Action", "all": "All", "options": page.actions, "value": filters.action},
-            {"name": "subject", "label": "Subject", "all": "All", "options": page.subjects, "value": filters.subject},
+            {
+                "name": "roadmap",
+                "label": _("Roadmap"),
+                "all": _("All"),
+                "options": page.roadmaps,
+                "value": filters.roadmap,
+            },
+            {"name": "action", "label": _("Action"), "all": _("All"), "options": page.actions, "value": filters.action},
+            {
+                "name": "subject",
+                "label": _("Subject"),
+                "all": _("All"),
+                "options": page.subjects,
+                "value": filters.subject,
+            },
         ],
         "reads_all": asker.user.is_admin,
     }

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from accounts.access import Asker, changeable_tokens
 from accounts.models import Token
@@ -137,8 +138,9 @@ def first_and_last_day(workload_ids: Sequence[int] | None) -> tuple[date, date] 
 # --- What needs a decision
 
 
-# What was noticed of usage, by whose it is, with the day and the state of usage that it was noticed of.
-_noticed: dict[tuple[int, ...] | None, tuple[date, str, list[Attention]]] = {}
+# What was noticed of usage, by whose it is and the language of its words, with the day and the state of usage that it
+# was noticed of.
+_noticed: dict[tuple[tuple[int, ...] | None, str | None], tuple[date, str, list[Attention]]] = {}
 MOST_NOTICED = 64
 
 
@@ -157,8 +159,9 @@ def attention(workload_ids: Sequence[int] | None, state: str | None) -> list[Att
 
 def _of_usage(workload_ids: Sequence[int] | None, state: str | None) -> list[Attention]:
     """What is not priced and what belongs to nobody, out of memory where usage is as it was."""
-    whose, today = None if workload_ids is None else tuple(workload_ids), _today()
-    held = _noticed.get(whose)
+    key = (None if workload_ids is None else tuple(workload_ids), get_language())
+    today = _today()
+    held = _noticed.get(key)
     if held is not None and state is not None and held[:2] == (today, state):
         return held[2]
     demo = _demo_backends()
@@ -168,7 +171,7 @@ def _of_usage(workload_ids: Sequence[int] | None, state: str | None) -> list[Att
     if state is not None:
         if len(_noticed) >= MOST_NOTICED:
             _noticed.clear()
-        _noticed[whose] = (today, state, found)
+        _noticed[key] = (today, state, found)
     return found
 
 

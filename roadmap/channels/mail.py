@@ -8,9 +8,11 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils.translation import gettext_lazy
 
 from metrics.errors import ConnectorError
 from roadmap.channel import Destination, Message
+from web.wording import Words
 
 # RFC 5321, 4.2.1: of what begins with 5 the server says that trying again does not help.
 PERMANENT = 500
@@ -19,7 +21,8 @@ PERMANENT = 500
 class MailChannel:
     """A repeated mail has the same Message-ID, by which mailboxes tell that they have it."""
 
-    code, label = "mail", "Mail"
+    code: str = "mail"
+    label: Words = gettext_lazy("Mail")
 
     def send(self, message: Message, to: Destination) -> None:
         """Raises ConnectorError."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from metrics.webhooks import post_document
 from roadmap.channel import Destination, Line, Message
+from web.wording import Words
 
 MOST_LINES = 40
 LONGEST_TEXT = 600
@@ -25,7 +28,8 @@ HINTS = {
 class SlackChannel:
     """One message of sections."""
 
-    code, label = "slack", "Slack"
+    code: str = "slack"
+    label: Words = "Slack"
 
     def send(self, message: Message, to: Destination) -> None:
         """Raises ConnectorError."""
@@ -51,12 +55,13 @@ def document(message: Message) -> dict[str, Any]:
             blocks.append(_section(_words(line)))
         left -= min(left, len(section.lines))
     if len(message.lines) > MOST_LINES:
-        blocks.append(_section(f"and {len(message.lines) - MOST_LINES} more"))
+        blocks.append(_section(_("and %(count)s more") % {"count": len(message.lines) - MOST_LINES}))
     return _whole(message, blocks)
 
 
 def _whole(message: Message, blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    links = f"<{message.home_url}|{escaped(message.home_text)}>, <{message.settings_url}|choose what you are told>"
+    choose = escaped(_("choose what you are told"))
+    links = f"<{message.home_url}|{escaped(message.home_text)}>, <{message.settings_url}|{choose}>"
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": links, "verbatim": True}]})
     return {"text": escaped(message.subject), "blocks": blocks, "unfurl_links": False}
 

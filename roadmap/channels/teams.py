@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from metrics.webhooks import post_document
 from roadmap.channel import Destination, Line, Message
+from web.wording import Words
 
 # A card is at most 28 KB.
 MOST_LINES = 20
@@ -26,7 +29,8 @@ HINTS = {
 class TeamsChannel:
     """One message with one card."""
 
-    code, label = "teams", "Teams"
+    code: str = "teams"
+    label: Words = "Teams"
 
     def send(self, message: Message, to: Destination) -> None:
         """Raises ConnectorError."""
@@ -57,7 +61,7 @@ def document(message: Message) -> dict[str, Any]:
             body += _words(line)
         left -= min(left, len(section.lines))
     if len(message.lines) > MOST_LINES:
-        body.append(_text([_run(f"and {len(message.lines) - MOST_LINES} more", isSubtle=True)]))
+        body.append(_text([_run(_("and %(count)s more") % {"count": len(message.lines) - MOST_LINES}, isSubtle=True)]))
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -65,7 +69,7 @@ def document(message: Message) -> dict[str, Any]:
         "body": body,
         "actions": [
             {"type": "Action.OpenUrl", "title": home_text, "url": home_url},
-            {"type": "Action.OpenUrl", "title": "Choose what you are told", "url": message.settings_url},
+            {"type": "Action.OpenUrl", "title": _("Choose what you are told"), "url": message.settings_url},
         ],
         "msteams": {"width": "Full"},
     }

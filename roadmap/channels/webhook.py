@@ -11,12 +11,14 @@ from standardwebhooks import Webhook
 
 from metrics.webhooks import post_document, secret_of
 from roadmap.channel import Destination, Message
+from web.wording import Words
 
 
 class WebhookChannel:
     """`webhook-id` stays the same when a document is repeated."""
 
-    code, label = "webhook", "Webhook"
+    code: str = "webhook"
+    label: Words = "Webhook"
 
     def send(self, message: Message, to: Destination) -> None:
         """Raises ConnectorError."""

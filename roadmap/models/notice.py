@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from accounts.models import AuditEvent, Workload
 
@@ -46,11 +47,11 @@ class Delivery(models.Model):
     class State(models.TextChoices):
         """`dropped`: the person no longer sees the roadmap, or has chosen otherwise since; nothing was sent."""
 
-        WAITING = "waiting", "Waiting"
-        SENDING = "sending", "Being sent"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Not delivered"
-        DROPPED = "dropped", "Dropped"
+        WAITING = "waiting", gettext_lazy("Waiting")
+        SENDING = "sending", gettext_lazy("Being sent")
+        SENT = "sent", gettext_lazy("Sent")
+        FAILED = "failed", gettext_lazy("Not delivered")
+        DROPPED = "dropped", gettext_lazy("Dropped")
 
     notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="deliveries")
     # One of roadmap.rules.notices.KINDS; a notice may be more than one thing to the same person.

@@ -9,6 +9,8 @@ from datetime import date, datetime, time, timedelta
 from django.conf import settings
 from django.db.models import Max, Q
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.access import Asker, visible_workloads
 from roadmap.models import Comment, Gate, Kpi, Milestone, Phase, Roadmap
@@ -125,8 +127,10 @@ def _gates(asker: Asker, today: date) -> list[Waiting]:
     )
     named = []
     for gate in found:
-        do = "Decide" if gate.gatekeeper_id == asker.user.pk else "Prepare"
-        name = f"{do} the {gate.phase.get_kind_display()} gate"
+        text = (
+            _("Decide the %(phase)s gate") if gate.gatekeeper_id == asker.user.pk else _("Prepare the %(phase)s gate")
+        )
+        name = text % {"phase": gate.phase.get_kind_display()}
         named.append(_due(name, gate.phase.roadmap, gate.get_absolute_url(), gate.due_on, today))
     return named
 
@@ -140,7 +144,7 @@ def _updates(asker: Asker, today: date) -> list[Waiting]:
         .order_by("last", "pk")
     )
     return _overdue(
-        [("Post an update", one, reverse("update_new", args=[one.slug]), one.last, rhythm) for one in found], today
+        [(_("Post an update"), one, reverse("update_new", args=[one.slug]), one.last, rhythm) for one in found], today
     )
 
 
@@ -159,7 +163,7 @@ def _readings(asker: Asker, today: date) -> list[Waiting]:
     return _overdue(
         [
             (
-                f"Record {kpi.name}",
+                _("Record %(kpi)s") % {"kpi": kpi.name},
                 kpi.phase.roadmap,
                 reverse("reading_new", args=[kpi.pk]),
                 kpi.last,
@@ -193,9 +197,9 @@ def _mentions(asker: Asker, today: date) -> list[Mention]:
 def _due(name: str, roadmap: Roadmap, url: str, on: date, today: date) -> Waiting:
     days = (on - today).days
     if days < 0:
-        words = f"{wording.plural(-days, 'day')} late"
+        words = ngettext("%(count)s day late", "%(count)s days late", -days) % {"count": wording.count(-days)}
     else:
-        words = "today" if days == 0 else f"in {wording.plural(days, 'day')}"
+        words = _("today") if days == 0 else _("in %(duration)s") % {"duration": wording.plural(days, "day")}
     return Waiting(name, roadmap.name, url, on, days, days < 0, words, roadmap.workload.is_demo)
 
 
@@ -212,7 +216,7 @@ def _overdue(items: Sequence[tuple[str, Roadmap, str, datetime | None, timedelta
                     on=None,
                     days=None,
                     is_late=True,
-                    words="never yet",
+                    words=_("never yet"),
                     is_demo=roadmap.workload.is_demo,
                 )
             )
@@ -220,7 +224,7 @@ def _overdue(items: Sequence[tuple[str, Roadmap, str, datetime | None, timedelta
         on = last.astimezone(settings.REPORTING_ZONE).date()
         due_in = (on + rhythm - today).days
         if due_in <= 0:
-            words = f"the last {wording.plural((today - on).days, 'day')} ago"
+            words = _("the last %(duration)s ago") % {"duration": wording.plural((today - on).days, "day")}
             waiting.append(
                 Waiting(name, roadmap.name, url, on + rhythm, due_in, due_in < 0, words, roadmap.workload.is_demo)
             )

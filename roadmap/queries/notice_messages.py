@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.access import Asker
 from accounts.models import User
@@ -27,10 +29,15 @@ def notices_message(person: User, rows: Sequence[Delivery], *, id: UUID, now: da
     """One message of deliveries; several are put under what they are of. `rows` have notice and workload."""
     subject, lede = rows[0].title, ""
     sections = [Section("", [_line(row) for row in rows])]
-    if len(rows) > 1:
-        subject = f"{subject} and {len(rows) - 1} more"
-        lede = f"{wording.plural(len(rows), 'thing')} that you chose to be told of."
-        of_kinds = [(kind.label, [_line(row) for row in rows if row.kind == kind.code]) for kind in KINDS]
+    if more := len(rows) - 1:
+        subject = ngettext("%(first)s and %(count)s more", "%(first)s and %(count)s more", more) % {
+            "first": subject,
+            "count": more,
+        }
+        lede = ngettext(
+            "%(count)s thing that you chose to be told of.", "%(count)s things that you chose to be told of.", len(rows)
+        ) % {"count": wording.count(len(rows))}
+        of_kinds = [(str(kind.label), [_line(row) for row in rows if row.kind == kind.code]) for kind in KINDS]
         sections = [Section(label, lines) for label, lines in of_kinds if lines]
     return _message(person, subject, lede, sections, id=id, now=now)
 
@@ -44,18 +51,16 @@ def monday_message(person: User, *, id: UUID, today: date, now: datetime) -> Mes
         Line(f"{one.who}: {one.text}", url=absolute(one.url), note=one.roadmap, kind="mention") for one in week.mentions
     ]
     parts = [
-        (f"Milestones, due in {MILESTONE_DAYS} days or late", _waiting(week.milestones)),
-        (f"Gates, due in {GATE_DAYS} days or late", _waiting(week.gates)),
-        ("Updates that are due", _waiting(week.updates)),
-        ("Readings that are asked for", _waiting(week.readings)),
-        ("Comments that mention you", mentions),
+        (_("Milestones, due in %(days)s days or late") % {"days": MILESTONE_DAYS}, _waiting(week.milestones)),
+        (_("Gates, due in %(days)s days or late") % {"days": GATE_DAYS}, _waiting(week.gates)),
+        (_("Updates that are due"), _waiting(week.updates)),
+        (_("Readings that are asked for"), _waiting(week.readings)),
+        (_("Comments that mention you"), mentions),
     ]
-    late = f", {week.late_count} late" if week.late_count else ""
-    todo = f"{wording.plural(week.count, 'thing')} to do{late}" if week.count else "nothing to do"
-    lede = f"{wording.day(today)}, of the roadmaps that run."
+    lede = _("%(today)s, of the roadmaps that run.") % {"today": wording.day(today)}
     return _message(
         person,
-        f"My week: {todo}",
+        _week_subject(week.count, week.late_count),
         lede,
         [Section(title, lines) for title, lines in parts if lines],
         id=id,
@@ -63,9 +68,26 @@ def monday_message(person: User, *, id: UUID, today: date, now: datetime) -> Mes
     )
 
 
+def _week_subject(todo: int, late: int) -> str:
+    """'My week: 5 things to do, 2 late'."""
+    counts = {"count": wording.count(todo), "late": wording.count(late)}
+    if not todo:
+        return _("My week: nothing to do")
+    if not late:
+        return ngettext("My week: %(count)s thing to do", "My week: %(count)s things to do", todo) % counts
+    return (
+        ngettext(
+            "My week: %(count)s thing to do, %(late)s late", "My week: %(count)s things to do, %(late)s late", todo
+        )
+        % counts
+    )
+
+
 def example_message(person: User, *, id: UUID, now: datetime) -> Message:  # noqa: A002
     """What 'Send a test' sends."""
-    line = Line("A test from Phaseline", "This is where your notifications will arrive.", absolute(reverse("my_week")))
+    line = Line(
+        _("A test from Phaseline"), _("This is where your notifications will arrive."), absolute(reverse("my_week"))
+    )
     return _message(person, line.title, "", [Section("", [line])], id=id, now=now)
 
 
@@ -111,7 +133,7 @@ def _message(
         lede=lede,
         sections=sections,
         home_url=absolute(reverse("my_week")),
-        home_text="My week",
+        home_text=_("My week"),
         settings_url=absolute(reverse("notifications")),
         at=now,
     )

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.utils.translation import ngettext
 
 from accounts.access import Asker, visible_workloads
 from accounts.models import PersonAddress, User
 from roadmap.channels import CHANNELS
 from roadmap.models import Delivery, NoticeSettings
 from roadmap.rules.notices import KINDS, MAIL, channels_for
-from web.wording import plural
 
 SHOWN = 15
 MOST_FAILED = 200
@@ -83,14 +83,14 @@ def notifications(asker: Asker) -> Notifications:
     for channel in CHANNELS:
         address = addresses.get(channel.code)
         where = person.email if channel.code == MAIL else address.shown if address else ""
-        places.append(ChannelPlace(channel.code, channel.label, where, address.changed_at if address else None))
+        places.append(ChannelPlace(channel.code, str(channel.label), where, address.changed_at if address else None))
     rows = [
         KindRow(
             kind.code,
-            kind.label,
-            kind.help,
+            str(kind.label),
+            str(kind.help),
             [
-                (channel.code, channel.label, channel.code in channels_for(row.channels, kind.code))
+                (channel.code, str(channel.label), channel.code in channels_for(row.channels, kind.code))
                 for channel in CHANNELS
             ],
         )
@@ -118,7 +118,7 @@ def mail_is_sent() -> bool:
 
 
 def _lines(found: QuerySet[Delivery]) -> list[DeliveryLine]:
-    labels = {channel.code: channel.label for channel in CHANNELS}
+    labels = {channel.code: str(channel.label) for channel in CHANNELS}
     return [
         DeliveryLine(
             one,
@@ -133,5 +133,7 @@ def _lines(found: QuerySet[Delivery]) -> list[DeliveryLine]:
 
 def _word(one: Delivery) -> str:
     if one.state == Delivery.State.WAITING and one.attempts:
-        return f"Tried {plural(one.attempts, 'time')}, tried again"
+        return ngettext("Tried %(count)s time, tried again", "Tried %(count)s times, tried again", one.attempts) % {
+            "count": one.attempts
+        }
     return one.get_state_display()

@@ -5,18 +5,22 @@ Each has a key that names the occasion, so that it is told once: a milestone tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Max
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from accounts.models import OrganisationRole, User
 from metrics import series
+from metrics.source_facts import StoppedSource
 from roadmap.models import Gate, Kpi, Milestone, NoticeSettings, Phase, Roadmap
 from roadmap.queries.my_week import READING_DAYS
 from roadmap.queries.phase_money import PhaseMoney
@@ -30,7 +34,11 @@ RUNNING = (Roadmap.State.ACTIVE, Roadmap.State.LIVE)
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a notice is made of; `details` hold told_as, title, text, url, people and is_late."""
+    """What a notice is made of; `details` hold told_as, title, text, url, people and is_late.
+
+    Title and text are in the organisation's language, and under `in` in the others: it is noted before it is known who
+    is told.
+    """
 
     key: str
     kind: str
@@ -39,22 +47,30 @@ class Occasion:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+# Says a title and a text in the active language.
+Said = Callable[[], tuple[str, str]]
+
+
 def _of(
     key: str,
     told_as: str,
-    title: str,
+    said: Said,
     people: Iterable[int | None],
     *,
     url: str,
-    text: str = "",
     subject_id: int | None = None,
     workload_id: int | None = None,
     is_late: bool = False,
 ) -> Occasion:
+    words = {}
+    for language, _name in settings.LANGUAGES:
+        with translation.override(language):
+            title, text = said()
+            words[language] = {"title": title, "text": text}
     details = {
         "told_as": told_as,
-        "title": title,
-        "text": text,
+        **words.pop(settings.LANGUAGE_CODE),
+        "in": words,
         "url": url,
         "people": [pk for pk in dict.fromkeys(people) if pk is not None],
         "is_late": is_late,
@@ -75,7 +91,7 @@ def milestones_due(today: date) -> list[Occasion]:
         _of(
             f"milestone_{'late' if item.due_on < today else 'due'}:{item.pk}:{item.due_on}",
             "milestone",
-            f"'{item.name}' of {item.phase.roadmap.name} {_when(item.due_on, today)}",
+            partial(_milestone_words, item, today),
             [item.owner_id or item.phase.owner_id],
             url=f"{item.phase.get_absolute_url()}#milestones",
             subject_id=item.pk,
@@ -98,7 +114,7 @@ def gates_due(today: date) -> list[Occasion]:
         _of(
             f"gate_{'late' if gate.due_on < today else 'due'}:{gate.pk}:{gate.due_on}",
             "gate",
-            f"The {gate.phase.get_kind_display()} gate of {gate.phase.roadmap.name} {_when(gate.due_on, today)}",
+            partial(_gate_words, gate, today),
             [gate.gatekeeper_id, gate.phase.owner_id],
             url=gate.get_absolute_url(),
             subject_id=gate.pk,
@@ -131,9 +147,8 @@ def readings_due(today: date) -> list[Occasion]:
             _of(
                 f"reading:{kpi.pk}:{on or 'never'}",
                 "reading",
-                f"A reading of {kpi.name} in {kpi.phase.roadmap.name} is asked for",
+                partial(_reading_words, kpi, on),
                 [kpi.phase.owner_id],
-                text=f"The last is of {wording.day(on)}." if on else "There is none yet.",
                 url=reverse("reading_new", args=[kpi.pk]),
                 subject_id=kpi.pk,
                 workload_id=kpi.phase.roadmap.workload_id,
@@ -153,7 +168,7 @@ def budgets_running_out(now: datetime, today: date) -> list[Occasion]:
         phase, money = standing.rows.present, standing.money
         if phase is None or money is None or phase.state != Phase.State.ACTIVE:
             continue
-        word, title, text = _budget_words(money)
+        word = _budget_state(money)
         if not word:
             continue
         roadmap = standing.rows.roadmap
@@ -161,9 +176,8 @@ def budgets_running_out(now: datetime, today: date) -> list[Occasion]:
             _of(
                 f"budget_{word}:{phase.pk}:{phase.budget_amount}:{phase.budget_currency}",
                 "budget",
-                f"{phase.get_kind_display()} of {roadmap.name}: {title}",
+                partial(_budget_words, money, phase, roadmap),
                 [roadmap.owner_id, phase.owner_id, roadmap.sponsor_id],
-                text=text,
                 url=phase.get_absolute_url(),
                 subject_id=phase.pk,
                 workload_id=roadmap.workload_id,
@@ -173,22 +187,14 @@ def budgets_running_out(now: datetime, today: date) -> list[Occasion]:
     return occasions
 
 
-def _budget_words(money: PhaseMoney) -> tuple[str, str, str]:
+def _budget_state(money: PhaseMoney) -> str:
+    """'passed', 'ends' by the forecast, '' for neither."""
     if money.budget is None or money.spent is None or money.budget <= 0:
-        return "", "", ""
-    budget = wording.money(money.budget, money.currency)
+        return ""
     if money.spent > money.budget:
-        when = f" on {wording.day(money.passed_on)}" if money.passed_on else ""
-        return (
-            "passed",
-            f"the budget is passed{when}",
-            f"{wording.money(money.spent, money.currency)} of {budget} spent.",
-        )
+        return "passed"
     plan = money.forecast
-    if plan is None or plan.passes_on is None or plan.total is None:
-        return "", "", ""
-    total = wording.money(plan.total, money.currency)
-    return "ends", f"the budget ends on {wording.day(plan.passes_on)}", f"Forecast {total} of {budget}."
+    return "" if plan is None or plan.passes_on is None or plan.total is None else "ends"
 
 
 def sources_stopped() -> list[Occasion]:
@@ -209,22 +215,20 @@ def sources_stopped() -> list[Occasion]:
     occasions = []
     for one in stopped:
         key = f"{one.backend_id}:{one.since.isoformat()}"
-        title, url = f"{one.name} does not answer", reverse("backend", args=[one.slug])
+        url = reverse("backend", args=[one.slug])
         occasions.append(
-            _of(f"source:{key}", "source", title, admins, text=one.detail, url=url, subject_id=one.backend_id)
+            _of(f"source:{key}", "source", partial(_source_words, one), admins, url=url, subject_id=one.backend_id)
         )
         for pk in one.workload_ids:
             roadmap = roadmaps.get(pk)
             # An admin is told once.
             if roadmap is not None and roadmap.owner_id not in admins:
-                text = f"{roadmap.name} lacks what it would report. {one.detail}"
                 occasions.append(
                     _of(
                         f"source:{key}:{pk}",
                         "source",
-                        title,
+                        partial(_source_words, one, roadmap),
                         [roadmap.owner_id],
-                        text=text,
                         url=url,
                         subject_id=one.backend_id,
                         workload_id=pk,
@@ -241,14 +245,76 @@ def mondays(now: datetime) -> list[Occasion]:
         row = chosen.get(pk)
         week = monday_of(now, ZoneInfo(row.zone) if row and row.zone else settings.REPORTING_ZONE)
         if week is not None and channels_for(row.channels if row else {}, MONDAY):
-            occasions.append(_of(f"monday:{pk}:{week}", MONDAY, "My week", [pk], url=reverse("my_week")))
+            occasions.append(_of(f"monday:{pk}:{week}", MONDAY, _week_words, [pk], url=reverse("my_week")))
     return occasions
 
 
-def _when(on: date, today: date) -> str:
-    days = (on - today).days
+def _milestone_words(item: Milestone, today: date) -> tuple[str, str]:
+    names = {"name": item.name, "roadmap": item.phase.roadmap.name, "day": wording.day(item.due_on)}
+    days = (item.due_on - today).days
     if days < 0:
-        return f"is late: it was due on {wording.day(on)}"
+        return _("'%(name)s' of %(roadmap)s is late: it was due on %(day)s") % names, ""
     if days == 0:
-        return "is due today"
-    return f"is due on {wording.day(on)}, in {wording.plural(days, 'day')}"
+        return _("'%(name)s' of %(roadmap)s is due today") % names, ""
+    in_ = {"duration": wording.plural(days, "day")}
+    return _("'%(name)s' of %(roadmap)s is due on %(day)s, in %(duration)s") % (names | in_), ""
+
+
+def _gate_words(gate: Gate, today: date) -> tuple[str, str]:
+    phase = gate.phase
+    names = {
+        "phase": phase.get_kind_display(),
+        "roadmap": phase.roadmap.name,
+        "day": wording.day(gate.due_on),
+    }
+    days = (gate.due_on - today).days
+    if days < 0:
+        return _("The %(phase)s gate of %(roadmap)s is late: it was due on %(day)s") % names, ""
+    if days == 0:
+        return _("The %(phase)s gate of %(roadmap)s is due today") % names, ""
+    in_ = {"duration": wording.plural(days, "day")}
+    return _("The %(phase)s gate of %(roadmap)s is due on %(day)s, in %(duration)s") % (names | in_), ""
+
+
+def _reading_words(kpi: Kpi, on: date | None) -> tuple[str, str]:
+    title = _("A reading of %(kpi)s in %(roadmap)s is asked for") % {
+        "kpi": kpi.name,
+        "roadmap": kpi.phase.roadmap.name,
+    }
+    return title, _("The last is of %(day)s.") % {"day": wording.day(on)} if on else _("There is none yet.")
+
+
+def _budget_words(money: PhaseMoney, phase: Phase, roadmap: Roadmap) -> tuple[str, str]:
+    """Of a budget that is passed, or ends by the forecast."""
+    names = {"phase": phase.get_kind_display(), "roadmap": roadmap.name}
+    budget = wording.money(money.budget, money.currency)
+    if _budget_state(money) == "passed":
+        text = _("%(spent)s of %(budget)s spent.") % {
+            "spent": wording.money(money.spent, money.currency),
+            "budget": budget,
+        }
+        if money.passed_on is None:
+            return _("%(phase)s of %(roadmap)s: the budget is passed") % names, text
+        on = {"day": wording.day(money.passed_on)}
+        return _("%(phase)s of %(roadmap)s: the budget is passed on %(day)s") % (names | on), text
+    plan = money.forecast
+    on = {"day": wording.day(plan.passes_on if plan else None)}
+    total = wording.money(plan.total if plan else None, money.currency)
+    return (
+        _("%(phase)s of %(roadmap)s: the budget ends on %(day)s") % (names | on),
+        _("Forecast %(total)s of %(budget)s.") % {"total": total, "budget": budget},
+    )
+
+
+def _source_words(one: StoppedSource, roadmap: Roadmap | None = None) -> tuple[str, str]:
+    title = _("%(name)s does not answer") % {"name": one.name}
+    if roadmap is None:
+        return title, one.detail
+    return title, _("%(roadmap)s lacks what it would report. %(detail)s") % {
+        "roadmap": roadmap.name,
+        "detail": one.detail,
+    }
+
+
+def _week_words() -> tuple[str, str]:
+    return _("My week"), ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from django.conf import settings
+from django.utils.translation import get_language
 
 from metrics.figures import SourceFreshness
 from metrics.source_facts import UsageStates
@@ -43,8 +44,9 @@ class _Kept:
     known: Known
 
 
-_rows: dict[int, _Kept] = {}
-_totals: dict[str, Totals] = {}
+# By the language of their words; the totals by their state as well.
+_rows: dict[tuple[int, str | None], _Kept] = {}
+_totals: dict[tuple[str, str | None], Totals] = {}
 
 
 def forget() -> None:
@@ -62,11 +64,12 @@ def known_rows(
     freshness: Callable[[], Sequence[SourceFreshness]],
 ) -> list[Known]:
     """A row for each of the plans, in their order; `freshness` is asked only where a row has to be computed."""
+    language = get_language()
     minute = now.replace(second=0, microsecond=0)
     states = {plan.roadmap_id: _state_of(plan, usage, today) for plan in plans}
     found = {}
     for plan in plans:
-        kept, state = _rows.get(plan.roadmap_id), states[plan.roadmap_id]
+        kept, state = _rows.get((plan.roadmap_id, language)), states[plan.roadmap_id]
         if kept is None or state is None or kept.state != state:
             continue
         if not kept.known.standing.moves_with_clock or kept.minute == minute:
@@ -80,7 +83,7 @@ def known_rows(
             pk = standing.rows.roadmap.pk
             found[pk] = known
             if (state := states[pk]) is not None:
-                _rows[pk] = _Kept(state, minute, known)
+                _rows[pk, language] = _Kept(state, minute, known)
     # One that was deleted in between has no row.
     return [found[plan.roadmap_id] for plan in plans if plan.roadmap_id in found]
 
@@ -89,11 +92,12 @@ def known_totals(state: str | None, compute: Callable[[], Totals]) -> Totals:
     """Totals that rest on this state (None: it is not known), computed where they are not in memory."""
     if state is None:
         return compute()
-    if state not in _totals:
+    key = (state, get_language())
+    if key not in _totals:
         if len(_totals) >= MOST_TOTALS:
             _totals.clear()
-        _totals[state] = compute()
-    return _totals[state]
+        _totals[key] = compute()
+    return _totals[key]
 
 
 def _state_of(plan: PlanState, usage: UsageStates, today: date) -> str | None:

@@ -13,6 +13,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import get_language
+
 from metrics import series
 from metrics.figures import (
     Dimension,
@@ -297,9 +299,14 @@ class SpendReader:
         return "phase" in by or bool(self.filters.value("phase"))
 
 
-@lru_cache(maxsize=512)
 def month_member(on: date) -> Member:
     """A local month: '2026-11', 'Nov 2026'."""
+    return _month_member(on, get_language())
+
+
+@lru_cache(maxsize=512)
+def _month_member(on: date, language: str | None) -> Member:
+    """Kept for the language that is active, in which it is written."""
     return member(f"{on:%Y-%m}", wording.month_short(on), sort=f"{on:%Y-%m}")
 
 

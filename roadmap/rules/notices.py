@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext_lazy
+
+from web.wording import Words
+
 MAIL, SLACK, TEAMS, WEBHOOK = "mail", "slack", "teams", "webhook"
 CHANNELS = (MAIL, SLACK, TEAMS, WEBHOOK)
 MILESTONE_DAYS = 7
@@ -21,22 +25,58 @@ class NoticeKind:
     """One row of the preferences. `default`: the channels that are on until somebody chooses."""
 
     code: str
-    label: str
-    help: str
+    label: Words
+    help: Words
     default: tuple[str, ...] = ()
 
 
 KINDS = (
-    NoticeKind("mention", "You are mentioned", "Somebody names you with @ in a comment.", (MAIL,)),
-    NoticeKind("ownership", "Something becomes yours", "A roadmap, phase, milestone or gate to decide.", (MAIL,)),
-    NoticeKind("decision", "A gate is decided", "Or a decision is taken back, in a roadmap of yours.", (MAIL,)),
-    NoticeKind("milestone", "A milestone is due", f"One of yours, {MILESTONE_DAYS} days ahead and once it is late."),
-    NoticeKind("gate", "A gate comes up", f"One that you prepare or decide, {GATE_DAYS} days ahead and once overdue."),
-    NoticeKind("reading", "A reading is asked for", "Of a KPI that no backend knows, in a phase of yours."),
-    NoticeKind("budget", "A budget runs out", "The forecast passes it, or it is passed, in a roadmap of yours."),
-    NoticeKind("source", "A source stops answering", "For admins, and owners of roadmaps that it serves.", (MAIL,)),
-    NoticeKind("report", "A report is published", "Of a month, for a roadmap of yours."),
-    NoticeKind(MONDAY, "My week, on Mondays", "What waits for you, at 07:00. Nothing when nothing waits.", (MAIL,)),
+    NoticeKind(
+        "mention", gettext_lazy("You are mentioned"), gettext_lazy("Somebody names you with @ in a comment."), (MAIL,)
+    ),
+    NoticeKind(
+        "ownership",
+        gettext_lazy("Something becomes yours"),
+        gettext_lazy("A roadmap, phase, milestone or gate to decide."),
+        (MAIL,),
+    ),
+    NoticeKind(
+        "decision",
+        gettext_lazy("A gate is decided"),
+        gettext_lazy("Or a decision is taken back, in a roadmap of yours."),
+        (MAIL,),
+    ),
+    NoticeKind(
+        "milestone", gettext_lazy("A milestone is due"), gettext_lazy("One of yours, 7 days ahead and once it is late.")
+    ),
+    NoticeKind(
+        "gate",
+        gettext_lazy("A gate comes up"),
+        gettext_lazy("One that you prepare or decide, 30 days ahead and once overdue."),
+    ),
+    NoticeKind(
+        "reading",
+        gettext_lazy("A reading is asked for"),
+        gettext_lazy("Of a KPI that no backend knows, in a phase of yours."),
+    ),
+    NoticeKind(
+        "budget",
+        gettext_lazy("A budget runs out"),
+        gettext_lazy("The forecast passes it, or it is passed, in a roadmap of yours."),
+    ),
+    NoticeKind(
+        "source",
+        gettext_lazy("A source stops answering"),
+        gettext_lazy("For admins, and owners of roadmaps that it serves."),
+        (MAIL,),
+    ),
+    NoticeKind("report", gettext_lazy("A report is published"), gettext_lazy("Of a month, for a roadmap of yours.")),
+    NoticeKind(
+        MONDAY,
+        gettext_lazy("My week, on Mondays"),
+        gettext_lazy("What waits for you, at 07:00. Nothing when nothing waits."),
+        (MAIL,),
+    ),
 )
 CODES = tuple(kind.code for kind in KINDS)
 DEFAULTS = {kind.code: kind.default for kind in KINDS}

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -39,7 +40,7 @@ def notifications_page(request: HttpRequest) -> HttpResponse:
         except RuleViolation as violation:
             form.add_violation(violation)
         else:
-            return done(request, reverse("notifications"), "Your choices are saved.")
+            return done(request, reverse("notifications"), _("Your choices are saved."))
     return _page(request, form=form, status=422)
 
 
@@ -60,7 +61,11 @@ def notification_address(request: HttpRequest, channel: str) -> HttpResponse:
             if secret:
                 return _page(request, secret=secret)
             label = channel_for(channel).label
-            return done(request, reverse("notifications"), f"{label} is set. Send a test to see that it arrives.")
+            return done(
+                request,
+                reverse("notifications"),
+                _("%(channel)s is set. Send a test to see that it arrives.") % {"channel": label},
+            )
     return _page(request, addresses={channel: form}, status=422)
 
 
@@ -72,7 +77,7 @@ def notification_address_remove(request: HttpRequest, channel: str) -> HttpRespo
         remove_address(asker, channel=channel)
     except RuleViolation as violation:
         return done(request, reverse("notifications"), violation.message, tone="amber")
-    return done(request, reverse("notifications"), "The address is forgotten.")
+    return done(request, reverse("notifications"), _("The address is forgotten."))
 
 
 @require_POST
@@ -86,15 +91,20 @@ def notification_test(request: HttpRequest, channel: str) -> HttpResponse:
     except RuleViolation as violation:
         return done(request, reverse("notifications"), violation.message, tone="amber")
     except ConnectorError as error:
-        return done(request, reverse("notifications"), f"The test did not arrive. {error}", tone="red")
-    return done(request, reverse("notifications"), f"A test is sent to {where}.")
+        return done(
+            request,
+            reverse("notifications"),
+            _("The test did not arrive. %(problem)s") % {"problem": error},
+            tone="red",
+        )
+    return done(request, reverse("notifications"), _("A test is sent to %(where)s.") % {"where": where})
 
 
 @require_safe
 def undelivered_page(request: HttpRequest) -> HttpResponse:
     """What could not be delivered, for admins."""
     if not asker_of(request).user.is_admin:
-        raise PermissionDenied("What could not be delivered to others is shown to admins.")
+        raise PermissionDenied(_("What could not be delivered to others is shown to admins."))
     return render(request, "roadmap/undelivered.html", {"lines": undelivered()})
 
 
@@ -112,7 +122,7 @@ def delivery_retry(request: HttpRequest, pk: int) -> HttpResponse:
         retry_delivery(asker, delivery)
     except RuleViolation as violation:
         return done(request, back, violation.message, tone="amber")
-    return done(request, back, "It is tried again within a minute.")
+    return done(request, back, _("It is tried again within a minute."))
 
 
 def _page(

@@ -69,6 +69,9 @@ function withoutMoments(spec) {
   return JSON.parse(JSON.stringify(spec).replace(/datetime\((-?\d+)\)/g, "$1"));
 }
 
+// How the page's language writes figures and months; without it, as in English.
+const localForms = JSON.parse(document.getElementById("chart-locale")?.textContent ?? "{}");
+
 async function draw(figure, look) {
   const source = document.getElementById(figure.dataset.specId);
   const config = await load();
@@ -87,6 +90,7 @@ async function draw(figure, look) {
     defaultStyle: false,
     tooltip: { disableDefaultStyle: true, theme: "look" },
     config: { ...theming, legend },
+    ...(localForms.number && { formatLocale: localForms.number, timeFormatLocale: localForms.time }),
   });
   drawn.set(figure, result);
   canvas.querySelector("svg")?.setAttribute("aria-hidden", "true");
@@ -107,7 +111,7 @@ async function drawAll(root = document) {
       await draw(figure, look);
     } catch (error) {
       figure.dataset.drawn = look;
-      figure.querySelector(".canvas").textContent = "This chart could not be drawn. Its figures stand in the table.";
+      figure.querySelector(".canvas").textContent = document.getElementById("messages")?.dataset.noDrawing ?? "";
       console.error(error);
     }
   }

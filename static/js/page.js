@@ -22,6 +22,9 @@ function markTheme() {
   }
 }
 
+// What is said here, in the language of the page.
+const words = () => document.getElementById("messages")?.dataset ?? {};
+
 function say(text, tone = "green") {
   const place = document.getElementById("messages");
   if (!place) return;
@@ -78,8 +81,8 @@ document.addEventListener("click", async (event) => {
   if (copy) {
     const label = copy.textContent;
     await copyText(copy.closest("[data-copy]").querySelector("code").textContent);
-    copy.textContent = "Copied";
-    say("Copied.");
+    copy.textContent = words().copied;
+    say(words().copied);
     setTimeout(() => { copy.textContent = label; }, 2000);
   }
 
@@ -118,13 +121,11 @@ document.addEventListener("phaseline:message", (event) => say(event.detail.text,
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
   say(
-    status === 403
-      ? "You may not do this, or the page is too old. Reload it and try again."
-      : `That did not work (${status}). Nothing was changed; reload the page and try again.`,
+    status === 403 ? words().refused : `${words().failed} (${status})`,
     "red",
   );
 });
-document.addEventListener("htmx:sendError", () => say("The server cannot be reached. Nothing was changed.", "red"));
+document.addEventListener("htmx:sendError", () => say(words().unreachable, "red"));
 document.addEventListener("htmx:load", (event) => prepare(event.detail.elt));
 prepare(document);
 for (const line of document.querySelectorAll("#messages .message")) clearLater(line);

@@ -9,14 +9,17 @@ from django import forms, template
 from django.conf import settings
 from django.core.paginator import Page
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
-from web import drawings, pieces
+from web import drawings, pieces, wording
 from web.charts import is_bundle_built
 from web.course import draw_course
 from web.file_tables import FORMS
+from web.local_forms import local_forms
 
 register = template.Library()
 Number = Decimal | int | float
@@ -141,6 +144,18 @@ def has_chart_bundle() -> bool:
     return is_bundle_built()
 
 
+@register.simple_tag
+def this_moment() -> str:
+    """{% this_moment as at %}: '22 Nov 2026, 14:00 CET' in the reporting zone."""
+    return wording.moment(timezone.now(), settings.REPORTING_ZONE)
+
+
+@register.simple_tag
+def chart_locale() -> dict[str, Any] | None:
+    """{% chart_locale as locale %}: how charts write figures and months in this language; None where in English."""
+    return local_forms().for_charts
+
+
 @register.inclusion_tag("components/table.html")
 def data_table(table: Any) -> dict[str, Any]:
     """{% data_table table %} with a web.pieces.Table."""
@@ -220,29 +235,27 @@ def form_errors(form: forms.BaseForm) -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/pager.html", takes_context=True)
-def pager(context: template.Context, page: Page, what: str = "entries") -> dict[str, Any]:
+def pager(context: template.Context, page: Page, what: str = "") -> dict[str, Any]:
     """{% pager page "receipts" %} of a django.core.paginator.Page; other parameters of the address are kept."""
-    return {"page": page, "what": what, "request": context["request"]}
+    return {"page": page, "what": what or _("entries"), "request": context["request"]}
 
 
 @register.inclusion_tag("components/confirm_delete.html", takes_context=True)
-def confirm_delete(
-    context: template.Context, url: str, label: str, question: str, button: str = "Delete"
-) -> dict[str, Any]:
+def confirm_delete(context: template.Context, url: str, label: str, question: str, button: str = "") -> dict[str, Any]:
     """{% confirm_delete url "Delete" "Delete the milestone 'Runbook'?" %}: opens in place, asks once, posts."""
     return {
         "url": url,
         "label": label,
         "question": question,
-        "button": button,
+        "button": button or _("Delete"),
         "csrf_token": context.get("csrf_token"),
     }
 
 
 @register.inclusion_tag("components/copy.html")
-def copy_block(text: str, label: str = "Copy") -> dict[str, Any]:
+def copy_block(text: str, label: str = "") -> dict[str, Any]:
     """{% copy_block text %}: something to paste, with a button where there is JavaScript."""
-    return {"text": text, "label": label}
+    return {"text": text, "label": label or _("Copy")}
 
 
 @register.inclusion_tag("components/languages.html", takes_context=True)
@@ -269,11 +282,11 @@ def crumbs(*pairs: str) -> dict[str, Any]:
 
 
 @register.simple_block_tag
-def notice(content: str, tone: str = "", label: str = "Notice") -> SafeString:
+def notice(content: str, tone: str = "", label: str = "") -> SafeString:
     """{% notice tone="amber" %}<p>...</p>{% endnotice %}: one fact that changes how the page is read."""
     return format_html(
         '<aside class="notice" aria-label="{}"{}>{}</aside>',
-        label,
+        label or _("Notice"),
         format_html(' data-tone="{}"', tone) if tone else "",
         content,
     )

@@ -19,7 +19,7 @@ from roadmap.actions.milestones import add_milestone, change_milestone, tick_mil
 from roadmap.actions.occasions import drop_old_notices, note_occasions
 from roadmap.actions.phases import change_phase
 from roadmap.models import Delivery, Kpi, Milestone, Notice, Roadmap
-from roadmap.queries.notices_due import _budget_words
+from roadmap.queries.notices_due import _budget_state, _budget_words
 from roadmap.rules.notices import KINDS, MOST_ATTEMPTS, channels_for, monday_of, not_before, wait_before_next
 from web import wording
 
@@ -153,11 +153,26 @@ def test_a_budget_s_words(spent, passes_on, word):
         passed_on=None,
         forecast=SimpleNamespace(passes_on=passes_on, total=Decimal(180)),
     )
-    found = _budget_words(money)
-    assert found[0] == word
+    assert _budget_state(money) == word
+    phase, roadmap = SimpleNamespace(get_kind_display=lambda: "PoC"), SimpleNamespace(name="Claims")
     if word == "ends":
-        text = " ".join(" ".join(found[1:]).split())
-        assert text == "the budget ends on 24 Dec 2026 Forecast 180.00 EUR of 100.00 EUR."
+        text = " ".join(" ".join(_budget_words(money, phase, roadmap)).split())
+        assert text == "PoC of Claims: the budget ends on 24 Dec 2026 Forecast 180.00 EUR of 100.00 EUR."
+    if word == "passed":
+        title, _ = _budget_words(money, phase, roadmap)
+        assert title == "PoC of Claims: the budget is passed"
+
+
+def test_what_became_due_is_told_in_the_language_of_each(due, poc, alice, bob, asker, today, settings):
+    """It is noted before it is known who is told."""
+    alice.language = "nl"
+    alice.save()
+    add_milestone(asker(alice), poc, name="Runbook", due_on=today - DAY)
+    add_milestone(asker(alice), poc, name="Evaluatie", due_on=today - DAY, owner=bob)
+    told = {person: title for person, _, title in due()}
+    on = wording.day(today - DAY)
+    assert told["bob"] == f"'Evaluatie' of {poc.roadmap.name} is late: it was due on {on}"
+    assert told["alice"].startswith(f"'Runbook' van {poc.roadmap.name} is te laat: uiterste dag was")
 
 
 def test_what_was_told_is_forgotten_and_not_told_anew(due, poc, alice, asker, today):
