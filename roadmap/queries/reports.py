@@ -24,7 +24,8 @@ def visible_reports(asker: Asker) -> QuerySet[Report]:
     workloads = visible_workloads(asker)
     shown = ~Q(state=Report.State.DRAFT)
     if sees_everything(asker):
-        mine = Q() if asker.user.is_admin else shown
+        # An empty Q would be lost beside another, and with it all that is not a roadmap's.
+        mine = Q(pk__isnull=False) if asker.user.is_admin else shown
     else:
         mine = Q(roadmap__workload__in=workloads) & shown
         hidden = Report.covers.through.objects.filter(report=OuterRef("pk")).exclude(roadmap__workload__in=workloads)
