@@ -1,6 +1,7 @@
 """What a KPI's value is worth: its value over a window, how far it is from its target, and whether that is on target.
 
-Pure: no Django, no clock, no settings. The definitions are those of docs/measures.md, KPIs. `None` is unknown.
+Pure: no clock, no settings, of Django its translations alone. The definitions are those of docs/measures.md, KPIs.
+`None` is unknown.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from django.utils.functional import Promise
+
 from metrics.figures import Percentile, Ratio, Sums
-from web import wording
+from roadmap.labels import KPI_STATUSES, label_of
+from roadmap.saying import Saying, range_text
+from roadmap.sayings import say
 
 Direction = Literal["higher", "lower"]
 Combine = Literal["last", "mean", "sum"]
@@ -33,13 +38,6 @@ class KpiStatus(StrEnum):
     NO_TARGET = "no_target"
 
 
-WORDS = {
-    KpiStatus.ON_TARGET: "On target",
-    KpiStatus.AT_RISK: "At risk",
-    KpiStatus.OFF_TARGET: "Off target",
-    KpiStatus.NO_DATA: "No data",
-    KpiStatus.NO_TARGET: "No target",
-}
 TONES = {
     KpiStatus.ON_TARGET: "green",
     KpiStatus.AT_RISK: "amber",
@@ -67,7 +65,7 @@ class Judgement:
     @property
     def word(self) -> str:
         """'On target'."""
-        return WORDS[self.status]
+        return label_of(KPI_STATUSES, self.status)
 
     @property
     def tone(self) -> str:
@@ -77,11 +75,16 @@ class Judgement:
     @property
     def note(self) -> str:
         """'81% of the way', 'headroom 48%', or nothing."""
+        return self.saying or ""
+
+    @property
+    def saying(self) -> Saying | None:
+        """The note with its code."""
         if self.attainment is not None and self.status in (KpiStatus.AT_RISK, KpiStatus.OFF_TARGET):
-            return f"{max(self.attainment, Decimal(0)) * 100:.0f}% of the way"
+            return say("part_of_way", share=max(self.attainment, Decimal(0)))
         if self.headroom is not None and self.is_limit and self.is_met:
-            return f"headroom {self.headroom * 100:.0f}%"
-        return ""
+            return say("headroom", share=self.headroom)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class KpiValue:
 
     `low` and `high` are set where only an interval is known (a percentile in foreign buckets); `value` is then its
     upper end. `coverage`: share of `coverage_of` that the value rests on, None where the question makes no sense.
-    `sample`: requests behind it. `basis`: 'sum of 12 readings', ... in words. `reason`: why there is no value.
+    `sample`: requests behind it. `basis`: 'sum of 12 readings', ... in words. `reason`: why there is no value. Both are
+    sayings (`roadmap.saying`), which know their code, or empty.
     """
 
     value: Decimal | None
@@ -111,25 +115,18 @@ class KpiValue:
     ) -> KpiValue:
         """The same value with its judgement; too small a sample takes the value away and says so."""
         if self.value is not None and minimum_sample and (self.sample is None or self.sample < minimum_sample):
-            had = "an unknown number of" if self.sample is None else f"{self.sample:,}"
-            blank = replace(
-                self, value=None, low=None, high=None, reason=f"{had} requests of at least {minimum_sample:,}"
-            )
+            if self.sample is None:
+                reason = say("sample_unknown", least=minimum_sample)
+            else:
+                reason = say("sample_too_small", had=self.sample, least=minimum_sample)
+            blank = replace(self, value=None, low=None, high=None, reason=reason)
             return replace(blank, judgement=Judgement(KpiStatus.NO_DATA))
         return replace(self, judgement=judge(self.value, baseline=baseline, target=target, direction=direction))
 
 
 def text_of(value: KpiValue) -> str:
     """The figure without its unit: '3.18'; '2 to 2.5', 'under 0.3', 'over 10' where only an interval is known."""
-    if value.value is None:
-        return str(wording.NO_DATA)
-    if value.low is None and value.high is None:
-        return wording.number(value.value)
-    if value.low is None:
-        return f"under {wording.number(value.high)}"
-    if value.high is None:
-        return f"over {wording.number(value.low)}"
-    return f"{wording.number(value.low)} to {wording.number(value.high)}"
+    return range_text(value.value, value.low, value.high)
 
 
 def no_data(unit: str, reason: str) -> KpiValue:
@@ -194,15 +191,14 @@ def value_of_readings(
     """The value of a KPI that is read, over the local days [start_on, end_on); readings in order of time."""
     inside = [(day, value) for day, value in readings if start_on <= day < end_on]
     count = len(inside)
-    words = {"last": "last of", "mean": "mean of", "sum": "sum of"}
     value = combine_readings(inside, combine)
     if value is None:
         earlier = [day for day, _ in readings if day < start_on]
-        reason = f"last reading on {earlier[-1]:%-d %b %Y}" if earlier else "no reading yet"
+        reason = say("last_reading", on=earlier[-1]) if earlier else say("no_reading")
         return replace(no_data(unit, reason), start_on=start_on, end_on=end_on)
-    basis = f"{words[combine]} {count} reading{'' if count == 1 else 's'}"
+    basis = say(f"readings_{combine}", count=count)
     if combine == "last" and count == 1:
-        basis = f"reading of {inside[-1][0]:%-d %b %Y}"
+        basis = say("reading_of", on=inside[-1][0])
     return KpiValue(value=value, unit=unit, basis=basis, start_on=start_on, end_on=end_on)
 
 
@@ -240,24 +236,29 @@ class PhaseFigures:
 
 @dataclass(frozen=True, slots=True)
 class ComputedKpi:
-    """A measure that usage fills. `title` and `unit` may hold '{currency}'; `source` says what would fill it."""
+    """A measure that usage fills. `title` and `unit` may hold '{currency}'; `needs`: the code of what would fill it."""
 
     name: str
-    title: str
-    unit: str
+    title: str | Promise
+    unit: str | Promise
     direction: Direction
     value: Callable[[PhaseFigures], KpiValue]
-    source: str = "Connect a backend or push usage."
+    needs: str = "needs_usage"
     # How it is computed (measures.md), for its page and a gate's evidence.
-    definition: str = ""
+    definition: str | Promise = ""
+
+    @property
+    def source(self) -> Saying:
+        """What would fill it, in a sentence."""
+        return say(self.needs)
 
     def title_in(self, currency: str) -> str:
         """'Tokens per second per EUR'."""
-        return self.title.format(currency=currency)
+        return str(self.title).format(currency=currency)
 
     def unit_in(self, currency: str) -> str:
         """'EUR', 'tokens/s per EUR/h', 's'."""
-        return self.unit.format(currency=currency)
+        return str(self.unit).format(currency=currency)
 
     def of(self, figures: PhaseFigures) -> KpiValue:
         """Its value over the window of `figures`, with unit, window and the requests behind it."""
@@ -276,8 +277,8 @@ class ComputedKpi:
 def of_ratio(ratio: Ratio, *, times: int = 1, coverage_of: str = "spend") -> KpiValue:
     """A ratio as a value, with its coverage; None where it covers less than half or its divisor is zero or unknown."""
     if ratio.value is None:
-        reason = ""
+        reason: str = ""
         if ratio.coverage is not None and 0 < ratio.coverage < Decimal("0.5"):
-            reason = f"known for {ratio.coverage * 100:.0f}% of {coverage_of} only"
+            reason = say("known_for_only", share=ratio.coverage, of=coverage_of)
         return replace(no_data("", reason), coverage=ratio.coverage, coverage_of=coverage_of)
     return KpiValue(value=ratio.value * times, unit="", coverage=ratio.coverage, coverage_of=coverage_of)

@@ -17,7 +17,7 @@ from typing import Any, Self
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 
-from roadmap.labels import PHASES, label_of
+from roadmap.labels import COVERED, PHASES, PLACES, label_of
 from web import wording
 
 Json = dict[str, Any]
@@ -36,7 +36,13 @@ class Kind(Enum):
     NAME = "text as a person or a machine wrote it"
     NAMES = "list of names, written in a sentence: a and b; a, b and 2 more"
     LISTED = "list of names, written as a head: a, b; a, b and 2 more"
+    ALL_NAMES = "list of names, all of them written: a, b, c"
+    PLAIN_DAY = "ISO date, written with ordinary spaces"
+    PARTS = "list of [name, value, low, high], numbers as decimal text or null"
+    SAYING = "another saying, as it is kept"
     PHASE = "code of a phase: poc, scale_up, optimise"
+    COVERED = "code of what a coverage is a share of: spend, requests, input tokens, ..."
+    PLACE = "code of where a latency is measured: gateway, server, application, ..."
 
 
 class Saying(str):
@@ -95,9 +101,11 @@ def text_of(value: Decimal | int | None, places: int = 10) -> str | None:
 def _kept(value: Any) -> Any:
     if isinstance(value, Decimal):
         return text_of(value)
+    if isinstance(value, Saying):
+        return value.json()
     if isinstance(value, (date, datetime)):
         return value.isoformat()
-    return list(value) if isinstance(value, (list, tuple)) else value
+    return [_kept(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _decimal(value: Decimal | str | int | None) -> Decimal | None:
@@ -134,6 +142,24 @@ def _percentage(value: Decimal | str) -> str:
     return wording.percent(Decimal(value), places=0)
 
 
+def range_text(value: Decimal | None, low: Decimal | None, high: Decimal | None) -> str:
+    """A figure without its unit: '3.18'; '2 to 2.5', 'under 0.3', 'over 10' where only an interval is known."""
+    if value is None:
+        return wording.number(None)
+    if low is None and high is None:
+        return wording.number(value)
+    if low is None:
+        return gettext("under %(high)s") % {"high": wording.number(high)}
+    if high is None:
+        return gettext("over %(low)s") % {"low": wording.number(low)}
+    return gettext("%(low)s to %(high)s") % {"low": wording.number(low), "high": wording.number(high)}
+
+
+def _part(part: Sequence[Any]) -> str:
+    name, value, low, high = part
+    return f"{name} {range_text(_decimal(value), _decimal(low), _decimal(high))}"
+
+
 _WRITTEN: dict[Kind, Callable[[Any, str], str]] = {
     Kind.MONEY: lambda value, currency: wording.money(_decimal(value), currency),
     Kind.EXACT: lambda value, currency: wording.money_exact(_decimal(value), currency),
@@ -143,7 +169,14 @@ _WRITTEN: dict[Kind, Callable[[Any, str], str]] = {
     Kind.DAY: lambda value, _: wording.day(_day(value)),
     Kind.MOMENT: lambda value, _: wording.moment(_moment(value)),
     Kind.NAME: lambda value, _: str(value),
+    # Its words have been put already.
+    Kind.SAYING: lambda value, _: str(value),
     Kind.NAMES: lambda value, _: in_sentence(value),
     Kind.LISTED: lambda value, _: listed(value),
+    Kind.ALL_NAMES: lambda value, _: ", ".join(value),
+    Kind.PLAIN_DAY: lambda value, _: wording.day(_day(value)).replace(wording.NBSP, " "),
+    Kind.PARTS: lambda value, _: "; ".join(_part(part) for part in value),
     Kind.PHASE: lambda value, _: label_of(PHASES, value),
+    Kind.COVERED: lambda value, _: label_of(COVERED, value),
+    Kind.PLACE: lambda value, _: label_of(PLACES, value),
 }

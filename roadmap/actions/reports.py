@@ -23,7 +23,7 @@ from roadmap.queries.reports import has_real_data, reportable_roadmaps
 from roadmap.reports.documents import document_of
 from roadmap.reports.outputs.pdf import pdf_of
 from roadmap.reports.section import Json
-from roadmap.reports.snapshot import SCHEMA_VERSION, hash_of, portfolio_payload, roadmap_payload
+from roadmap.reports.snapshot import hash_of, portfolio_payload, roadmap_payload
 from roadmap.rules.reports import moved_figures, next_month, previous_month
 
 # The advisory lock under which a month is closed, so that two beats or a beat and a person make one report.

@@ -2,7 +2,10 @@
 
 from decimal import Decimal
 
+from django.utils.translation import gettext_lazy as _
+
 from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, no_data, of_ratio
+from roadmap.sayings import say
 
 
 def _throughput(figures: PhaseFigures) -> KpiValue:
@@ -11,13 +14,13 @@ def _throughput(figures: PhaseFigures) -> KpiValue:
         return no_data("", "")
     coverage = figures.usage.coverage("output_tokens")
     if coverage is not None and coverage < Decimal("0.5"):
-        return no_data("", f"known for {coverage * 100:.0f}% of requests only")
+        return no_data("", say("known_for_only", share=coverage, of="requests"))
     return KpiValue(
         value=Decimal(tokens) / figures.seconds,
         unit="",
         coverage=coverage,
         coverage_of="requests",
-        basis="output tokens",
+        basis=say("output_tokens"),
     )
 
 
@@ -31,7 +34,7 @@ def _per_second_per_money(figures: PhaseFigures, measure: str) -> KpiValue:
         unit="",
         coverage=value.coverage,
         coverage_of=value.coverage_of,
-        basis="reserved basis, idle included",
+        basis=say("reserved_basis"),
     )
 
 
@@ -56,64 +59,64 @@ def _energy(figures: PhaseFigures) -> KpiValue:
 
 THROUGHPUT = ComputedKpi(
     "throughput",
-    "Throughput",
-    "tokens/s",
+    _("Throughput"),
+    _("tokens/s"),
     "higher",
     _throughput,
-    source="Needs a source of output tokens.",
-    definition="output tokens / seconds of the window",
+    needs="needs_output_tokens",
+    definition=_("output tokens / seconds of the window"),
 )
 TOKENS_PER_SECOND_PER_DOLLAR = ComputedKpi(
     "tokens_per_second_per_dollar",
-    "Tokens per second per {currency}",
-    "tokens/s per {currency}/h",
+    _("Tokens per second per {currency}"),
+    _("tokens/s per {currency}/h"),
     "higher",
     lambda figures: _per_second_per_money(figures, "output_tokens"),
-    source="Needs output tokens, and a price, a rate card or a provider's statement.",
-    definition="output tokens / (3600 x usage spend), idle included",
+    needs="needs_output_tokens_and_price",
+    definition=_("output tokens / (3600 x usage spend), idle included"),
 )
 REQUESTS_PER_SECOND_PER_DOLLAR = ComputedKpi(
     "requests_per_second_per_dollar",
-    "Requests per second per {currency}",
-    "requests/s per {currency}/h",
+    _("Requests per second per {currency}"),
+    _("requests/s per {currency}/h"),
     "higher",
     lambda figures: _per_second_per_money(figures, "successful_requests"),
-    source="Needs requests, and a price, a rate card or a provider's statement.",
-    definition="(requests - errors) / (3600 x usage spend), idle included",
+    needs="needs_requests_and_price",
+    definition=_("(requests - errors) / (3600 x usage spend), idle included"),
 )
 UNITS_PER_DOLLAR = ComputedKpi(
     "units_per_dollar",
-    "Units of work per {currency}",
-    "units per {currency}",
+    _("Units of work per {currency}"),
+    _("units per {currency}"),
     "higher",
     _units_per_money,
-    source="Push 'units' with each record, and its 'cost' or connect the backend.",
-    definition="units of work / usage spend",
+    needs="needs_units_and_cost",
+    definition=_("units of work / usage spend"),
 )
 CACHE_HIT_RATIO = ComputedKpi(
     "cache_hit_ratio",
-    "Cache hit ratio",
+    _("Cache hit ratio"),
     "%",
     "higher",
     _cache_hit_ratio,
-    source="Needs a source of cached input tokens.",
-    definition="cached input tokens / input tokens x 100",
+    needs="needs_cached_tokens",
+    definition=_("cached input tokens / input tokens x 100"),
 )
 UTILISATION = ComputedKpi(
     "utilisation",
-    "GPU utilisation",
+    _("GPU utilisation"),
     "%",
     "higher",
     _utilisation,
-    source="Needs GPU busy seconds: connect Prometheus with DCGM, or push 'gpu_busy_seconds'; and a rate card.",
-    definition="GPU seconds busy / GPU seconds held x 100",
+    needs="needs_busy_seconds",
+    definition=_("GPU seconds busy / GPU seconds held x 100"),
 )
 ENERGY_PER_1000_TOKENS = ComputedKpi(
     "energy_per_1000_tokens",
-    "Energy per 1,000 tokens",
+    _("Energy per 1,000 tokens"),
     "kWh",
     "lower",
     _energy,
-    source="Push 'energy_wh', or connect a source that reports it.",
-    definition="kWh / (input + output tokens) x 1,000",
+    needs="needs_energy",
+    definition=_("kWh / (input + output tokens) x 1,000"),
 )

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+from django.utils.translation import gettext_lazy as _
+
 from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, no_data, of_ratio
+from roadmap.sayings import say
 
 # A mean score of fewer says little (measures.md, Efficiency).
 MINIMUM_SCORED = 30
@@ -21,54 +24,53 @@ def _quality(figures: PhaseFigures) -> KpiValue:
     if scored is None:
         return no_data("", "")
     if scored < MINIMUM_SCORED:
-        return replace(no_data("", f"{scored:,} scored, at least {MINIMUM_SCORED} are needed"), sample=int(scored))
+        return replace(no_data("", say("scored_too_few", count=int(scored), least=MINIMUM_SCORED)), sample=int(scored))
     value = of_ratio(figures.usage.ratio("quality_sum", "quality_count", weight="quality_count"), coverage_of="scores")
-    return replace(value, coverage=None, sample=int(scored), basis=f"{scored:,} scored")
+    return replace(value, coverage=None, sample=int(scored), basis=say("scored", count=int(scored)))
 
 
 ERROR_RATE = ComputedKpi(
     "error_rate",
-    "Error rate",
+    _("Error rate"),
     "%",
     "lower",
     _error_rate,
-    source="Needs a source of errors.",
-    definition="errors / requests x 100",
+    needs="needs_errors",
+    definition=_("errors / requests x 100"),
 )
 QUALITY = ComputedKpi(
     "quality",
-    "Quality",
+    _("Quality"),
     "0-1",
     "higher",
     _quality,
-    source="Push 'quality' scores of an evaluation with the records.",
-    definition="sum of scores / scored requests; no data under 30 scored",
+    needs="needs_quality",
+    definition=_("sum of scores / scored requests; no data under 30 scored"),
 )
-_GUARDRAIL_SOURCE = "Push the guardrail's counts with the records: 'blocked', 'overridden', 'false_alarms'."
 BLOCK_RATE = ComputedKpi(
     "block_rate",
-    "Blocked requests",
-    "per 1,000 requests",
+    _("Blocked requests"),
+    _("per 1,000 requests"),
     "lower",
     lambda figures: _per_1000(figures, "blocked"),
-    source=_GUARDRAIL_SOURCE,
-    definition="requests stopped by a guardrail / requests x 1,000",
+    needs="needs_guardrails",
+    definition=_("requests stopped by a guardrail / requests x 1,000"),
 )
 OVERRIDE_RATE = ComputedKpi(
     "override_rate",
-    "Overridden blocks",
-    "per 1,000 requests",
+    _("Overridden blocks"),
+    _("per 1,000 requests"),
     "lower",
     lambda figures: _per_1000(figures, "overridden"),
-    source=_GUARDRAIL_SOURCE,
-    definition="blocks that a person let through / requests x 1,000",
+    needs="needs_guardrails",
+    definition=_("blocks that a person let through / requests x 1,000"),
 )
 FALSE_ALARM_RATE = ComputedKpi(
     "false_alarm_rate",
-    "False alarms",
-    "per 1,000 requests",
+    _("False alarms"),
+    _("per 1,000 requests"),
     "lower",
     lambda figures: _per_1000(figures, "false_alarms"),
-    source=_GUARDRAIL_SOURCE,
-    definition="requests stopped wrongly / requests x 1,000",
+    needs="needs_guardrails",
+    definition=_("requests stopped wrongly / requests x 1,000"),
 )

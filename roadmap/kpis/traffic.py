@@ -2,7 +2,10 @@
 
 from decimal import Decimal
 
+from django.utils.translation import gettext_lazy as _
+
 from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, no_data
+from roadmap.sayings import say
 
 
 def _total(figures: PhaseFigures, measure: str) -> KpiValue:
@@ -28,39 +31,39 @@ def _units(figures: PhaseFigures) -> KpiValue:
 def _providers(figures: PhaseFigures) -> KpiValue:
     if not figures.spend_by_provider:
         return no_data("", "")
-    return KpiValue(value=Decimal(len(figures.spend_by_provider)), unit="", basis="providers with spend")
+    return KpiValue(value=Decimal(len(figures.spend_by_provider)), unit="", basis=say("providers_with_spend"))
 
 
 REQUESTS = ComputedKpi(
     "requests",
-    "Requests",
-    "requests",
+    _("Requests"),
+    _("requests"),
     "higher",
     _requests,
-    definition="Requests of the window, errors included",
+    definition=_("Requests of the window, errors included"),
 )
 TOKENS = ComputedKpi(
     "tokens",
-    "Tokens, input and output",
-    "tokens",
+    _("Tokens, input and output"),
+    _("tokens"),
     "higher",
     _tokens,
-    definition="Input + output tokens of the window; input includes cached and cache-write tokens",
+    definition=_("Input + output tokens of the window; input includes cached and cache-write tokens"),
 )
 UNITS = ComputedKpi(
     "units",
-    "Units of work",
-    "units",
+    _("Units of work"),
+    _("units"),
     "higher",
     _units,
-    source="Push 'units' with each record.",
-    definition="Units of work of the window",
+    needs="needs_units",
+    definition=_("Units of work of the window"),
 )
 PROVIDERS = ComputedKpi(
     "providers",
-    "Providers used",
-    "providers",
+    _("Providers used"),
+    _("providers"),
     "higher",
     _providers,
-    definition="Number of providers with spend in the window",
+    definition=_("Number of providers with spend in the window"),
 )

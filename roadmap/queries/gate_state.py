@@ -169,7 +169,7 @@ def definition_of(kpi: Kpi) -> str:
     """How a KPI's value comes about, in words."""
     if kpi.source == Kpi.Source.COMPUTED:
         measure = BY_NAME.get(kpi.measure)
-        return measure.definition if measure else ""
+        return str(measure.definition) if measure else ""
     if kpi.source == Kpi.Source.FORMULA:
         return kpi.formula
     return kpi.get_combine_display()

@@ -18,6 +18,7 @@ from roadmap.models import CostEntry, Kpi, Phase, Reading
 from roadmap.queries.entered import Entered
 from roadmap.queries.readings import FiguresReader, Readings
 from roadmap.queries.window_values import WindowValues
+from roadmap.sayings import say
 
 DAY = timedelta(days=1)
 # Baselines and targets are kept at so many.
@@ -96,9 +97,7 @@ def kpi_values(
     asked = [kpi for kpi in kpis if wanted is None or kpi.pk in wanted]
     for kpi in asked:
         window = kpi_window(kpi, phase, today)
-        values[kpi.pk] = (
-            no_data(kpi.unit, "the phase has not started") if window is None else worked_out.over(kpi, window)
-        )
+        values[kpi.pk] = no_data(kpi.unit, say("phase_not_started")) if window is None else worked_out.over(kpi, window)
     return {
         kpi.pk: values[kpi.pk].judged(
             baseline=kpi.baseline,

@@ -39,6 +39,7 @@ from roadmap.rules.costs import CostSpan, amount_in
 from roadmap.rules.gates import met_count
 from roadmap.rules.health import Schedule
 from roadmap.rules.reports import next_month, previous_month
+from roadmap.sayings import say
 
 DAY = timedelta(days=1)
 
@@ -81,6 +82,7 @@ def month_facts(roadmap: Roadmap, month: date) -> MonthFacts:
         start_on=start_on,
         end_on=end_on,
         before_on=before_on,
+        ends_at=ends_at,
         zone=settings.TIME_ZONE,
         currency=settings.REPORTING_CURRENCY,
         phase=_phase_facts(phase, reader, entered, freshness, start_on, end_on) if phase else None,
@@ -94,7 +96,7 @@ def month_facts(roadmap: Roadmap, month: date) -> MonthFacts:
         milestones=_milestones(roadmap, start_on, end_on),
         gates=_gates(phases, {phase.pk: values} if phase else {}, end_on),
         risks=[
-            RiskLine(risk.name, risk.get_category_display(), risk.score, _name(risk.owner), risk.response, risk.due_on)
+            RiskLine(risk.name, risk.category, risk.score, _name(risk.owner), risk.response, risk.due_on)
             for risk in roadmap.risks.select_related("owner").filter(created_at__lt=ends_at)
             if risk.closed_at is None or risk.closed_at >= ends_at
         ],
@@ -136,12 +138,13 @@ def _phase_facts(
         freshness=freshness,
         today=end_on,
     )
-    planned = None
+    planned = planned_to_date = None
     if money.budget is not None:
         span = CostSpan(money.budget, phase.planned_start_on, phase.planned_end_on)
         planned = amount_in(span, max(start_on, phase.planned_start_on), end_on)
+        planned_to_date = amount_in(span, phase.planned_start_on, end_on)
     return PhaseFacts(
-        name=phase.get_kind_display(),
+        kind=phase.kind,
         state=phase.state,
         started_on=started_on,
         planned_end_on=phase.planned_end_on,
@@ -149,6 +152,7 @@ def _phase_facts(
         spent=money.spent,
         forecast=money.forecast,
         planned_for_month=planned,
+        planned_to_date=planned_to_date,
         passed_on=money.passed_on,
         course=_course(reader, entered, started_on, until),
         schedule=Schedule(
@@ -227,7 +231,7 @@ def _by_category(entered: Entered, start_on: date, end_on: date) -> dict[str, De
 
 
 def _kpi_line(kpi: Kpi, values: Mapping[int, KpiValue], earlier: Mapping[int, KpiValue]) -> KpiLine:
-    nothing = no_data(kpi.unit, "the phase had not started")
+    nothing = no_data(kpi.unit, say("phase_had_not_started"))
     return KpiLine(
         name=kpi.name,
         unit=kpi.unit,
@@ -254,7 +258,7 @@ def _milestones(roadmap: Roadmap, start_on: date, end_on: date) -> list[Mileston
     return [
         MilestoneLine(
             name=row.name,
-            phase=row.phase.get_kind_display(),
+            phase=row.phase.kind,
             state="done" if row.done_on and row.done_on < end_on else "open",
             due_on=row.due_on,
             baseline_due_on=row.baseline_due_on,
@@ -281,12 +285,12 @@ def _gates(phases: Sequence[Phase], values: Mapping[int, Mapping[int, KpiValue]]
         decided = last.get(gate.pk)
         lines.append(
             GateLine(
-                phase=gate.phase.get_kind_display(),
+                phase=gate.phase.kind,
                 due_on=gate.due_on,
                 baseline_due_on=gate.baseline_due_on,
                 met=met,
                 criteria=total,
-                outcome=decided.get_outcome_display() if decided else "",
+                outcome=decided.outcome if decided else "",
                 decided_on=decided.decided_on if decided else None,
             )
         )
@@ -298,7 +302,7 @@ def _update_line(updates: Sequence[Update], before: datetime) -> UpdateLine | No
     if said is None:
         return None
     on = local_day(said.created_at, settings.REPORTING_ZONE)
-    return UpdateLine(said.status, said.get_status_display(), said.sentence, said.author.display_name, on)
+    return UpdateLine(said.status, said.sentence, said.author.display_name, on)
 
 
 def _name(person: User | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from metrics.figures import SourceFreshness
@@ -18,10 +18,11 @@ from roadmap.rules.moved import Change
 class PhaseFacts:
     """The phase in which the month ended. Money in the reporting currency; `budget` None: none set, or no rate.
 
-    `course`: what was spent by the end of each day from the phase's first to the month's last.
+    `planned_*`: the budget, spread evenly over the planned days, for the month and to its end. `course`: what was spent
+    by the end of each day from the phase's first to the month's last.
     """
 
-    name: str
+    kind: str
     state: str
     started_on: date
     planned_end_on: date
@@ -29,6 +30,7 @@ class PhaseFacts:
     spent: Decimal | None
     forecast: Forecast | None
     planned_for_month: Decimal | None
+    planned_to_date: Decimal | None
     passed_on: date | None
     course: Sequence[tuple[date, Decimal]]
     schedule: Schedule
@@ -104,7 +106,6 @@ class UpdateLine:
     """What the manager said last by the end of the month."""
 
     status: str
-    word: str
     sentence: str
     author: str
     on: date
@@ -123,6 +124,7 @@ class MonthFacts:
     start_on: date
     end_on: date
     before_on: date
+    ends_at: datetime
     zone: str
     currency: str
     phase: PhaseFacts | None

@@ -17,6 +17,7 @@ from roadmap.queries.gate_state import CriterionState, criterion_states, standin
 from roadmap.queries.phase_rows import PhaseRows
 from roadmap.rules.costs import CostSpan, amount_in
 from roadmap.rules.gates import met_count
+from roadmap.sayings import say
 from web import wording
 
 
@@ -239,7 +240,7 @@ def _kpi_row(kpi: Kpi, value: KpiValue | None) -> KpiRow:
     status = value.judgement.status
     notes = [value.judgement.note, value.basis]
     if value.coverage is not None and value.coverage < 1:
-        notes.append(f"{wording.percent(value.coverage)} of {value.coverage_of or 'usage'}")
+        notes.append(say("covered", share=value.coverage, of=value.coverage_of))
     return KpiRow(
         kpi,
         value,

@@ -14,6 +14,7 @@ from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, text_of
 from roadmap.kpis import BY_NAME
 from roadmap.models import Kpi, Roadmap
 from roadmap.queries.phase_money import PhaseMoney
+from roadmap.sayings import say
 from web import wording
 from web.pieces import Gauge, Tile, Tone
 
@@ -284,7 +285,7 @@ def _gauge(figure: Figure) -> Gauge | None:
 def _coverage(value: KpiValue) -> str:
     if value.coverage is None or value.coverage >= 1:
         return ""
-    return f"{wording.percent(value.coverage)} of {value.coverage_of or 'usage'}"
+    return say("covered", share=value.coverage, of=value.coverage_of)
 
 
 def _joined(*parts: str) -> str:

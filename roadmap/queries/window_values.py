@@ -14,6 +14,7 @@ from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.readings import FiguresReader
 from roadmap.rules.formula_values import OperandValue, formula_value
 from roadmap.rules.formulas import read_formula
+from roadmap.sayings import say
 
 DAY = timedelta(days=1)
 Window = tuple[date, date]
@@ -43,7 +44,7 @@ class WindowValues:
         if kpi.source == Kpi.Source.COMPUTED:
             measure = BY_NAME.get(kpi.measure)
             if measure is None:
-                return no_data(kpi.unit, f"there is no measure '{kpi.measure}'")
+                return no_data(kpi.unit, say("no_such_measure", measure=kpi.measure))
             return measure.of(self._figures_of(window))
         combine = {Kpi.Combine.MEAN: "mean", Kpi.Combine.SUM: "sum"}.get(Kpi.Combine(kpi.combine), "last")
         return value_of_readings(

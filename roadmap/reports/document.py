@@ -85,22 +85,27 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bullets:
-    """A list; `is_small` for notes."""
+    """A list; `is_small` for notes. `on_paper`: how many of its items are printed, None: all."""
 
     kind: ClassVar[str] = "bullets"
     items: Sequence[str]
     is_small: bool = False
+    on_paper: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """`rows` and `foot` have a cell for each column, the first of which names the row."""
+    """`rows` and `foot` have a cell for each column, the first of which names the row.
+
+    `on_paper`: how many of its rows are printed, None: all.
+    """
 
     kind: ClassVar[str] = "table"
     label: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     foot: Sequence[Cell] | None = None
+    on_paper: int | None = None
 
     @property
     def body(self) -> list[list[tuple[Column, Cell]]]:
@@ -129,7 +134,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole report. `about` stands at the head of each page beside `name`; `dated_on` is its date for ever."""
+    """The whole report. `about` stands at the head of each page beside `name`; `dated_on` is its date for ever.
+
+    `more_on_page`: what stands on paper below a list that is cut there, '{count}' for how many more there are.
+    """
 
     language: str
     name: str
@@ -141,5 +149,6 @@ class Document:
     sections: Sequence[Section]
     foot: str
     page_of: str
+    more_on_page: str = ""
     is_demo: bool = False
     demo_notice: str = ""

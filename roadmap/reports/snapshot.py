@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from datetime import date
 
+from django.utils import translation
+
+from roadmap.labels import PHASES, STATUSES, label_of
 from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json
 from roadmap.reports.sections import SECTIONS
+from roadmap.reports.sections.movers import with_next_actions
+from roadmap.reports.sections.signals import set_beside
+from roadmap.reports.sections.words import words_section
 from roadmap.rules.gates import sha256_of
+from roadmap.sayings import said
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def roadmap_payload(
-    facts: MonthFacts, *, dated_on: date, revision: int, before: Json | None = None, moved: list[Json] | None = None
+    facts: MonthFacts,
+    *,
+    dated_on: date,
+    revision: int,
+    before: Json | None = None,
+    moved: list[Json] | None = None,
+    words: Json | None = None,
 ) -> Json:
-    """The document of a roadmap's month. `dated_on` is printed as its date; `moved`: what a revision changed.
+    """The document of a roadmap's month: codes and parameters, no sentence of ours (docs/report-payload.md).
 
+    `dated_on` is printed as its date; `moved`: what a revision changed (`roadmap.rules.reports.moved_figures`).
     `before`: the document of the month before as it was published, None where there is none.
+    `words`: what the manager wrote: {"author", "on", "text", "next_actions": {a mover's key: text}}, any of them left
+    out where nothing was written.
     """
-    payload = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "scope": "roadmap",
         "month": facts.start_on.isoformat(),
@@ -36,25 +52,26 @@ def roadmap_payload(
             "business_unit": facts.business_unit,
             "unit_of_work": facts.unit_of_work,
         },
-        "phase": {"name": facts.phase.name, "state": facts.phase.state} if facts.phase else None,
-        "sections": [
-            {"name": section.name, "title": section.title, "value": value}
-            for section in SECTIONS
-            if (value := section.build(facts)) is not None
-        ],
+        "phase": {"kind": facts.phase.kind, "state": facts.phase.state} if facts.phase else None,
+        "sections": _sections(facts, before, words),
         "moved": moved or [],
     }
-    _set_beside(payload, before)
-    return payload
 
 
-def _set_beside(payload: Json, before: Json | None) -> None:
-    """Last month's lights, as last month's report had them, beside this month's."""
-    value = section_value(before, "signals") if before else None
-    lights = {row["signal"]: row for row in value["rows"]} if value else {}
-    for row in (section_value(payload, "signals") or {"rows": []})["rows"]:
-        then = lights.get(row["signal"])
-        row["tone_before"], row["word_before"] = (then["tone"], then["word"]) if then else ("", "")
+def _sections(facts: MonthFacts, before: Json | None, words: Json | None) -> list[Json]:
+    sections = []
+    for section in SECTIONS:
+        value = section.build(facts)
+        if value is None:
+            continue
+        if section.name == "signals":
+            value = set_beside(value, section_value(before, "signals") if before else None)
+        if section.name == "movers":
+            value = with_next_actions(value, words)
+        sections.append({"name": section.name, "value": value})
+        if section.name == "headline" and (written := words_section(words)) is not None:
+            sections.append({"name": "words", "value": written})
+    return sections
 
 
 def portfolio_payload(
@@ -62,7 +79,7 @@ def portfolio_payload(
 ) -> Json:
     """The document of the portfolio's month, made of the roadmaps' own documents, so that it cannot differ."""
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 1,
         "scope": "portfolio",
         "month": month.isoformat(),
         "dated_on": dated_on.isoformat(),
@@ -86,28 +103,26 @@ def section_value(payload: Json, name: str) -> Json | None:
 
 
 def _row(document: Json) -> Json:
-    headline = section_value(document, "headline") or {}
-    money = section_value(document, "money") or {}
-    delivery = section_value(document, "delivery") or {"gates": []}
-    decisions = section_value(document, "decisions") or {"items": []}
-    gates = [gate for gate in delivery["gates"] if not gate["outcome"]]
-    return {
-        "slug": document["roadmap"]["slug"],
-        "name": document["roadmap"]["name"],
-        "owner": document["roadmap"]["owner"],
-        "phase": document["phase"]["name"] if document["phase"] else "",
-        "status": headline.get("status", ""),
-        "status_word": headline.get("status_word", ""),
-        "status_before_word": headline.get("status_before_word", ""),
-        "sentence": headline.get("sentence", ""),
-        "money_sentence": headline.get("money_sentence", ""),
-        "spend": money.get("total"),
-        "spend_before": money.get("total_before"),
-        "billed": money.get("billed"),
-        "estimated": money.get("estimated"),
-        "entered": money.get("entered"),
-        "figures": headline.get("figures", []),
-        "next_gate": gates[0] if gates else None,
-        "decisions": decisions["items"],
-        "is_demo": document["is_demo"],
-    }
+    """A roadmap's row in the portfolio, whose document is in English still."""
+    headline, money = section_value(document, "headline") or {}, section_value(document, "money") or {}
+    gates = [gate for gate in (section_value(document, "delivery") or {"gates": []})["gates"] if not gate["outcome"]]
+    with translation.override("en"):
+        return {
+            "slug": document["roadmap"]["slug"],
+            "name": document["roadmap"]["name"],
+            "owner": document["roadmap"]["owner"],
+            "phase": label_of(PHASES, document["phase"]["kind"]) if document["phase"] else "",
+            "status": headline.get("status", ""),
+            "status_word": label_of(STATUSES, headline.get("status") or "No update"),
+            "status_before_word": label_of(STATUSES, headline.get("status_before") or "No update"),
+            "sentence": headline.get("sentence", ""),
+            "money_sentence": said(headline.get("money")),
+            "spend": money.get("total"),
+            "spend_before": money.get("total_before"),
+            "billed": money.get("billed"),
+            "estimated": money.get("estimated"),
+            "entered": money.get("entered"),
+            "next_gate": gates[0] if gates else None,
+            "decisions": [said(item) for item in (section_value(document, "decisions") or {"items": []})["items"]],
+            "is_demo": document["is_demo"],
+        }

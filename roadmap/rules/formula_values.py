@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
-from roadmap.kpi import KpiValue, no_data, text_of
+from roadmap.kpi import KpiValue, no_data
 from roadmap.rules.formulas import Formula
+from roadmap.saying import Saying
+from roadmap.sayings import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +39,19 @@ def _value(formula: Formula, operands: Mapping[str, OperandValue], unit: str) ->
     for key in sorted(formula.names):
         operand = operands.get(key)
         if operand is None:
-            return no_data(unit, f"there is no KPI '{key}'")
+            return no_data(unit, say("no_such_kpi", kpi=key))
         value = operand.value
         if value.value is None:
-            return no_data(unit, f"{operand.name}: {value.reason or 'no data'}")
+            return no_data(unit, _without_value(operand))
         known[key] = value.value
         is_interval = value.low is not None or value.high is not None
         if is_interval and value.high is None:
-            return no_data(unit, f"{operand.name} is only known to be {text_of(value)}")
+            return no_data(unit, say("operand_only_over", kpi=operand.name, low=value.low))
         low = (value.low or Decimal(0)) if is_interval else value.value
         bounds[key] = (low, value.high if value.high is not None else value.value)
     result = formula.value(known)
     if result is None:
-        return no_data(unit, f"divides by zero: {_zeros(formula, operands)}")
+        return no_data(unit, _divides_by_zero(formula, operands))
     covered = [item.value for item in operands.values() if item.value.coverage is not None]
     least = min(covered, key=lambda value: value.coverage or Decimal(0), default=None)
     samples = [item.value.sample for item in operands.values() if item.value.sample is not None]
@@ -59,16 +61,29 @@ def _value(formula: Formula, operands: Mapping[str, OperandValue], unit: str) ->
         coverage=least.coverage if least else None,
         coverage_of=least.coverage_of if least else "",
         sample=min(samples, default=None),
-        basis="; ".join(f"{operands[key].name} {text_of(operands[key].value)}" for key in sorted(formula.names)),
+        basis=say("made_of", parts=[_part(operands[key]) for key in sorted(formula.names)]),
     )
     if all(low == high for low, high in bounds.values()):
         return value
     corners = formula.bounds(bounds)
     if corners is None:
-        return no_data(unit, "its parts are known as intervals too wide to say")
+        return no_data(unit, say("intervals_too_wide"))
     return replace(value, low=corners[0], high=corners[1])
 
 
-def _zeros(formula: Formula, operands: Mapping[str, OperandValue]) -> str:
+def _without_value(operand: OperandValue) -> Saying:
+    """'Hours saved: no reading yet'."""
+    reason = operand.value.reason
+    if isinstance(reason, Saying):
+        return say("operand_missing", kpi=operand.name, reason=reason)
+    return say("operand_no_data", kpi=operand.name)
+
+
+def _part(operand: OperandValue) -> list[str | Decimal | None]:
+    value = operand.value
+    return [operand.name, value.value, value.low, value.high]
+
+
+def _divides_by_zero(formula: Formula, operands: Mapping[str, OperandValue]) -> Saying:
     zero = [operands[key].name for key in sorted(formula.divisors) if operands[key].value.value == 0]
-    return f"{', '.join(zero)} is 0" if zero else "what it divides by comes to 0"
+    return say("divides_by_zero", kpis=zero) if zero else say("divisor_comes_to_zero")

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from roadmap.saying import Json, Saying, Words
-from roadmap.sayings import budget, kpis, schedule
+from roadmap.saying import Json, Kind, Saying, Words
+from roadmap.sayings import budget, kpis, reports, schedule, signals, sources
 
-SAYINGS: dict[str, Words] = {**budget.SAYINGS, **schedule.SAYINGS, **kpis.SAYINGS}
+SAYINGS: dict[str, Words] = {
+    **budget.SAYINGS,
+    **schedule.SAYINGS,
+    **kpis.SAYINGS,
+    **sources.SAYINGS,
+    **signals.SAYINGS,
+    **reports.SAYINGS,
+}
 
 
 def say(code: str, **params: Any) -> Saying:
@@ -18,9 +25,13 @@ def say(code: str, **params: Any) -> Saying:
 
 def said(kept: Json | None) -> str:
     """What was kept of a saying (`Saying.json`), in words of the language in force; nothing for None."""
-    return SAYINGS[kept["say"]].sentence(kept) if kept else ""
+    if kept is None:
+        return ""
+    found = SAYINGS[kept["say"]]
+    inner = {name: said(kept[name]) for name, kind in found.kinds.items() if kind is Kind.SAYING}
+    return found.sentence({**kept, **inner})
 
 
-def all_said(kept: Iterable[Json]) -> str:
-    """Several sentences in a row."""
-    return " ".join(said(one) for one in kept)
+def all_said(kept: Iterable[Json], *, between: str = " ") -> str:
+    """Several in a row."""
+    return between.join(said(one) for one in kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy as _n
+from django.utils.translation import ngettext_lazy
 
 from roadmap.saying import Kind, Words, words
 
@@ -23,7 +23,7 @@ SAYINGS: dict[str, Words] = {
     ),
     "budget_ends": words(_("At the present rate the budget ends on %(on)s."), on=Kind.DAY),
     "budget_ends_days_before_gate": words(
-        _n(
+        ngettext_lazy(
             "At the present rate the budget ends on %(on)s, %(days)s day before the gate.",
             "At the present rate the budget ends on %(on)s, %(days)s days before the gate.",
             "n",
@@ -31,7 +31,7 @@ SAYINGS: dict[str, Words] = {
         on=Kind.DAY, days=Kind.COUNT,
     ),
     "budget_ends_weeks_before_gate": words(
-        _n(
+        ngettext_lazy(
             "At the present rate the budget ends on %(on)s, %(weeks)s week before the gate.",
             "At the present rate the budget ends on %(on)s, %(weeks)s weeks before the gate.",
             "n",
@@ -39,7 +39,7 @@ SAYINGS: dict[str, Words] = {
         on=Kind.DAY, weeks=Kind.COUNT,
     ),
     "budget_ends_months_before_gate": words(
-        _n(
+        ngettext_lazy(
             "At the present rate the budget ends on %(on)s, %(months)s month before the gate.",
             "At the present rate the budget ends on %(on)s, %(months)s months before the gate.",
             "n",

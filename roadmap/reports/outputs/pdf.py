@@ -67,7 +67,8 @@ def _has_glyph(character: str) -> bool:
 def _plain(document: Document, sha256: str) -> dict[str, Any]:
     day = document.dated_on
     sections = [
-        {**_shallow(section), "blocks": [_block(block) for block in section.blocks]} for section in document.sections
+        {**_shallow(section), "blocks": [_block(block, document.more_on_page) for block in section.blocks]}
+        for section in document.sections
     ]
     return {**_shallow(document), "dated_on": [day.year, day.month, day.day], "sections": sections, "sha256": sha256}
 
@@ -76,8 +77,14 @@ def _shallow(item: Any) -> dict[str, Any]:
     return {name: _json(value) for name in item.__slots__ if isinstance(value := getattr(item, name), str | bool)}
 
 
-def _block(block: Block) -> dict[str, Any]:
-    return {"kind": block.kind, **_json(asdict(block))}
+def _block(block: Block, more: str) -> dict[str, Any]:
+    drawn: dict[str, Any] = {"kind": block.kind, **_json(asdict(block))}
+    for name in ("rows", "items"):
+        most, items = drawn.get("on_paper"), drawn.get(name)
+        if items is not None:
+            drawn["more"] = more.replace("{count}", str(len(items) - most)) if most and len(items) > most else ""
+            drawn[name] = items[:most] if drawn["more"] else items
+    return drawn
 
 
 def _json(value: Any) -> Any:

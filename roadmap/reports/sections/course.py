@@ -17,7 +17,6 @@ class Course:
     """The phase's spend day by day to the month's end, then its forecast to the phase's."""
 
     name = "course"
-    title = "Spend against budget"
 
     def build(self, facts: MonthFacts) -> Json | None:
         """`points` and `forecast`: cumulated amounts at the end of days, thinned to 60 each, the last ones kept."""
@@ -26,6 +25,7 @@ class Course:
             return None
         ahead = phase.forecast.path if phase.forecast and phase.forecast.total is not None else ()
         return {
+            "unit": facts.currency,
             "start_on": phase.started_on.isoformat(),
             "end_on": phase.planned_end_on.isoformat(),
             "budget": text_of(phase.budget),

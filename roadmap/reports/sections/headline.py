@@ -4,96 +4,117 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from roadmap.kpi import KpiValue, PhaseFigures
 from roadmap.kpis import BY_NAME
-from roadmap.queries.month_facts import MonthFacts
-from roadmap.reports.section import Figure, Json
-from web.wording import money as money_text
+from roadmap.queries.month_facts import KpiLine, MonthFacts
+from roadmap.reports.section import Figure, Json, covered, fresh, iso
+from roadmap.saying import Saying
+from roadmap.sayings import say
+
+# Less is no change worth a word.
+_UNCHANGED = Decimal("0.005")
 
 
 class Headline:
     """Page 1's answer: status, sentence, and spend, forecast, cost per unit and value."""
 
     name = "headline"
-    title = "Where it stands"
 
     def build(self, facts: MonthFacts) -> Json:
-        """`status*`, `sentence`, `said_*`, `money_sentence`, `figures`."""
+        """`status` and `status_before` ('' without an update), what the manager said, `money`, four `figures`."""
         update, before = facts.update, facts.update_before
         figures = (_spend(facts), _forecast(facts), _unit_cost(facts), _value(facts))
         return {
             "status": update.status if update else "",
-            "status_word": update.word if update else "No update",
-            "status_before_word": before.word if before else "No update",
+            "status_before": before.status if before else "",
             "sentence": update.sentence if update else "",
             "said_by": update.author if update else "",
-            "said_on": update.on.isoformat() if update else None,
-            "money_sentence": money_sentence(facts),
+            "said_on": iso(update.on) if update else None,
+            "money": money_saying(facts).json(),
             "figures": [figure.json() for figure in figures],
         }
 
 
-def money_sentence(facts: MonthFacts) -> str:
-    """Whether the budget lasts, in words."""
+def money_saying(facts: MonthFacts) -> Saying:
+    """Whether the budget lasts."""
     phase = facts.phase
     if phase is None:
-        return "No phase was running at the end of the month."
+        return say("no_phase")
     if phase.budget is None:
-        return f"{phase.name} has no budget."
+        return say("no_budget", phase=phase.kind)
     if phase.forecast is None or phase.forecast.total is None:
-        return "There is too little data for a forecast."
-    budget, total = money_text(phase.budget, facts.currency), money_text(phase.forecast.total, facts.currency)
+        return say("no_forecast")
+    amounts = {
+        "budget": phase.budget, "total": phase.forecast.total, "currency": facts.currency, "phase": phase.kind
+    }  # fmt: skip
     if phase.forecast.passes_on is None:
-        return f"The budget of {budget} lasts: {total} are forecast for {phase.name}."
-    day = f"{phase.forecast.passes_on:%-d %b %Y}"
-    return f"The budget of {budget} does not last: {total} are forecast for {phase.name}, and it is passed on {day}."
+        return say("budget_lasts", **amounts)
+    return say("budget_does_not_last", on=phase.forecast.passes_on, **amounts)
 
 
-def change_text(now: Decimal | None, before: Decimal | None) -> str:
+def change_saying(now: Decimal | None, before: Decimal | None) -> list[Saying]:
     """'8% more than the month before', or nothing where that cannot be said."""
     if now is None or not before:
-        return ""
-    percent = (now / before - 1) * 100
-    if abs(percent) < Decimal("0.5"):
-        return "as in the month before"
-    return f"{abs(percent):.0f}% {'more' if percent > 0 else 'less'} than the month before"
-
-
-def _window(facts: MonthFacts) -> str:
-    return f"{facts.start_on:%B %Y}, {facts.zone}"
+        return []
+    ratio = now / before - 1
+    if abs(ratio) < _UNCHANGED:
+        return [say("as_before")]
+    return [say("more_than_before" if ratio > 0 else "less_than_before", share=abs(ratio))]
 
 
 def _spend(facts: MonthFacts) -> Figure:
-    planned = facts.phase.planned_for_month if facts.phase else None
-    notes = [change_text(facts.figures.spend, facts.figures_before.spend)]
-    if planned is not None:
-        notes.insert(0, f"the budget by the day: {money_text(planned, facts.currency)}")
+    notes = [*_against_plan(facts), *change_saying(facts.figures.spend, facts.figures_before.spend)]
     return Figure(
-        label="Spend of the month",
+        key="spend",
+        kind="money",
         value=facts.figures.spend,
         unit=facts.currency,
-        window=_window(facts),
-        note="; ".join(note for note in notes if note),
-        kind="money",
+        window=(facts.start_on, facts.end_on),
+        freshness=fresh(facts),
+        basis=say("usage_and_entries"),
+        notes=notes,
     )
+
+
+def _against_plan(facts: MonthFacts) -> list[Saying]:
+    """The month and the phase to date as shares of the budget, spread evenly over the planned days."""
+    phase, spent = facts.phase, facts.figures.spend
+    notes = []
+    if phase and phase.planned_for_month and spent is not None:
+        plan = phase.planned_for_month
+        notes.append(say("plan_of_month", share=spent / plan, plan=plan, currency=facts.currency))
+    if phase and phase.planned_to_date and phase.spent is not None:
+        plan = phase.planned_to_date
+        said = say("plan_to_date", spent=phase.spent, share=phase.spent / plan, plan=plan, currency=facts.currency)
+        notes.append(said)
+    return notes
 
 
 def _forecast(facts: MonthFacts) -> Figure:
     phase = facts.phase
     found = phase.forecast if phase else None
-    basis = f"run rate of {found.days_used} days" if found and found.total is not None else ""
-    note = f"budget {money_text(phase.budget, facts.currency)}" if phase and phase.budget is not None else "no budget"
+    total = found.total if found else None
+    notes = []
+    if phase is None or not phase.budget:
+        notes.append(say("no_budget_set"))
+    elif total is None:
+        notes.append(say("budget_is", budget=phase.budget, currency=facts.currency))
+    else:
+        notes.append(say("of_budget", share=total / phase.budget, budget=phase.budget, currency=facts.currency))
+    if found and total is not None and found.low is not None and found.high is not None:
+        notes.append(say("band", low=found.low, high=found.high, currency=facts.currency))
     return Figure(
-        label=f"Forecast, {phase.name}" if phase else "Forecast",
-        value=found.total if found else None,
+        key="forecast",
+        kind="money",
+        value=total,
         unit=facts.currency,
-        window=f"to {phase.planned_end_on:%-d %b %Y}" if phase else _window(facts),
-        basis=basis,
+        window=(phase.started_on, phase.planned_end_on) if phase else (facts.start_on, facts.end_on),
+        freshness=fresh(facts),
+        basis=say("run_rate", days=found.days_used) if found and total is not None else None,
         low=found.low if found else None,
         high=found.high if found else None,
-        missing="too little data",
-        note=note,
-        kind="money",
+        missing="too_little_data",
+        notes=notes,
+        phase=phase.kind if phase else "",
     )
 
 
@@ -104,23 +125,20 @@ def unit_measure(facts: MonthFacts) -> str:
     )
 
 
-def computed(measure: str, figures: PhaseFigures) -> KpiValue:
-    """A computed KPI's value over a month's figures."""
-    return BY_NAME[measure].of(figures)
-
-
 def _unit_cost(facts: MonthFacts) -> Figure:
     measure = BY_NAME[unit_measure(facts)]
     now, before = measure.of(facts.figures), measure.of(facts.figures_before)
     return Figure(
-        label=measure.title_in(facts.currency),
+        key="unit_cost",
+        measure=measure.name,
+        kind="money",
         value=now.value,
         unit=facts.currency,
-        window=_window(facts),
-        basis=now.basis,
-        coverage=now.coverage,
-        note=change_text(now.value, before.value),
-        kind="money",
+        window=(facts.start_on, facts.end_on),
+        freshness=fresh(facts),
+        basis=now.basis if isinstance(now.basis, Saying) else None,
+        coverage=covered(now),
+        notes=change_saying(now.value, before.value),
     )
 
 
@@ -128,22 +146,34 @@ def _value(facts: MonthFacts) -> Figure:
     line = next((line for line in facts.kpis if line.is_value), None)
     if line is None:
         return Figure(
-            label="Value",
+            key="value",
+            kind="number",
             value=None,
             unit="",
-            window=_window(facts),
-            missing="no value KPI",
-            note="name one on the phase",
+            window=(facts.start_on, facts.end_on),
+            freshness=fresh(facts),
+            missing="no_value_kpi",
+            notes=[say("name_a_value_kpi")],
         )
-    note = ""
-    if line.rate_amount is not None and line.rate_source and line.value.value is not None:
-        worth = money_text(line.value.value * line.rate_amount, line.rate_currency)
-        note = f"at {line.rate_amount.normalize():f} {line.rate_currency} each ({line.rate_source}): {worth}"
     return Figure(
-        label=f"Value: {line.name}",
+        key="value",
+        name=line.name,
+        measure=line.measure,
+        kind="number",
         value=line.value.value,
         unit=line.unit,
-        window=_window(facts),
-        basis=line.value.basis,
-        note=note,
+        window=(line.value.start_on, line.value.end_on),
+        freshness=fresh(facts) if line.measure else {"state": "entered", "data_until": None},
+        basis=line.value.basis if isinstance(line.value.basis, Saying) else None,
+        coverage=covered(line.value),
+        notes=_worth(line),
     )
+
+
+def _worth(line: KpiLine) -> list[Saying]:
+    if line.rate_amount is None or not line.rate_source or line.value.value is None:
+        return []
+    worth = line.value.value * line.rate_amount
+    return [
+        say("worth", rate=line.rate_amount, currency=line.rate_currency, source=line.rate_source, worth=worth)
+    ]  # fmt: skip

@@ -4,41 +4,45 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from roadmap.models import CostEntry
 from roadmap.queries.month_facts import MonthFacts
-from roadmap.reports.section import Json, text_of
-
-_CATEGORIES = dict(CostEntry.Category.choices)
+from roadmap.reports.section import Json, fresh, text_of, window_json
 
 
 class Money:
     """Spend by source and category beside the month before, and its parts by basis."""
 
     name = "money"
-    title = "Spend"
 
     def build(self, facts: MonthFacts) -> Json:
-        """`rows` sum to `total`; `billed`, `estimated`, `entered` do as well. Unknown is null."""
+        """`rows` sum to `total`; `billed`, `estimated`, `entered` do as well. Unknown is null. In `unit`.
+
+        A row of kind 'usage' or 'idle' has a source's `name`; of kind 'entered', the code of a cost category.
+        """
         rows = [
             {
-                "name": source.name + (", idle" if source.is_idle else ""),
                 "kind": "idle" if source.is_idle else "usage",
+                "name": source.name,
+                "category": "",
                 "spend": text_of(source.spend),
                 "before": text_of(source.spend_before),
             }
             for source in facts.sources
         ]
-        for category in sorted({*facts.entered, *facts.entered_before}):
-            rows.append(
-                {
-                    "name": _CATEGORIES.get(category, category),
-                    "kind": "entered",
-                    "spend": text_of(facts.entered.get(category, Decimal(0))),
-                    "before": text_of(facts.entered_before.get(category, Decimal(0))),
-                }
-            )
+        rows += [
+            {
+                "kind": "entered",
+                "name": "",
+                "category": category,
+                "spend": text_of(facts.entered.get(category, Decimal(0))),
+                "before": text_of(facts.entered_before.get(category, Decimal(0))),
+            }
+            for category in sorted({*facts.entered, *facts.entered_before})
+        ]
         usage = facts.figures.usage
         return {
+            "unit": facts.currency,
+            "window": window_json((facts.start_on, facts.end_on)),
+            "freshness": fresh(facts),
             "rows": rows,
             "total": text_of(facts.figures.spend),
             "total_before": text_of(facts.figures_before.spend),

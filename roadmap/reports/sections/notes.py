@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from roadmap.queries.month_facts import MonthFacts
-from roadmap.reports.section import Json
+from roadmap.reports.section import Json, iso
+from roadmap.sayings import say
 
 
 class DataNotes:
-    """Zone, currency, rates, gaps and freshness, in sentences."""
+    """Zone, currency, rates, gaps and freshness."""
 
     name = "notes"
-    title = "Data notes"
 
     def build(self, facts: MonthFacts) -> Json:
-        """`items`: one sentence each; `sources`: each source with how far its data goes."""
-        items = [
-            f"Days are those of {facts.zone}; amounts are in {facts.currency}, without tax.",
-            "Spend is billed cost where a statement covers it, else an estimate, and the month's cost entries.",
-        ]
-        items.extend(
-            f"Amounts in {currency} are left out: there is no exchange rate." for currency in sorted(facts.no_rate)
-        )
-        items.extend(
-            f"Amounts in {currency} are converted at the rate of {on:%-d %b %Y}."
-            for currency, on in sorted(facts.stale_rates.items())
-        )
+        """`items`: sayings; `sources`: each source with how far its data goes, at most to the month's end."""
+        items = [say("zone_and_currency", zone=facts.zone, currency=facts.currency), say("what_spend_is")]
+        items += [say("no_rate", currency=currency) for currency in sorted(facts.no_rate)]
+        items += [say("rate_of", currency=currency, on=on) for currency, on in sorted(facts.stale_rates.items())]
         usage = facts.figures.usage
         if usage.requests_without_cost or usage.tokens_without_cost:
-            items.append(
-                f"Not priced, in no amount: {usage.requests_without_cost:,.0f} requests, "
-                f"{usage.tokens_without_cost:,.0f} tokens."
-            )
+            requests, tokens = usage.requests_without_cost or 0, usage.tokens_without_cost or 0
+            items.append(say("not_priced", requests=requests, tokens=tokens))
+        restated = sum((part.amount for part in facts.change.parts if part.cause == "restatements"), Decimal(0))
+        if restated:
+            items.append(say("restated", amount=restated, currency=facts.currency))
         if facts.is_demo:
-            items.append("These are demo data: an invented company.")
+            items.append(say("demo_data"))
         return {
-            "items": items,
+            "items": [item.json() for item in items],
             "sources": [
                 {
                     "name": source.name,
-                    "data_until": source.data_until.isoformat() if source.data_until else None,
-                    "problem": source.problem,
+                    "data_until": iso(min(source.data_until, facts.ends_at) if source.data_until else None),
+                    "is_answering": not source.problem,
                 }
                 for source in facts.freshness
             ],

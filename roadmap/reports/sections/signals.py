@@ -6,33 +6,38 @@ from roadmap.kpi import KpiStatus
 from roadmap.queries.month_facts import KpiLine, MonthFacts
 from roadmap.reports.section import Json
 from roadmap.rules import health
-from roadmap.rules.signals import NAMES, Signal, kpi_signal, risk_signal, schedule_signal
+from roadmap.rules.signals import Signal, kpi_signal, risk_signal, schedule_signal
+from roadmap.sayings import say
 
 QUALITY = frozenset({"quality", "error_rate", "block_rate", "override_rate", "false_alarm_rate"})
 LATENCY_BEGINS = ("duration_p", "time_to_first_token_p", "inter_token_p")
 
 
 class Signals:
-    """Schedule, budget, quality, latency and risk, in a word with its reason."""
+    """Schedule, budget, quality, latency and risk, each as a tone with its reasons."""
 
     name = "signals"
-    title = "Five signals"
 
     def build(self, facts: MonthFacts) -> Json:
-        """`rows`, always the five of them in this order."""
+        """`rows`, always the five of them in this order; `tone_before` null where last month had no report."""
         rows = (_schedule(facts), _budget(facts), _quality(facts), _latency(facts), _risk(facts))
         return {
             "rows": [
                 {
                     "signal": signal.name,
-                    "name": NAMES[signal.name],
                     "tone": signal.tone,
-                    "word": signal.word,
-                    "reason": signal.reason,
+                    "tone_before": None,
+                    "reasons": [saying.json() for saying in signal.found.sayings],
                 }
                 for signal in rows
             ]
         }
+
+
+def set_beside(signals: Json, before: Json | None) -> Json:
+    """The lights with last month's beside them, as last month's report had them (schema version 1 or 2)."""
+    then = {row["signal"]: row["tone"] for row in before["rows"]} if before else {}
+    return {**signals, "rows": [{**row, "tone_before": then.get(row["signal"])} for row in signals["rows"]]}
 
 
 def _schedule(facts: MonthFacts) -> Signal:
@@ -44,10 +49,9 @@ def _schedule(facts: MonthFacts) -> Signal:
 def _budget(facts: MonthFacts) -> Signal:
     phase = facts.phase
     if phase is None:
-        return Signal("budget", "off", "No phase was running at the end of the month.")
+        return Signal("budget", health.finding("off", say("no_phase")))
     money = health.Money(facts.currency, phase.spent, phase.budget, phase.forecast, phase.passed_on)
-    found = health.budget_finding(money, phase.schedule)
-    return Signal("budget", found.tone, found.text)
+    return Signal("budget", health.budget_finding(money, phase.schedule))
 
 
 def _quality(facts: MonthFacts) -> Signal:

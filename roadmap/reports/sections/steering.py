@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 from roadmap.queries.month_facts import MonthFacts
-from roadmap.reports.section import Json
+from roadmap.reports.section import Json, iso
+from roadmap.sayings import say
 
 
 class Decisions:
     """What somebody has to decide, from what the month shows."""
 
     name = "decisions"
-    title = "Decisions needed"
 
     def build(self, facts: MonthFacts) -> Json:
-        """`items`: sentences, empty where nothing is to be decided."""
+        """`items`: sayings, empty where nothing is to be decided."""
         items = [
-            f"Decide the gate of {gate.phase}: due on {gate.due_on:%-d %b %Y}, "
-            f"{gate.met} of {gate.criteria} criteria met."
+            say("decide_gate", phase=gate.phase, on=gate.due_on, met=gate.met, criteria=gate.criteria)
             for gate in facts.gates
             if not gate.outcome and gate.due_on < facts.end_on
         ]
         phase = facts.phase
         if phase and phase.forecast and phase.forecast.passes_on and phase.forecast.passes_on <= phase.planned_end_on:
-            items.append(
-                f"Change the budget of {phase.name} or its course: "
-                f"it is passed on {phase.forecast.passes_on:%-d %b %Y}."
-            )
+            items.append(say("change_budget", phase=phase.kind, on=phase.forecast.passes_on))
         usage = facts.figures.usage
-        if usage.requests_without_cost or usage.tokens_without_cost:
-            what = (
-                f"{usage.requests_without_cost:,.0f} requests"
-                if usage.requests_without_cost
-                else f"{usage.tokens_without_cost:,.0f} tokens"
-            )
-            items.append(f"Set a price: {what} are not priced.")
-        return {"items": items}
+        if usage.requests_without_cost:
+            items.append(say("set_price_requests", requests=usage.requests_without_cost))
+        elif usage.tokens_without_cost:
+            items.append(say("set_price_tokens", tokens=usage.tokens_without_cost))
+        return {"items": [item.json() for item in items]}
 
 
 class Risks:
     """The open risks, the largest first."""
 
     name = "risks"
-    title = "Risks"
 
     def build(self, facts: MonthFacts) -> Json | None:
         """`rows` of at most five, and how many there are."""
@@ -57,7 +49,7 @@ class Risks:
                     "score": risk.score,
                     "owner": risk.owner,
                     "response": risk.response,
-                    "due_on": risk.due_on.isoformat() if risk.due_on else None,
+                    "due_on": iso(risk.due_on),
                 }
                 for risk in ordered[:5]
             ],

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from roadmap.labels import PHASES, label_of
 from roadmap.reports.document import Document, Json, Section
+from roadmap.reports.documents.v2.moved import moved_sections
 from roadmap.reports.documents.v2.roadmap import roadmap_sections
 from roadmap.reports.documents.v2.values import day_of
 from web import wording
@@ -33,9 +34,10 @@ def document(payload: Json, language: str) -> Document:
         dated=_("Dated %(day)s · revision %(revision)s")
         % {"day": wording.day(day_of(payload["dated_on"])), "revision": payload["revision"]},
         summary=_("AI report of %(month)s: %(name)s.") % {"month": month, "name": name},
-        sections=SCOPES[payload["scope"]](payload),
+        sections=[*moved_sections(payload), *SCOPES[payload["scope"]](payload)],
         foot=_("%(currency)s without tax · %(zone)s") % {"currency": payload["currency"], "zone": payload["zone"]},
         page_of=_("Page {page} of {pages}"),
+        more_on_page=_("and {count} more: the report's page has them all"),
         is_demo=payload["is_demo"],
         demo_notice=_("Demo data. The company and its figures are invented.") if payload["is_demo"] else "",
     )

@@ -1,0 +1,276 @@
+"""What a revision changed, in words: where in labels, values by what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from roadmap.labels import (
+    CAUSES,
+    COST_CATEGORIES,
+    KPI_STATUSES,
+    LIGHTS,
+    OUTCOMES,
+    PHASES,
+    RISK_CATEGORIES,
+    SIGNALS,
+    STATUSES,
+    Labels,
+    label_of,
+)
+from roadmap.reports.document import Cell, Column, Json, Section, Table
+from roadmap.reports.documents.v2.cells import ON_PAPER, coverage, measure_title
+from roadmap.reports.documents.v2.money import source_name
+from roadmap.saying import in_sentence
+from roadmap.sayings import all_said, said
+from web import wording
+
+SECTIONS: Labels = {
+    "": gettext_lazy("Report"),
+    "headline": gettext_lazy("Status and figures"),
+    "words": gettext_lazy("In the manager's words"),
+    "signals": gettext_lazy("Signals"),
+    "money": gettext_lazy("Spend"),
+    "course": gettext_lazy("Spend against budget"),
+    "movers": gettext_lazy("What moved"),
+    "decisions": gettext_lazy("Decisions needed"),
+    "delivery": gettext_lazy("Gates and milestones"),
+    "kpis": gettext_lazy("KPIs"),
+    "performance": gettext_lazy("Performance and efficiency"),
+    "risks": gettext_lazy("Risks"),
+    "notes": gettext_lazy("Data notes"),
+    "rows": gettext_lazy("Roadmaps"),
+}
+FIELDS: Labels = {
+    "amount": gettext_lazy("change"),
+    "author": gettext_lazy("author"),
+    "baseline": gettext_lazy("baseline"),
+    "baseline_due_on": gettext_lazy("first promised"),
+    "basis": gettext_lazy("rests on"),
+    "before": gettext_lazy("month before"),
+    "billed": gettext_lazy("billed"),
+    "budget": gettext_lazy("budget"),
+    "category": gettext_lazy("category"),
+    "continuing": gettext_lazy("continuing"),
+    "count": gettext_lazy("how many"),
+    "coverage": gettext_lazy("coverage"),
+    "criteria": gettext_lazy("criteria"),
+    "data_until": gettext_lazy("data until"),
+    "days": gettext_lazy("course by the day"),
+    "decided_on": gettext_lazy("decided"),
+    "done_on": gettext_lazy("done"),
+    "drivers": gettext_lazy("drivers"),
+    "due_on": gettext_lazy("due"),
+    "end_on": gettext_lazy("end"),
+    "entered": gettext_lazy("entered by hand"),
+    "estimated": gettext_lazy("estimated"),
+    "freshness": gettext_lazy("how far the data goes"),
+    "high": gettext_lazy("at most"),
+    "is_answering": gettext_lazy("answers"),
+    "items": gettext_lazy("list"),
+    "low": gettext_lazy("at least"),
+    "met": gettext_lazy("criteria met"),
+    "missing": gettext_lazy("why unknown"),
+    "money": gettext_lazy("whether the budget lasts"),
+    "name": gettext_lazy("name"),
+    "next_action": gettext_lazy("next action"),
+    "not_priced_requests": gettext_lazy("requests not priced"),
+    "not_priced_tokens": gettext_lazy("tokens not priced"),
+    "note": gettext_lazy("note"),
+    "notes": gettext_lazy("notes"),
+    "on": gettext_lazy("day"),
+    "one_off": gettext_lazy("one-off"),
+    "outcome": gettext_lazy("outcome"),
+    "owner": gettext_lazy("owner"),
+    "phase": gettext_lazy("phase"),
+    "reason": gettext_lazy("reason"),
+    "reasons": gettext_lazy("reason"),
+    "response": gettext_lazy("response"),
+    "rest": gettext_lazy("everything else"),
+    "roadmap": gettext_lazy("roadmap"),
+    "said_by": gettext_lazy("said by"),
+    "said_on": gettext_lazy("said on"),
+    "score": gettext_lazy("score"),
+    "sentence": gettext_lazy("sentence"),
+    "slip_days": gettext_lazy("days slipped"),
+    "spend": gettext_lazy("spend"),
+    "start_on": gettext_lazy("start"),
+    "state": gettext_lazy("state"),
+    "status": gettext_lazy("status"),
+    "status_before": gettext_lazy("status of the month before"),
+    "target": gettext_lazy("target"),
+    "text": gettext_lazy("text"),
+    "tone": gettext_lazy("light"),
+    "tone_before": gettext_lazy("light of the month before"),
+    "total": gettext_lazy("total"),
+    "total_before": gettext_lazy("total of the month before"),
+    "unit": gettext_lazy("unit"),
+    "value": gettext_lazy("value"),
+    "window": gettext_lazy("window"),
+}
+FIGURES: Labels = {
+    "spend": gettext_lazy("Spend of the month"),
+    "forecast": gettext_lazy("Forecast"),
+    "unit_cost": gettext_lazy("Cost per unit of work"),
+    "value": gettext_lazy("Value"),
+}
+MILESTONE_STATES: Labels = {"open": gettext_lazy("Open"), "done": gettext_lazy("Done")}
+FRESHNESS: Labels = {
+    "complete": gettext_lazy("the whole month"),
+    "partial": gettext_lazy("not the whole month"),
+    "none": gettext_lazy("no source"),
+    "entered": gettext_lazy("entered by hand"),
+}
+_AMOUNTS = frozenset(
+    {"amount", "billed", "budget", "continuing", "entered", "estimated", "one_off", "rest", "spend", "total"}
+    | {"total_before"}
+)
+_NUMBERS = frozenset({"value", "low", "high", "before", "baseline", "target"})
+_COUNTS = frozenset({"not_priced_requests", "not_priced_tokens"})
+
+
+def moved_sections(payload: Json) -> list[Section]:
+    """What a revision changed, first of all; nothing in a first one."""
+    if not payload["moved"]:
+        return []
+    rows = [
+        [
+            Cell(text=place_text(line, payload["currency"])),
+            _value_cell(line, "before"),
+            _value_cell(line, "after"),
+        ]
+        for line in payload["moved"]
+    ]
+    columns = [Column(label=_("Where"), share=1.6), Column(label=_("Before")), Column(label=_("Now"))]
+    title = _("What this revision changed")
+    return [
+        Section(name="moved", title=title, blocks=[Table(label=title, columns=columns, rows=rows, on_paper=ON_PAPER)])
+    ]
+
+
+def place_text(line: Json, currency: str) -> str:
+    """Where a value stands, in labels: 'Spend · push-openai · month before'."""
+    section = line["section"] or line["rows"]
+    row = row_text(line["section"], line["row"], currency)
+    return " · ".join(filter(None, (label_of(SECTIONS, section), row, label_of(FIELDS, line["field"]))))
+
+
+def row_text(section: str, row: Json, currency: str) -> str:
+    """What a row is called by what names it."""
+    if not row:
+        return ""
+    number = f" ({row['number']})" if "number" in row else ""
+    return _row_name(section, row, currency) + number
+
+
+def _row_name(section: str, row: Json, currency: str) -> str:
+    if "key" in row:
+        return label_of(CAUSES if section == "movers" else FIGURES, row["key"])
+    if "signal" in row:
+        return label_of(SIGNALS, row["signal"])
+    if "measure" in row:
+        return measure_title(row["measure"], currency)
+    if section == "money":
+        return source_name({"name": "", "category": "", "kind": "", **row})
+    if section == "delivery" and "name" not in row:
+        return _("Gate of %(phase)s") % {"phase": label_of(PHASES, row["phase"])}
+    return str(row.get("name") or row.get("slug") or row.get("on") or ", ".join(row.values()))
+
+
+def _value_cell(line: Json, which: str) -> Cell:
+    value = line[which]
+    exact = number if (number := _number(line["field"], value)) is not None else _day(line["field"], value)
+    return Cell(text=value_text(line, which), value=exact)
+
+
+def value_text(line: Json, which: str) -> str:
+    """A value in words by what it is: an amount to the cent, a figure, a day, a label, a sentence; a dash for none."""
+    field, value = line["field"], line[which]
+    if value is None or value in ("", [], {}):
+        return str(wording.NO_DATA) if value is None and field in _AMOUNTS | _NUMBERS | _COUNTS else wording.DASH
+    if field == "days":
+        return _changed_days(line, which)
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    number = _number(field, value)
+    if number is not None:
+        return _number_text(field, number, line)
+    day = _day(field, value)
+    if day is not None:
+        return wording.day(day)
+    if isinstance(value, list):
+        return _list_text(value)
+    if isinstance(value, dict):
+        return _object_text(field, value)
+    return _code_text(line, str(value))
+
+
+def _number_text(field: str, number: Decimal, line: Json) -> str:
+    if field in _AMOUNTS or (line["section"] in ("money", "movers") and field in _NUMBERS):
+        return wording.decimals(number, 2)
+    return wording.count(number) if field in _COUNTS else wording.number(number)
+
+
+def _number(field: str, value: Any) -> Decimal | None:
+    is_number = field in _AMOUNTS | _NUMBERS | _COUNTS and isinstance(value, str)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    return Decimal(value) if is_number and value else None
+
+
+def _day(field: str, value: Any) -> date | None:
+    is_day = isinstance(value, str) and value and (field == "on" or field.endswith("_on"))
+    return date.fromisoformat(value) if is_day else None
+
+
+def _changed_days(line: Json, which: str) -> str:
+    """The last point of a course, for all of its days."""
+    last = line[which][-1]
+    return f"{wording.decimals(Decimal(last['spent']), 2)} ({wording.day(date.fromisoformat(last['on']))})"
+
+
+def _list_text(value: list[Any]) -> str:
+    if all(isinstance(one, dict) and "say" in one for one in value):
+        return all_said(value, between="; ")
+    if all(isinstance(one, dict) and "amount" in one for one in value):
+        return "; ".join(
+            f"{one['model'] or _('no model')} {wording.signed_exact(Decimal(one['amount']))}" for one in value
+        )
+    return in_sentence([str(one) for one in value])
+
+
+def _object_text(field: str, value: Json) -> str:
+    if "say" in value:
+        return said(value)
+    if field == "coverage":
+        return coverage(value) or wording.percent(Decimal(value["share"]))
+    if field == "freshness":
+        return label_of(FRESHNESS, value["state"])
+    if field == "window":
+        days = [date.fromisoformat(day) if day else None for day in (value["start_on"], value["end_on"])]
+        return " – ".join(wording.day(day) for day in days)
+    if field == "phase":
+        return label_of(PHASES, value["kind"])
+    return ", ".join(str(item) for item in value.values() if item)
+
+
+_LABELS: dict[str, Callable[[Json], Labels]] = {
+    "tone": lambda line: LIGHTS,
+    "tone_before": lambda line: LIGHTS,
+    "status": lambda line: KPI_STATUSES if line["section"] == "kpis" else STATUSES,
+    "status_before": lambda line: STATUSES,
+    "outcome": lambda line: OUTCOMES,
+    "category": lambda line: RISK_CATEGORIES if line["section"] == "risks" else COST_CATEGORIES,
+    "phase": lambda line: PHASES,
+    "state": lambda line: MILESTONE_STATES,
+}
+
+
+def _code_text(line: Json, value: str) -> str:
+    labels = _LABELS.get(line["field"])
+    return label_of(labels(line), value) if labels else value
