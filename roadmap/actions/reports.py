@@ -158,7 +158,7 @@ def _publish(
     )
     report.covers.set([roadmap] if roadmap else covers)
     report.state = Report.State.PUBLISHED
-    report.schema_version = SCHEMA_VERSION
+    report.schema_version = payload["schema_version"]
     report.payload = payload
     report.sha256 = hash_of(payload)
     report.published_at = timezone.now()

@@ -50,18 +50,19 @@ def moved_figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[d
     if before.get("schema_version", 0) != after.get("schema_version", 0):
         new = {place: value for place, value in new.items() if place in old and _is_plain(value)}
         old = {place: value for place, value in old.items() if place in new}
-    return [
-        {
-            "section": place.section,
-            "rows": place.rows,
-            "row": dict(place.row),
-            "field": place.field,
-            "before": old.get(place),
-            "after": new.get(place),
-        }
-        for place in dict.fromkeys([*new, *old])
-        if old.get(place) != new.get(place)
-    ]
+    places = [place for place in dict.fromkeys([*new, *old]) if old.get(place) != new.get(place)]
+    where = _path if after.get("schema_version") == 1 else _place
+    return [{**where(place), "before": old.get(place), "after": new.get(place)} for place in places]
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"section": place.section, "rows": place.rows, "row": dict(place.row), "field": place.field}
+
+
+def _path(place: Place) -> dict[str, Any]:
+    """As documents of schema version 1 name it."""
+    row = ", ".join(value for _, value in place.row)
+    return {"where": " / ".join(filter(None, (place.section, place.rows, row, place.field)))}
 
 
 def values_of(document: Mapping[str, Any]) -> dict[Place, Any]:

@@ -10,10 +10,12 @@ import pytest
 from accounts.access import Asker
 from roadmap.actions.reports import close_month
 from roadmap.kpi import KpiStatus
+from roadmap.labels import LIGHTS
 from roadmap.models import CostEntry, Report, Risk
 from roadmap.reports.snapshot import section_value
 from roadmap.rules.health import Finding
 from roadmap.rules.signals import kpi_signal, risk_signal, schedule_signal
+from roadmap.sayings import all_said
 from tests.roadmap.test_reports import MONTH, NOW, push, roadmap, roadmap_report
 
 __all__ = ["roadmap"]
@@ -61,7 +63,8 @@ def test_the_light_of_the_schedule():
 
 def lights(report: Report) -> dict[str, tuple[str, str]]:
     rows = section_value(report.payload, "signals")["rows"]
-    return {row["signal"]: (row["word"], row["word_before"]) for row in rows}
+    words = {None: "", **{tone: str(word) for tone, word in LIGHTS.items()}}
+    return {row["signal"]: (words[row["tone"]], words[row["tone_before"]]) for row in rows}
 
 
 @pytest.mark.usefixtures("_november")
@@ -87,7 +90,7 @@ class TestInTheReport:
         )  # fmt: skip
         close_month(Asker(adam), MONTH)
         rows = section_value(roadmap_report(roadmap).payload, "signals")["rows"]
-        assert (rows[0]["word"], rows[0]["reason"]) == ("Amber", "2 milestones are late.")
+        assert (LIGHTS[rows[0]["tone"]], all_said(rows[0]["reasons"])) == ("Amber", "2 milestones are late.")
 
     def test_the_three_that_moved_and_the_rest_are_the_change(self, roadmap, adam):
         # By hand: usage 10.00 in September; in October 30.00 for three times the requests, and an entry of 310.

@@ -144,7 +144,7 @@ def test_a_revision_lists_what_moved(roadmap, adam):
     closed = close_month(Asker(adam), MONTH, revise=True)
     assert {report.revision for report in closed.revised} == {2}
     moved = roadmap_report(roadmap).payload["moved"]
-    total = next(line for line in moved if line["where"] == "sections / money / value / total")
+    total = next(line for line in moved if (line["section"], line["field"]) == ("money", "total"))
     assert (total["before"], total["after"]) == ("40", "45")
 
 
@@ -293,7 +293,8 @@ def test_months_follow_each_other():
 def test_rows_are_compared_with_themselves():
     before = {"rows": [{"name": "A", "spend": "1"}, {"name": "B", "spend": "2"}], "dated_on": "2026-11-05"}
     after = {"rows": [{"name": "B", "spend": "2"}, {"name": "A", "spend": "3"}], "dated_on": "2026-11-06"}
-    assert moved_figures(before, after) == [{"where": "rows / A / spend", "before": "1", "after": "3"}]
+    place = {"section": "", "rows": "rows", "row": {"name": "A"}, "field": "spend"}
+    assert moved_figures(before, after) == [{**place, "before": "1", "after": "3"}]
 
 
 def test_a_month_is_cut_at_the_reporting_zone(roadmap, adam, settings):

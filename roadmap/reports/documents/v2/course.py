@@ -28,7 +28,7 @@ def course(value: Json, payload: Json) -> Section:
     amounts: list[Decimal] = [budget or _NOTHING, *(one[1] for one in past), *(one[3] or one[1] for one in ahead)]
     most = max(amounts)
     step = _step(most)
-    top = step * max(1, (most / step).to_integral_value(ROUND_CEILING))
+    top = step * max(Decimal(1), (most / step).to_integral_value(ROUND_CEILING))
 
     def x(on: date) -> float:
         return axis.at(on + timedelta(days=1)) / 100
@@ -70,19 +70,31 @@ def _step(most: Decimal) -> Decimal:
 
 
 def _said(past: list[Point], ahead: list[Point], budget: Decimal | None, currency: str) -> str:
-    """The drawing in sentences, for whoever does not see it."""
+    """The drawing in a sentence, for whoever does not see it."""
     on, spent, *_rest = past[-1]
-    said = [_("%(amount)s were spent by %(day)s.") % {"amount": wording.money(spent, currency), "day": wording.day(on)}]
-    if ahead:
-        on, total, low, high = ahead[-1]
-        shown = {"amount": wording.money(total, currency), "day": wording.day(on)}
-        if low is None:
-            said.append(_("%(amount)s are forecast for %(day)s.") % shown)
-        else:
-            band = {"low": wording.money(low, currency), "high": wording.money(high, currency)}
-            said.append(_("%(amount)s are forecast for %(day)s (%(low)s to %(high)s).") % {**shown, **band})
+    shown = {"spent": wording.money(spent, currency), "day": wording.day(on), "budget": wording.money(budget, currency)}
+    if not ahead:
+        if budget:
+            return _("%(spent)s were spent by %(day)s; the budget is %(budget)s.") % shown
+        return _("%(spent)s were spent by %(day)s; no budget is set.") % shown
+    end, total, low, high = ahead[-1]
+    shown |= {"total": wording.money(total, currency), "end": wording.day(end)}
+    if low is None or high is None:
+        if budget:
+            return (
+                _("%(spent)s were spent by %(day)s, %(total)s are forecast for %(end)s; the budget is %(budget)s.")
+                % shown
+            )
+        return _("%(spent)s were spent by %(day)s, %(total)s are forecast for %(end)s; no budget is set.") % shown
+    shown |= {"low": wording.money(low, currency), "high": wording.money(high, currency)}
     if budget:
-        said.append(_("The budget is %(amount)s.") % {"amount": wording.money(budget, currency)})
+        said = _(
+            "%(spent)s were spent by %(day)s, %(total)s are forecast for %(end)s (%(low)s to %(high)s); "
+            "the budget is %(budget)s."
+        )
     else:
-        said.append(_("No budget is set."))
-    return " ".join(said)
+        said = _(
+            "%(spent)s were spent by %(day)s, %(total)s are forecast for %(end)s (%(low)s to %(high)s); "
+            "no budget is set."
+        )
+    return said % shown
