@@ -6,6 +6,7 @@ import secrets
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts import audit
 from accounts.access import Asker
@@ -24,7 +25,9 @@ def make_calendar_address(asker: Asker, *, roadmap: Roadmap | None = None) -> tu
     # So that two forms sent at once make one address.
     User.objects.select_for_update().get(pk=asker.user.pk)
     if CalendarAddress.objects.filter(owner=asker.user, roadmap=roadmap).exists():
-        raise RuleViolation("already_exists", "There is an address for this already. Renew it below.", "roadmap")
+        raise RuleViolation(
+            "already_exists", gettext("There is an address for this already. Renew it below."), "roadmap"
+        )
     text = secrets.token_urlsafe(32)
     address = CalendarAddress.objects.create(
         owner=asker.user, roadmap=roadmap, digest=digest_of(text), made_at=timezone.now()
@@ -55,13 +58,13 @@ def revoke_calendar_address(asker: Asker, address: CalendarAddress) -> None:
 def _own(asker: Asker, address: CalendarAddress) -> CalendarAddress:
     held = CalendarAddress.objects.select_for_update(of=("self",)).filter(pk=address.pk, owner=asker.user).first()
     if held is None:
-        raise RuleViolation("not_yours", "This address is gone already, or somebody else's.")
+        raise RuleViolation("not_yours", gettext("This address is gone already, or somebody else's."))
     return held
 
 
 def _record(asker: Asker, action: str, address: CalendarAddress) -> None:
     """A person's affair: on the audit trail, and not among what happened on a roadmap."""
     roadmap = address.roadmap
-    shows = roadmap.name if roadmap else "every roadmap"
+    shows = roadmap.name if roadmap else gettext("every roadmap")
     workload = roadmap.workload if roadmap else None
     audit.record(asker, action=action, subject=asker.user, workload=workload, after={"shows": shows})

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts import audit
 from accounts.access import Asker, can
@@ -19,9 +20,9 @@ from roadmap.models import Notice, Roadmap
 from roadmap.rules.notices import is_noted
 
 WORDS = {
-    Role.MANAGER: "Only a manager of this roadmap may do that.",
-    Role.CONTRIBUTOR: "Only a manager or contributor of this roadmap may do that.",
-    Role.VIEWER: "You do not see this roadmap.",
+    Role.MANAGER: gettext_lazy("Only a manager of this roadmap may do that."),
+    Role.CONTRIBUTOR: gettext_lazy("Only a manager or contributor of this roadmap may do that."),
+    Role.VIEWER: gettext_lazy("You do not see this roadmap."),
 }
 
 
@@ -98,7 +99,7 @@ def text_required(value: str, *, field: str, what: str) -> str:
     """The text without space around it; refused when nothing is left."""
     stripped = value.strip()
     if not stripped:
-        raise RuleViolation("missing", f"Give {what}.", field)
+        raise RuleViolation("missing", gettext("Give %(what)s.") % {"what": what}, field)
     return stripped
 
 
@@ -106,5 +107,5 @@ def check_currency(value: str, *, field: str = "currency") -> str:
     """An ISO 4217 code in capitals."""
     code = value.strip().upper()
     if code not in CURRENCIES:
-        raise RuleViolation("unknown_currency", "Give a currency in use as three letters, like EUR.", field)
+        raise RuleViolation("unknown_currency", gettext("Give a currency in use as three letters, like EUR."), field)
     return code

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.models import Role
@@ -26,7 +27,7 @@ def add_checklist_item(
     item = ChecklistItem(
         phase=phase,
         category=category,
-        name=text_required(name, field="name", what="the item a name"),
+        name=text_required(name, field="name", what=gettext("the item a name")),
         evidence_url=evidence_url,
         position=0 if last is None else last + 1,
     )
@@ -45,7 +46,7 @@ def change_checklist_item(asker: Asker, item: ChecklistItem, **changes: Any) -> 
         raise TypeError(f"unknown fields: {sorted(unknown)}")
     item = _locked(item)
     if "name" in changes:
-        changes["name"] = text_required(changes["name"], field="name", what="the item a name")
+        changes["name"] = text_required(changes["name"], field="name", what=gettext("the item a name"))
     before, after = change(item, changes)
     item.save()
     record(asker, "change_checklist_item", item, item.phase.roadmap, before, after)
@@ -81,7 +82,9 @@ def delete_checklist_item(asker: Asker, item: ChecklistItem) -> None:
     require(asker, Role.MANAGER, roadmap)
     item = _locked(item)
     if item.criteria.exists():
-        raise RuleViolation("in_use", f"The gate asks for '{item.name}'. Take it out of the gate first.")
+        raise RuleViolation(
+            "in_use", gettext("The gate asks for '%(name)s'. Take it out of the gate first.") % {"name": item.name}
+        )
     record(asker, "delete_checklist_item", item, roadmap, {"category": item.category, "name": item.name}, None)
     item.delete()
 

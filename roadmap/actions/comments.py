@@ -7,6 +7,7 @@ import re
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can, people_who_see
 from accounts.models import Role, User
@@ -27,7 +28,7 @@ def add_comment(
     require(asker, Role.VIEWER, roadmap)
     text = _checked(text)
     if about is not None and roadmap_of(about).pk != roadmap.pk:
-        raise RuleViolation("other_roadmap", "That belongs to another roadmap.", "about")
+        raise RuleViolation("other_roadmap", gettext("That belongs to another roadmap."), "about")
     comment = Comment(roadmap=roadmap, text=text, author=asker.user, author_name=asker.user.display_name)
     if about is not None:
         setattr(comment, about._meta.model_name or "", about)
@@ -44,7 +45,7 @@ def change_comment(asker: Asker, comment: Comment, *, text: str) -> Comment:
     require(asker, Role.VIEWER, comment.roadmap)
     comment = Comment.objects.select_for_update(of=("self",)).select_related("roadmap__workload").get(pk=comment.pk)
     if comment.author_id != asker.user.pk:
-        raise PermissionDenied("Only who wrote a comment changes it.")
+        raise PermissionDenied(gettext("Only who wrote a comment changes it."))
     before, text = comment.text, _checked(text)
     if text == before:
         return comment
@@ -60,7 +61,7 @@ def delete_comment(asker: Asker, comment: Comment) -> None:
     """Gone from the page: by its author or a manager. What it said stays on the audit trail."""
     require(asker, Role.VIEWER, comment.roadmap)
     if not may_delete(asker, comment):
-        raise PermissionDenied("Only who wrote a comment, or a manager, deletes it.")
+        raise PermissionDenied(gettext("Only who wrote a comment, or a manager, deletes it."))
     record(asker, "delete_comment", comment, comment.roadmap, {"text": comment.text}, None)
     comment.delete()
 
@@ -84,9 +85,11 @@ def mentioned_in(text: str, roadmap: Roadmap) -> list[User]:
 
 
 def _checked(text: str) -> str:
-    text = text_required(text.replace("\r\n", "\n"), field="text", what="the comment a text")
+    text = text_required(text.replace("\r\n", "\n"), field="text", what=gettext("the comment a text"))
     if len(text) > LONGEST:
-        raise RuleViolation("too_long", f"A comment has at most {LONGEST:,} letters.", "text")
+        raise RuleViolation(
+            "too_long", gettext("A comment has at most %(longest)s letters.") % {"longest": f"{LONGEST:,}"}, "text"
+        )
     if "\0" in text:
-        raise RuleViolation("invalid", "Take out the character U+0000, which cannot be kept.", "text")
+        raise RuleViolation("invalid", gettext("Take out the character U+0000, which cannot be kept."), "text")
     return text

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.models import Role
@@ -31,7 +32,7 @@ def add_cost_entry(
     entry = CostEntry(
         roadmap=phase.roadmap,
         phase=phase,
-        name=text_required(name, field="name", what="the entry a name"),
+        name=text_required(name, field="name", what=gettext("the entry a name")),
         category=category,
         amount=amount,
         start_on=start_on,
@@ -51,7 +52,7 @@ def change_cost_entry(asker: Asker, entry: CostEntry, **changes: Any) -> CostEnt
     require(asker, Role.CONTRIBUTOR, entry.roadmap)
     entry = CostEntry.objects.select_for_update(of=("self",)).select_related("roadmap__workload").get(pk=entry.pk)
     if "name" in changes:
-        changes["name"] = text_required(changes["name"], field="name", what="the entry a name")
+        changes["name"] = text_required(changes["name"], field="name", what=gettext("the entry a name"))
     before, after = change(entry, _known(changes))
     _check_entry(entry)
     _check_key(entry)
@@ -86,7 +87,8 @@ def _check_key(entry: CostEntry) -> None:
     if other := others.first():
         raise RuleViolation(
             "already_key_taken",
-            f"'{other.name}' of this roadmap has the key {entry.outside_key} already.",
+            gettext("'%(name)s' of this roadmap has the key %(outside_key)s already.")
+            % {"name": other.name, "outside_key": entry.outside_key},
             "outside_key",
         )
 
@@ -95,18 +97,21 @@ def _check_entry(entry: CostEntry) -> None:
     entry.currency = check_currency(entry.currency)
     check(entry)
     if entry.amount <= 0:
-        raise RuleViolation("amount", "Give an amount above zero.", "amount")
+        raise RuleViolation("amount", gettext("Give an amount above zero."), "amount")
     check_day(entry.start_on, field="start_on")
     if entry.end_on is not None:
         check_day(entry.end_on, field="end_on")
         if entry.end_on < entry.start_on:
-            raise RuleViolation("ends_before_it_starts", "The last day is not before the first.", "end_on")
+            raise RuleViolation("ends_before_it_starts", gettext("The last day is not before the first."), "end_on")
     if entry.category == CostEntry.Category.HARDWARE:
         rated = series.rated_backends(entry.roadmap.workload_id, entry.start_on, entry.end_on or entry.start_on)
         if rated:
             raise RuleViolation(
                 "hardware_has_rate_card",
-                f"{', '.join(rated)} has a rate card in these days and is counted by it already. Hardware that serves "
-                "no backend belongs here; a backend's belongs to its rate card.",
+                gettext(
+                    "%(rated)s has a rate card in these days and is counted by it already. Hardware that "
+                    "serves no backend belongs here; a backend's belongs to its rate card."
+                )
+                % {"rated": ", ".join(rated)},
                 "category",
             )

@@ -7,6 +7,7 @@ import hashlib
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Sum
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can
 from accounts.models import Role
@@ -28,13 +29,16 @@ def add_evidence(asker: Asker, milestone: Milestone, *, name: str, data: bytes) 
     sha256 = hashlib.sha256(data).hexdigest()
     same = EvidenceFile.objects.filter(milestone=milestone, sha256=sha256).first()
     if same is not None:
-        raise RuleViolation("conflict_same_file", f"This file is here already, as '{same.name}'.", "file")
+        raise RuleViolation(
+            "conflict_same_file", gettext("This file is here already, as '%(name)s'.") % {"name": same.name}, "file"
+        )
     held = EvidenceFile.objects.filter(milestone=milestone).aggregate(sum=Sum("size"))["sum"] or 0
     if held + len(data) > MOST_BYTES_A_MILESTONE:
         most = MOST_BYTES_A_MILESTONE // MEBIBYTE
         raise RuleViolation(
             "too_much",
-            f"The files of a milestone have at most {most} MiB together. Remove one that is not needed.",
+            gettext("The files of a milestone have at most %(most)s MiB together. Remove one that is not needed.")
+            % {"most": most},
             "file",
         )
     file = EvidenceFile.objects.create(
@@ -61,9 +65,11 @@ def remove_evidence(asker: Asker, file: EvidenceFile) -> None:
     roadmap = milestone.phase.roadmap
     require(asker, Role.CONTRIBUTOR, roadmap)
     if not may_remove(asker, file):
-        raise PermissionDenied("Only who added a file, or a manager, removes it.")
+        raise PermissionDenied(gettext("Only who added a file, or a manager, removes it."))
     if is_frozen(file):
-        raise RuleViolation("conflict_frozen", "A decision rests on this file: it stays as long as the roadmap.")
+        raise RuleViolation(
+            "conflict_frozen", gettext("A decision rests on this file: it stays as long as the roadmap.")
+        )
     record(asker, "remove_evidence", file, roadmap, _facts(file, milestone), None)
     file.delete()
 

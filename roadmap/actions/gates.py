@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can
 from accounts.models import Role, User
@@ -75,7 +76,7 @@ def change_gate(asker: Asker, gate: Gate, **changes: Any) -> Gate:
         check_day(changes["due_on"], field="due_on")
     keeper = changes.get("gatekeeper")
     if keeper is not None and keeper.pk == gate.phase.owner_id:
-        raise RuleViolation("gatekeeper_is_owner", "The gatekeeper is not the phase's owner.", "gatekeeper")
+        raise RuleViolation("gatekeeper_is_owner", gettext("The gatekeeper is not the phase's owner."), "gatekeeper")
     before, after = change(gate, changes)
     gate.save()
     record(asker, "change_gate", gate, roadmap, before, after)
@@ -96,10 +97,12 @@ def add_criterion(
     require(asker, Role.MANAGER, roadmap)
     gate = locked_gate(gate)
     if subject.phase_id != gate.phase_id:
-        raise RuleViolation("other_phase", "A gate asks for what belongs to its own phase.", "subject")
+        raise RuleViolation("other_phase", gettext("A gate asks for what belongs to its own phase."), "subject")
     name = {Kpi: "kpi", Milestone: "milestone", ChecklistItem: "checklist_item"}[type(subject)]
     if gate.criteria.filter(**{name: subject}).exists():
-        raise RuleViolation("already_criterion", f"The gate asks for '{subject}' already.", "subject")
+        raise RuleViolation(
+            "already_criterion", gettext("The gate asks for '%(subject)s' already.") % {"subject": subject}, "subject"
+        )
     last = gate.criteria.order_by("-position").values_list("position", flat=True).first()
     criterion = GateCriterion(
         gate=gate, is_must=is_must, needs=needs, position=0 if last is None else last + 1, **{name: subject}
@@ -145,12 +148,16 @@ def decide_gate(
     gate.phase = phase
     check_may_decide(asker, gate)
     if phase.state != Phase.State.ACTIVE:
-        word = "is decided already" if phase.state == Phase.State.CLOSED else "has not started"
-        raise RuleViolation("already_decided", f"{phase.get_kind_display()} {word}.", "outcome")
+        word = gettext("is decided already") if phase.state == Phase.State.CLOSED else gettext("has not started")
+        raise RuleViolation(
+            "already_decided",
+            gettext("%(kind)s %(word)s.") % {"kind": phase.get_kind_display(), "word": word},
+            "outcome",
+        )
     if outcome not in [item.value for item in Outcome]:
-        raise RuleViolation("unknown_outcome", "Choose go, conditional go, hold or stop.", "outcome")
+        raise RuleViolation("unknown_outcome", gettext("Choose go, conditional go, hold or stop."), "outcome")
     chosen, day = Outcome(outcome), today()
-    reason = text_required(reason, field="reason", what="a reason")
+    reason = text_required(reason, field="reason", what=gettext("a reason"))
     criteria = criteria_of([gate], values={phase.pk: values_of(phase)}, today=day)[gate.pk]
     check_outcome(chosen, standings_of(criteria), condition_count=len(conditions), new_due_on=new_due_on, today=day)
     _check_conditions(conditions, day)
@@ -189,19 +196,21 @@ def decide_gate(
 
 def _check_conditions(conditions: Sequence[Condition], day: date) -> None:
     for item in conditions:
-        text_required(item.name, field="conditions", what="each condition a name")
+        text_required(item.name, field="conditions", what=gettext("each condition a name"))
         check_day(item.due_on, field="conditions")
         if item.due_on < day:
-            raise RuleViolation("condition_in_past", "A condition is due today or later.", "conditions")
+            raise RuleViolation("condition_in_past", gettext("A condition is due today or later."), "conditions")
         if item.owner is None:
-            raise RuleViolation("condition_without_owner", f"Name an owner for '{item.name}'.", "conditions")
+            raise RuleViolation(
+                "condition_without_owner", gettext("Name an owner for '%(name)s'.") % {"name": item.name}, "conditions"
+            )
 
 
 def check_may_decide(asker: Asker, gate: Gate) -> None:
     if asker.user.pk == gate.phase.owner_id:
-        raise PermissionDenied("The phase's owner does not decide its gate. Name another gatekeeper.")
+        raise PermissionDenied(gettext("The phase's owner does not decide its gate. Name another gatekeeper."))
     if not may_decide(asker, gate):
-        raise PermissionDenied("Only the gatekeeper or an admin decides this gate.")
+        raise PermissionDenied(gettext("Only the gatekeeper or an admin decides this gate."))
 
 
 def freeze(

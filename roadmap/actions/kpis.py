@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.models import Role
@@ -81,7 +82,9 @@ def add_kpi(asker: Asker, phase: Phase, *, key: str = "", **fields: Any) -> Kpi:
     taken = set(phase.kpis.values_list("key", flat=True))
     kpi.key = key_from(key) if key else key_from(kpi.name, taken)
     if kpi.key in taken:
-        raise RuleViolation("already_key_taken", f"Another KPI of this phase has the key {kpi.key}.", "key")
+        raise RuleViolation(
+            "already_key_taken", gettext("Another KPI of this phase has the key %(key)s.") % {"key": kpi.key}, "key"
+        )
     _check_kpi(kpi)
     _take_value_mark(kpi)
     kpi.save()
@@ -98,7 +101,9 @@ def change_kpi(asker: Asker, kpi: Kpi, **changes: Any) -> Kpi:
     completed = _completed({"source": kpi.source, "measure": kpi.measure, "formula": kpi.formula, **changes})
     is_read = completed["source"] == Kpi.Source.READ
     if not is_read and kpi.source == Kpi.Source.READ and kpi.readings.exists():
-        raise RuleViolation("has_readings", "A KPI with readings cannot become a computed one. Add another.", "source")
+        raise RuleViolation(
+            "has_readings", gettext("A KPI with readings cannot become a computed one. Add another."), "source"
+        )
     before, after = change(kpi, {name: completed[name] for name in completed if name in CHANGEABLE})
     _check_kpi(kpi)
     _take_value_mark(kpi)
@@ -114,11 +119,17 @@ def delete_kpi(asker: Asker, kpi: Kpi) -> None:
     require(asker, Role.MANAGER, roadmap)
     kpi = _locked(kpi)
     if kpi.criteria.exists():
-        raise RuleViolation("in_use", f"The gate asks for '{kpi.name}'. Take it out of the gate first.")
+        raise RuleViolation(
+            "in_use", gettext("The gate asks for '%(name)s'. Take it out of the gate first.") % {"name": kpi.name}
+        )
     others = [item for item in kpi.phase.kpis.all() if item.formula and item.pk != kpi.pk]
     users = users_of(kpi.key, {item.name: read_formula(item.formula) for item in others}) if kpi.key else []
     if users:
-        raise RuleViolation("in_formula", f"The formula of '{users[0]}' names '{kpi.key}'. Change that first.")
+        raise RuleViolation(
+            "in_formula",
+            gettext("The formula of '%(users_0)s' names '%(key)s'. Change that first.")
+            % {"users_0": users[0], "key": kpi.key},
+        )
     record(asker, "delete_kpi", kpi, roadmap, {"name": kpi.name, "readings": kpi.readings.count()}, None)
     kpi.delete()
 
@@ -198,32 +209,44 @@ def _reading(kpi: Kpi, item: NewReading, held: Reading | None, asker: Asker) -> 
 def _check_readings(kpi: Kpi, readings: Sequence[NewReading]) -> None:
     _check_is_read(kpi)
     if not readings:
-        raise RuleViolation("missing", "Give at least one reading.", "readings")
+        raise RuleViolation("missing", gettext("Give at least one reading."), "readings")
     if len(readings) > MAX_READINGS:
-        raise RuleViolation("too_many", f"At most {MAX_READINGS:,} readings at a time.", "readings")
+        raise RuleViolation(
+            "too_many",
+            gettext("At most %(max_readings)s readings at a time.") % {"max_readings": f"{MAX_READINGS:,}"},
+            "readings",
+        )
     seen: set[datetime] = set()
     for item in readings:
         _check_reading(item)
         if item.at in seen:
-            raise RuleViolation("time_twice", f"{item.at.isoformat()} stands twice.", "at")
+            raise RuleViolation(
+                "time_twice", gettext("%(isoformat)s stands twice.") % {"isoformat": item.at.isoformat()}, "at"
+            )
         seen.add(item.at)
 
 
 def _check_is_read(kpi: Kpi) -> None:
     if kpi.source != Kpi.Source.READ:
-        by = "from usage" if kpi.source == Kpi.Source.COMPUTED else "by a formula"
-        raise RuleViolation("computed", f"'{kpi.name}' is computed {by} and takes no readings.", "kpi")
+        by = gettext("from usage") if kpi.source == Kpi.Source.COMPUTED else gettext("by a formula")
+        raise RuleViolation(
+            "computed",
+            gettext("'%(name)s' is computed %(by)s and takes no readings.") % {"name": kpi.name, "by": by},
+            "kpi",
+        )
 
 
 def _check_reading(item: NewReading) -> None:
     if item.at > timezone.now() + CLOCK_LEEWAY:
-        raise RuleViolation("in_future", "A reading is of now or of the past.", "at")
+        raise RuleViolation("in_future", gettext("A reading is of now or of the past."), "at")
     if item.at.date() < FIRST_DAY:
-        raise RuleViolation("date_out_of_range", "Give a time after 1 Jan 2000.", "at")
+        raise RuleViolation("date_out_of_range", gettext("Give a time after 1 Jan 2000."), "at")
     if not item.value.is_finite():
-        raise RuleViolation("not_a_number", "Give a number.", "value")
+        raise RuleViolation("not_a_number", gettext("Give a number."), "value")
     if item.sample_count is not None and not 0 <= item.sample_count <= MAX_SAMPLE:
-        raise RuleViolation("out_of_range", "A sample count is a whole number from 0 to 10^12.", "sample_count")
+        raise RuleViolation(
+            "out_of_range", gettext("A sample count is a whole number from 0 to 10^12."), "sample_count"
+        )
 
 
 def _check_known(fields: dict[str, Any]) -> None:
@@ -236,13 +259,13 @@ def _completed(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields with what follows from them: where values come from, and a computed KPI's unit and direction."""
     fields = dict(fields)
     if "name" in fields:
-        fields["name"] = text_required(fields["name"], field="name", what="the KPI a name")
+        fields["name"] = text_required(fields["name"], field="name", what=gettext("the KPI a name"))
     measure, formula = fields.get("measure") or "", " ".join((fields.get("formula") or "").split())
     source = fields.get("source") or (Kpi.Source.COMPUTED if measure else Kpi.Source.FORMULA if formula else None)
     if source == Kpi.Source.COMPUTED:
         computed = BY_NAME.get(measure)
         if computed is None:
-            raise RuleViolation("unknown_measure", "Choose what it is computed from.", "measure")
+            raise RuleViolation("unknown_measure", gettext("Choose what it is computed from."), "measure")
         fields |= {
             "source": source,
             "measure": measure,
@@ -261,20 +284,22 @@ def _completed(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _check_kpi(kpi: Kpi) -> None:
     if not kpi.direction:
-        raise RuleViolation("missing", "Say which way is better.", "direction")
+        raise RuleViolation("missing", gettext("Say which way is better."), "direction")
     check(kpi)
     if kpi.window_days is not None and not 1 <= kpi.window_days <= 366:
-        raise RuleViolation("window", "A window is 1 to 366 days, or the phase to date.", "window_days")
+        raise RuleViolation("window", gettext("A window is 1 to 366 days, or the phase to date."), "window_days")
     if kpi.rate_amount is not None and not (kpi.rate_source and kpi.rate_owner_id and kpi.rate_currency):
         raise RuleViolation(
             "rate_unsourced",
-            "A rate needs a currency, an owner and a source: who says what one is worth?",
+            gettext("A rate needs a currency, an owner and a source: who says what one is worth?"),
             "rate_amount",
         )
     if kpi.rate_amount is not None and not kpi.is_value:
-        raise RuleViolation("rate_without_value", "Only the value KPI has a rate.", "rate_amount")
+        raise RuleViolation("rate_without_value", gettext("Only the value KPI has a rate."), "rate_amount")
     if Kpi.objects.filter(phase_id=kpi.phase_id, name=kpi.name).exclude(pk=kpi.pk).exists():
-        raise RuleViolation("already_name_taken", f"This phase has a KPI '{kpi.name}' already.", "name")
+        raise RuleViolation(
+            "already_name_taken", gettext("This phase has a KPI '%(name)s' already.") % {"name": kpi.name}, "name"
+        )
     _check_phase_formulas(kpi)
 
 
@@ -285,7 +310,8 @@ def _check_phase_formulas(kpi: Kpi) -> None:
         {item.key: read_formula(item.formula) for item in kpis if item.source == Kpi.Source.FORMULA},
         keys={item.key for item in kpis},
         no_divisors={
-            item.key: f"Its readings combine as the {item.combine}; a divisor must be a sum."
+            item.key: gettext("Its readings combine as the %(combine)s; a divisor must be a sum.")
+            % {"combine": item.combine}
             for item in kpis
             if item.source == Kpi.Source.READ and item.combine != Kpi.Combine.SUM
         },

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from django.utils.translation import gettext
+
 from metrics.errors import RuleViolation
 from roadmap.actions.changes import today
 from roadmap.models import CostEntry, Roadmap
@@ -28,7 +30,8 @@ def check_late(late: Sequence[CostEntry], choices: Mapping[int, str]) -> None:
         if choices.get(entry.pk) not in LATE_COST_CHOICES:
             raise RuleViolation(
                 "late_cost_undecided",
-                f"After the stop '{entry.name}' still costs. Say: keep it, end it today, or remove it.",
+                gettext("After the stop '%(name)s' still costs. Say: keep it, end it today, or remove it.")
+                % {"name": entry.name},
                 "late_costs",
             )
 

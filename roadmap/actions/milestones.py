@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, Literal
 
 from django.db import transaction
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker
 from accounts.models import AuditEvent, Role
@@ -22,14 +23,14 @@ from roadmap.rules.schedule import ring_through
 CHANGEABLE = frozenset({"name", "due_on", "owner", "evidence_url", "outside_key"})
 LABELS = {
     "name": "name",
-    "due_on": "due date",
+    "due_on": gettext_lazy("due date"),
     "owner": "owner",
     "evidence_url": "evidence",
-    "outside_key": "outside key",
+    "outside_key": gettext_lazy("outside key"),
     "state": "state",
-    "done_on": "done on",
+    "done_on": gettext_lazy("done on"),
     "dropped_reason": "reason",
-    "depends_on": "depends on",
+    "depends_on": gettext_lazy("depends on"),
 }
 # All, none, or the ids of those that move along.
 Along = Literal["all", "none"] | Collection[int]
@@ -46,7 +47,7 @@ def add_milestone(asker: Asker, phase: Phase, *, name: str, due_on: date, **fiel
     check_day(due_on, field="due_on")
     milestone = Milestone(
         phase=phase,
-        name=text_required(name, field="name", what="the milestone a name"),
+        name=text_required(name, field="name", what=gettext("the milestone a name")),
         due_on=due_on,
         baseline_due_on=due_on,
         **_known(fields),
@@ -81,7 +82,7 @@ def change_milestone(
     milestone = _locked(milestone, version)
     depends_on: Collection[Milestone] | None = changes.pop("depends_on", None)
     if "name" in changes:
-        changes["name"] = text_required(changes["name"], field="name", what="the milestone a name")
+        changes["name"] = text_required(changes["name"], field="name", what=gettext("the milestone a name"))
     if "due_on" in changes:
         check_day(changes["due_on"], field="due_on")
     was, now = ({}, {}) if depends_on is None else _depend(milestone, depends_on)
@@ -101,7 +102,7 @@ def tick_milestone(
     day = done_on or milestone.done_on or today()
     check_day(day, field="done_on")
     if day > today():
-        raise RuleViolation("done_in_future", "A milestone is done today or was done earlier.", "done_on")
+        raise RuleViolation("done_in_future", gettext("A milestone is done today or was done earlier."), "done_on")
     before, after = change(milestone, {"state": Milestone.State.DONE, "done_on": day, "dropped_reason": ""})
     return _save(asker, "tick_milestone", milestone, before, after)
 
@@ -120,9 +121,9 @@ def drop_milestone(asker: Asker, milestone: Milestone, *, reason: str, version: 
     """Given up, with a reason; it stays readable."""
     require(asker, Role.MANAGER, milestone.phase.roadmap)
     milestone = _locked(milestone, version)
-    reason = text_required(reason, field="reason", what="a reason for dropping it")
+    reason = text_required(reason, field="reason", what=gettext("a reason for dropping it"))
     if len(reason) > 300:
-        raise RuleViolation("too_long", "The reason has at most 300 characters.", "reason")
+        raise RuleViolation("too_long", gettext("The reason has at most 300 characters."), "reason")
     before, after = change(milestone, {"state": Milestone.State.DROPPED, "dropped_reason": reason, "done_on": None})
     return _save(asker, "drop_milestone", milestone, before, after)
 
@@ -135,11 +136,13 @@ def delete_milestone(asker: Asker, milestone: Milestone) -> None:
     milestone = _locked(milestone, None)
     if milestone.criteria.exists():
         raise RuleViolation(
-            "in_use", f"The gate asks for '{milestone.name}'. Take it out of the gate first, or drop it with a reason."
+            "in_use",
+            gettext("The gate asks for '%(name)s'. Take it out of the gate first, or drop it with a reason.")
+            % {"name": milestone.name},
         )
     files = EvidenceFile.objects.filter(milestone=milestone).select_related("milestone__phase")
     if any(is_frozen(file) for file in files):
-        raise RuleViolation("conflict_frozen", "A decision rests on files of this milestone: drop it instead.")
+        raise RuleViolation("conflict_frozen", gettext("A decision rests on files of this milestone: drop it instead."))
     record(asker, "delete_milestone", milestone, roadmap, {"name": milestone.name, "due_on": milestone.due_on}, None)
     milestone.delete()
 
@@ -151,10 +154,16 @@ def _depend(
     roadmap = milestone.phase.roadmap
     chosen = {item.pk: item for item in wanted}
     if milestone.pk in chosen:
-        raise RuleViolation("depends_on_itself", f"'{milestone.name}' cannot wait for itself.", "depends_on")
+        raise RuleViolation(
+            "depends_on_itself", gettext("'%(name)s' cannot wait for itself.") % {"name": milestone.name}, "depends_on"
+        )
     names = dict(Milestone.objects.filter(phase__roadmap=roadmap).values_list("pk", "name"))
     if strange := [item.name for pk, item in chosen.items() if pk not in names]:
-        raise RuleViolation("other_roadmap", f"'{strange[0]}' is a milestone of another roadmap.", "depends_on")
+        raise RuleViolation(
+            "other_roadmap",
+            gettext("'%(strange_0)s' is a milestone of another roadmap.") % {"strange_0": strange[0]},
+            "depends_on",
+        )
     # Nothing waits for a new one yet, so that it closes no ring.
     waits_for = {} if is_new else dependencies_of(roadmap)
     held = waits_for.get(milestone.pk, set())
@@ -162,8 +171,12 @@ def _depend(
         return {}, {}
     waits_for[milestone.pk] = set(chosen)
     if ring := ring_through(milestone.pk, waits_for):
-        words = " waits for ".join(f"'{names[pk]}'" for pk in ring)
-        raise RuleViolation("dependency_ring", f"That would be a ring: {words}. Take one of these out.", "depends_on")
+        words = gettext(" waits for ").join(gettext("'%(names_pk)s'") % {"names_pk": names[pk]} for pk in ring)
+        raise RuleViolation(
+            "dependency_ring",
+            gettext("That would be a ring: %(words)s. Take one of these out.") % {"words": words},
+            "depends_on",
+        )
     if is_new:
         milestone.depends_on.add(*chosen.values())
     else:
@@ -185,7 +198,9 @@ def _move_along(milestone: Milestone, due_on: date, along: Along) -> tuple[dict[
         chosen = set(along)
         if strange := chosen - {row.milestone.pk for row in rows}:
             raise RuleViolation(
-                "not_moved", f"Milestone {min(strange)} does not move along with this one.", "move_successors"
+                "not_moved",
+                gettext("Milestone %(strange)s does not move along with this one.") % {"strange": min(strange)},
+                "move_successors",
             )
         rows = [row for row in rows if row.milestone.pk in chosen]
     before: dict[str, Any] = {}
@@ -215,7 +230,9 @@ def _locked(milestone: Milestone, version: int | None) -> Milestone:
         .get(pk=milestone.pk)
     )
     if version is not None and version != row.version:
-        raise RuleViolation("conflict_changed_meanwhile", f"{_last_change(row)} Your change is not saved.")
+        raise RuleViolation(
+            "conflict_changed_meanwhile", gettext("%(row)s Your change is not saved.") % {"row": _last_change(row)}
+        )
     return row
 
 
@@ -230,14 +247,22 @@ def _last_change(milestone: Milestone) -> str:
                 f"{LABELS.get(name, name)} {value or 'none'} (was {before.get(name) or 'none'})"
                 for name, value in after.items()
             ]
-            return f"{event.actor_name} changed this milestone meanwhile: {', '.join(parts)}."
+            return gettext("%(actor_name)s changed this milestone meanwhile: %(parts)s.") % {
+                "actor_name": event.actor_name,
+                "parts": ", ".join(parts),
+            }
         for name, value in after.items():
             if name.startswith(f"#{milestone.pk} "):
-                return (
-                    f"{event.actor_name} moved '{event.subject_name}' meanwhile, and this milestone with it: "
-                    f"due date {value} (was {before.get(name)})."
-                )
-    return "The plan of its phase moved this milestone meanwhile."
+                return gettext(
+                    "%(actor_name)s moved '%(subject_name)s' meanwhile, and this milestone with it: "
+                    "due date %(value)s (was %(name)s)."
+                ) % {
+                    "actor_name": event.actor_name,
+                    "subject_name": event.subject_name,
+                    "value": value,
+                    "name": before.get(name),
+                }
+    return gettext("The plan of its phase moved this milestone meanwhile.")
 
 
 def _check_key(milestone: Milestone) -> None:
@@ -246,7 +271,10 @@ def _check_key(milestone: Milestone) -> None:
     others = Milestone.objects.filter(phase=milestone.phase, outside_key=milestone.outside_key)
     if others.exclude(pk=milestone.pk).exists():
         raise RuleViolation(
-            "already_key_taken", f"Another milestone of this phase has the key {milestone.outside_key}.", "outside_key"
+            "already_key_taken",
+            gettext("Another milestone of this phase has the key %(outside_key)s.")
+            % {"outside_key": milestone.outside_key},
+            "outside_key",
         )
 
 

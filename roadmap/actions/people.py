@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.models import Membership, Role, User
@@ -16,12 +17,16 @@ def set_membership(asker: Asker, roadmap: Roadmap, *, user: User, role: str) -> 
     """Gives a person a role for the roadmap's workload, or another one."""
     require(asker, Role.MANAGER, roadmap)
     if role not in Role.values:
-        raise RuleViolation("unknown_role", "Choose manager, contributor or viewer.", "role")
+        raise RuleViolation("unknown_role", gettext("Choose manager, contributor or viewer."), "role")
     if not user.is_active:
-        raise RuleViolation("inactive", f"{user.display_name} cannot sign in.", "user")
+        raise RuleViolation(
+            "inactive", gettext("%(display_name)s cannot sign in.") % {"display_name": user.display_name}, "user"
+        )
     held = Membership.objects.select_for_update().filter(user=user, workload=roadmap.workload).first()
     if held is not None and user.pk == roadmap.owner_id and role != Role.MANAGER:
-        raise RuleViolation("owner_manages", "The roadmap's owner stays a manager. Choose another owner first.", "role")
+        raise RuleViolation(
+            "owner_manages", gettext("The roadmap's owner stays a manager. Choose another owner first."), "role"
+        )
     before = {"role": held.role} if held else None
     membership, _ = Membership.objects.update_or_create(user=user, workload=roadmap.workload, defaults={"role": role})
     record(asker, "set_membership", membership, roadmap, before, {"user": user.username, "role": role})
@@ -33,9 +38,11 @@ def remove_membership(asker: Asker, roadmap: Roadmap, membership: Membership) ->
     """Takes a person out; the owner stays."""
     require(asker, Role.MANAGER, roadmap)
     if membership.workload_id != roadmap.workload_id:
-        raise ValueError("The membership is not of this roadmap.")
+        raise ValueError(gettext("The membership is not of this roadmap."))
     if membership.user_id == roadmap.owner_id:
-        raise RuleViolation("owner_manages", "The roadmap's owner stays a manager. Choose another owner first.")
+        raise RuleViolation(
+            "owner_manages", gettext("The roadmap's owner stays a manager. Choose another owner first.")
+        )
     record(
         asker,
         "remove_membership",

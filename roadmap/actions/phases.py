@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.models import Role
@@ -79,21 +80,29 @@ def start_phase(asker: Asker, phase: Phase, *, on: date) -> Phase:
     phases = locked_phases(roadmap)
     phase = next(item for item in phases if item.pk == phase.pk)
     if phase.state != Phase.State.PLANNED:
-        raise RuleViolation("already_started", f"{phase.get_kind_display()} has started already.", "on")
+        raise RuleViolation(
+            "already_started", gettext("%(kind)s has started already.") % {"kind": phase.get_kind_display()}, "on"
+        )
     if roadmap.state in (Roadmap.State.STOPPED, Roadmap.State.LIVE):
-        raise RuleViolation("already_decided", f"This roadmap is {roadmap.get_state_display().lower()}.")
+        raise RuleViolation(
+            "already_decided", gettext("This roadmap is %(lower)s.") % {"lower": roadmap.get_state_display().lower()}
+        )
     check_day(on, field="on")
     if on > today():
-        raise RuleViolation("starts_in_future", "A phase starts today or started earlier.", "on")
+        raise RuleViolation("starts_in_future", gettext("A phase starts today or started earlier."), "on")
     for earlier in phases[: phase.position - 1]:
         if earlier.state != Phase.State.CLOSED or earlier.ended_on is None:
             raise RuleViolation(
                 "gate_undecided",
-                f"{earlier.get_kind_display()} is not closed. Decide its gate; a go opens the next phase.",
+                gettext("%(kind)s is not closed. Decide its gate; a go opens the next phase.")
+                % {"kind": earlier.get_kind_display()},
             )
         if on <= earlier.ended_on:
             raise RuleViolation(
-                "phases_overlap", f"{earlier.get_kind_display()} ran until {earlier.ended_on.isoformat()}.", "on"
+                "phases_overlap",
+                gettext("%(kind)s ran until %(isoformat)s.")
+                % {"kind": earlier.get_kind_display(), "isoformat": earlier.ended_on.isoformat()},
+                "on",
             )
     delta = (on - phase.planned_start_on).days
     open_phase(phase, on=on)
@@ -122,7 +131,7 @@ def change_phase(asker: Asker, phase: Phase, *, move_later: bool = False, **chan
     _check_money(changes)
     held = {name: getattr(phase, name) for name in ("planned_start_on", "planned_end_on")}
     if phase.state == Phase.State.CLOSED and any(name in changes and changes[name] != held[name] for name in held):
-        raise RuleViolation("already_closed", "A closed phase keeps its dates.", "planned_end_on")
+        raise RuleViolation("already_closed", gettext("A closed phase keeps its dates."), "planned_end_on")
     span = Span(
         changes.pop("planned_start_on", phase.planned_start_on), changes.pop("planned_end_on", phase.planned_end_on)
     )
@@ -158,18 +167,18 @@ def _check_start(phase: Phase, changes: dict[str, Any]) -> None:
         return
     started_on = changes["started_on"]
     if phase.started_on is None or started_on is None:
-        raise RuleViolation("not_started", "Start the phase first.", "started_on")
+        raise RuleViolation("not_started", gettext("Start the phase first."), "started_on")
     check_day(started_on, field="started_on")
     if started_on > today():
-        raise RuleViolation("starts_in_future", "It has started: the day is not after today.", "started_on")
+        raise RuleViolation("starts_in_future", gettext("It has started: the day is not after today."), "started_on")
     if phase.ended_on is not None and started_on > phase.ended_on:
-        raise RuleViolation("ends_before_it_starts", "A phase cannot end before it starts.", "started_on")
+        raise RuleViolation("ends_before_it_starts", gettext("A phase cannot end before it starts."), "started_on")
 
 
 def _check_money(changes: dict[str, Any]) -> None:
     amount = changes.get("budget_amount")
     if amount is not None and amount < 0:
-        raise RuleViolation("negative_budget", "A budget is zero or more.", "budget_amount")
+        raise RuleViolation("negative_budget", gettext("A budget is zero or more."), "budget_amount")
     if "budget_currency" in changes:
         changes["budget_currency"] = check_currency(changes["budget_currency"], field="budget_currency")
 
@@ -180,7 +189,10 @@ def annotate(asker: Asker, phase: Phase, *, on: date, text: str) -> Annotation:
     require(asker, Role.CONTRIBUTOR, phase.roadmap)
     check_day(on, field="on")
     note = Annotation(
-        phase=phase, on=on, text=text_required(text, field="text", what="the note a text"), author=asker.user
+        phase=phase,
+        on=on,
+        text=text_required(text, field="text", what=gettext("the note a text")),
+        author=asker.user,
     )
     check(note)
     note.save()

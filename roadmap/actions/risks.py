@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.models import Role
@@ -45,7 +46,7 @@ def close_risk(asker: Asker, risk: Risk) -> Risk:
     require(asker, Role.MANAGER, risk.roadmap)
     risk = _locked(risk)
     if risk.state == Risk.State.CLOSED:
-        raise RuleViolation("already_closed", f"'{risk.name}' is closed already.")
+        raise RuleViolation("already_closed", gettext("'%(name)s' is closed already.") % {"name": risk.name})
     before, after = change(risk, {"state": Risk.State.CLOSED, "closed_at": timezone.now()})
     risk.save()
     record(asker, "close_risk", risk, risk.roadmap, before, after)
@@ -71,10 +72,10 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_risk(risk: Risk) -> None:
-    risk.name = text_required(risk.name, field="name", what="the risk a name")
+    risk.name = text_required(risk.name, field="name", what=gettext("the risk a name"))
     for field in ("likelihood", "impact"):
         if not 1 <= (getattr(risk, field) or 0) <= 5:
-            raise RuleViolation("score", "Give a number from 1 to 5.", field)
+            raise RuleViolation("score", gettext("Give a number from 1 to 5."), field)
     check(risk)
 
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can_make_roadmaps
 from accounts.models import Membership, Role, User, Workload
@@ -96,12 +97,12 @@ def make_roadmap(
     sense.
     """
     if not can_make_roadmaps(asker):
-        raise PermissionDenied("Only an admin, or who already manages a roadmap, may make another.")
-    name = text_required(name, field="name", what="the roadmap a name")
+        raise PermissionDenied(gettext("Only an admin, or who already manages a roadmap, may make another."))
+    name = text_required(name, field="name", what=gettext("the roadmap a name"))
     plan = template if isinstance(template, Template) else template_named(template)
     lengths = tuple(months or plan.months)
     if len(lengths) != len(PHASE_KINDS):
-        raise RuleViolation("phase_length", "Give the length of each of the three phases.", "months")
+        raise RuleViolation("phase_length", gettext("Give the length of each of the three phases."), "months")
     check_lengths(lengths)
     unknown = set(fields) - CHANGEABLE
     if unknown:
@@ -147,22 +148,31 @@ def _fresh_spans(start_on: date, lengths: Sequence[int]) -> list[Span]:
 def _middle_spans(middle: Middle, lengths: Sequence[int]) -> list[Span]:
     """The spans of all three phases: as they were, as it is, as they follow."""
     if middle.kind not in PHASE_KINDS:
-        raise RuleViolation("unknown_phase", "Choose the phase it is in.", "kind")
+        raise RuleViolation("unknown_phase", gettext("Choose the phase it is in."), "kind")
     at = PHASE_KINDS.index(middle.kind)
     passed = {item.kind: item for item in middle.passed}
     spans = []
     for kind in PHASE_KINDS[:at]:
         if kind not in passed:
             raise RuleViolation(
-                "dates_missing", f"Give the dates of the phase before: {_title(kind)}.", f"{kind}_start_on"
+                "dates_missing",
+                gettext("Give the dates of the phase before: %(kind)s.") % {"kind": _title(kind)},
+                f"{kind}_start_on",
             )
         span = Span(passed[kind].start_on, passed[kind].end_on)
         check_span(span, field=f"{kind}_end_on")
         spans.append(span)
     if extra := [kind for kind in passed if kind not in PHASE_KINDS[:at]]:
-        raise RuleViolation("dates_unused", f"{_title(extra[0])} does not lie before {_title(middle.kind)}.", "kind")
+        raise RuleViolation(
+            "dates_unused",
+            gettext("%(extra_0)s does not lie before %(kind)s.")
+            % {"extra_0": _title(extra[0]), "kind": _title(middle.kind)},
+            "kind",
+        )
     if middle.started_on > today():
-        raise RuleViolation("starts_in_future", "The phase it is in has started already: give that day.", "started_on")
+        raise RuleViolation(
+            "starts_in_future", gettext("The phase it is in has started already: give that day."), "started_on"
+        )
     end_on = middle.planned_end_on or months_after(middle.started_on, lengths[at]) - DAY
     current = Span(middle.started_on, end_on)
     check_span(current)
@@ -184,7 +194,7 @@ def _make_workload(name: str, slug: str, *, is_demo: bool) -> Workload:
         workload = Workload(slug=slug, name=name, is_demo=is_demo)
         check(workload)
         if slug in RESERVED_SLUGS or Workload.objects.filter(slug=slug).exists():
-            raise RuleViolation("slug_taken", f"'{slug}' is taken. Choose another.", "slug")
+            raise RuleViolation("slug_taken", gettext("'%(slug)s' is taken. Choose another.") % {"slug": slug}, "slug")
         workload.save()
         return workload
     base = slugify(name)[:70].strip("-_").replace("_", "-") or "roadmap"
@@ -230,7 +240,7 @@ def _make_phases(
     for index, (kind, span) in enumerate(zip(PHASE_KINDS, spans, strict=True)):
         budget = budgets.get(kind)
         if budget is not None and budget < 0:
-            raise RuleViolation("negative_budget", "A budget is zero or more.", f"{kind}_budget")
+            raise RuleViolation("negative_budget", gettext("A budget is zero or more."), f"{kind}_budget")
         phase = Phase(
             roadmap=roadmap,
             kind=kind,
@@ -261,11 +271,13 @@ def _record_past(roadmap: Roadmap, phases: Sequence[Phase], middle: Middle, curr
         if item is None:
             continue
         if item.outcome not in (GateDecision.Outcome.GO, GateDecision.Outcome.CONDITIONAL):
-            raise RuleViolation("outcome", "A phase that led to the next one was a go.", f"{phase.kind}_outcome")
+            raise RuleViolation(
+                "outcome", gettext("A phase that led to the next one was a go."), f"{phase.kind}_outcome"
+            )
         decision = GateDecision(
             gate=gates[phase.pk],
             outcome=item.outcome,
-            reason="Decided before this roadmap was entered.",
+            reason=gettext("Decided before this roadmap was entered."),
             decided_by_name=item.decided_by_name,
             decided_on=item.decided_on or item.end_on,
             is_recorded_later=True,
@@ -277,12 +289,12 @@ def _record_past(roadmap: Roadmap, phases: Sequence[Phase], middle: Middle, curr
     if amount is None or amount == 0:
         return
     if amount < 0:
-        raise RuleViolation("negative_amount", "What was spent until now is zero or more.", "opening_amount")
+        raise RuleViolation("negative_amount", gettext("What was spent until now is zero or more."), "opening_amount")
     first, last = min(phase.planned_start_on for phase in phases), today() - DAY
     entry = CostEntry(
         roadmap=roadmap,
         phase=next(phase for phase in phases if phase.kind == middle.kind),
-        name="Opening balance",
+        name=gettext("Opening balance"),
         category=CostEntry.Category.OPENING_BALANCE,
         amount=amount,
         currency=currency,
@@ -305,7 +317,7 @@ def change_roadmap(asker: Asker, roadmap: Roadmap, **changes: Any) -> Roadmap:
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     if "name" in changes:
-        name = text_required(changes.pop("name"), field="name", what="the roadmap a name")
+        name = text_required(changes.pop("name"), field="name", what=gettext("the roadmap a name"))
         before, after = change(roadmap.workload, {"name": name})
         roadmap.workload.save(update_fields=["name"])
     if "programme" in changes:
@@ -328,8 +340,11 @@ def set_state(asker: Asker, roadmap: Roadmap, *, state: str) -> Roadmap:
     if state not in STATE_CHANGES.get(roadmap.state, ()):
         raise RuleViolation(
             "already_decided" if state == roadmap.state else "state_change",
-            f"A roadmap that is {roadmap.get_state_display().lower()} cannot be made {state} here. "
-            "Starting its first phase makes it active; its gates stop it or take it live.",
+            gettext(
+                "A roadmap that is %(lower)s cannot be made %(state)s here. Starting its first phase "
+                "makes it active; its gates stop it or take it live."
+            )
+            % {"lower": roadmap.get_state_display().lower(), "state": state},
             "state",
         )
     before, after = change(roadmap, {"state": state})
@@ -343,4 +358,4 @@ def ensure_first_roadmap(owner: User) -> Roadmap:
     found = Roadmap.objects.select_related("workload").filter(workload__slug=FIRST_SLUG).first()
     if found:
         return found
-    return make_roadmap(Asker(owner), name="My first roadmap", owner=owner, start_on=today(), slug=FIRST_SLUG)
+    return make_roadmap(Asker(owner), name=gettext("My first roadmap"), owner=owner, start_on=today(), slug=FIRST_SLUG)

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from accounts import audit
 from accounts.access import Asker, can_make_roadmaps
@@ -40,7 +41,9 @@ def save_as_template(asker: Asker, roadmap: Roadmap, *, name: str) -> PlanTempla
     Targets become examples, dropped milestones and conditions of gates stay behind.
     """
     require(asker, Role.MANAGER, roadmap)
-    template = replace(template_from(roadmap), name=text_required(name, field="name", what="the template a name"))
+    template = replace(
+        template_from(roadmap), name=text_required(name, field="name", what=gettext("the template a name"))
+    )
     check_template(template)
     return _keep(asker, template, action="save_as_template", source=roadmap.slug)
 
@@ -48,7 +51,7 @@ def save_as_template(asker: Asker, roadmap: Roadmap, *, name: str) -> PlanTempla
 def import_template(asker: Asker, text: str, *, name: str = "") -> PlanTemplate:
     """A template from a YAML text, under its own name unless another is given."""
     if not can_make_roadmaps(asker):
-        raise PermissionDenied("Only an admin, or who manages a roadmap, may import a template.")
+        raise PermissionDenied(gettext("Only an admin, or who manages a roadmap, may import a template."))
     template = read_template(text, slug="import")
     if name.strip():
         template = replace(template, name=name.strip())
@@ -207,13 +210,17 @@ def _keys(names: Sequence[str], prefix: str) -> list[str]:
 
 
 def _name(name: str, *, but: PlanTemplate | None = None) -> str:
-    name = text_required(name, field="name", what="the template a name")
+    name = text_required(name, field="name", what=gettext("the template a name"))
     if len(name) > 120:
-        raise RuleViolation("too_long", "The name has at most 120 characters.", "name")
+        raise RuleViolation("too_long", gettext("The name has at most 120 characters."), "name")
     others = PlanTemplate.objects.filter(name__iexact=name)
     taken = {item.name.lower() for item in shipped().values()}
     if name.lower() in taken or (others.exclude(pk=but.pk) if but else others).exists():
-        raise RuleViolation("already_named", f"There is a template '{name}' already. Choose another name.", "name")
+        raise RuleViolation(
+            "already_named",
+            gettext("There is a template '%(name)s' already. Choose another name.") % {"name": name},
+            "name",
+        )
     return name
 
 
@@ -221,7 +228,11 @@ def _name(name: str, *, but: PlanTemplate | None = None) -> str:
 def _keep(asker: Asker, template: Template, *, action: str, source: str) -> PlanTemplate:
     name = _name(template.name)
     if PlanTemplate.objects.count() >= MAX_OWN:
-        raise RuleViolation("too_many", f"There are {MAX_OWN} own templates, retired ones included.", "name")
+        raise RuleViolation(
+            "too_many",
+            gettext("There are %(max_own)s own templates, retired ones included.") % {"max_own": MAX_OWN},
+            "name",
+        )
     base = slugify(name)[:70] or "template"
     taken = set(PlanTemplate.objects.filter(slug__startswith=base).values_list("slug", flat=True)) | set(shipped())
     slug, number = base, 1
@@ -233,12 +244,14 @@ def _keep(asker: Asker, template: Template, *, action: str, source: str) -> Plan
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        raise RuleViolation("conflict_changed_meanwhile", "Somebody made one just now. Save again.", "name") from error
+        raise RuleViolation(
+            "conflict_changed_meanwhile", gettext("Somebody made one just now. Save again."), "name"
+        ) from error
     audit.record(asker, action=action, subject=row, after={"name": name, "slug": slug, "from": source})
     return row
 
 
 def _held(asker: Asker, row: PlanTemplate) -> PlanTemplate:
     if not may_change(asker, row):
-        raise PermissionDenied("Only an admin, or who made this template, may change it.")
+        raise PermissionDenied(gettext("Only an admin, or who made this template, may change it."))
     return PlanTemplate.objects.select_for_update().get(pk=row.pk)

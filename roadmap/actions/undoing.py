@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics.errors import RuleViolation
@@ -36,10 +37,12 @@ def undo_decision(
     following = next((item for item in phases if item.position == phase.position + 1), None)
     if following is not None and following.state == Phase.State.CLOSED:
         raise RuleViolation(
-            "next_decided", f"{following.get_kind_display()} has been decided since. Take that back first.", "outcome"
+            "next_decided",
+            gettext("%(kind)s has been decided since. Take that back first.") % {"kind": following.get_kind_display()},
+            "outcome",
         )
     day = today()
-    reason = text_required(reason, field="reason", what="a reason")
+    reason = text_required(reason, field="reason", what=gettext("a reason"))
     if new_due_on is not None:
         check_day(new_due_on, field="new_due_on")
     check_outcome(Outcome.HOLD, (), condition_count=0, new_due_on=new_due_on, today=day)
@@ -59,10 +62,14 @@ def undo_decision(
 def _undoable(gate: Gate, phase: Phase) -> GateDecision:
     last = gate.decisions.first()
     if last is None or phase.state != Phase.State.CLOSED or last.outcome == Outcome.HOLD:
-        raise RuleViolation("nothing_to_undo", "No decision that closed this phase is there to take back.", "outcome")
+        raise RuleViolation(
+            "nothing_to_undo", gettext("No decision that closed this phase is there to take back."), "outcome"
+        )
     if last.is_recorded_later:
         raise RuleViolation(
-            "recorded_later", "This gate was passed before the roadmap was entered; it cannot be taken back.", "outcome"
+            "recorded_later",
+            gettext("This gate was passed before the roadmap was entered; it cannot be taken back."),
+            "outcome",
         )
     return last
 

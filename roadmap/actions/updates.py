@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from accounts.models import Role
@@ -18,7 +19,7 @@ def post_update(asker: Asker, roadmap: Roadmap, *, status: str, sentence: str) -
     update = Update(
         roadmap=roadmap,
         status=status,
-        sentence=text_required(sentence, field="sentence", what="a sentence"),
+        sentence=text_required(sentence, field="sentence", what=gettext("a sentence")),
         author=asker.user,
         created_at=timezone.now(),
     )

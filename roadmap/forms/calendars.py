@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from accounts.access import Asker, visible_workloads
 from roadmap.models import Roadmap
@@ -15,7 +16,10 @@ class CalendarForm(Form):
     """One roadmap, or all that the person sees."""
 
     roadmap = forms.ModelChoiceField(
-        label="What it shows", queryset=Roadmap.objects.none(), required=False, empty_label="Every roadmap I see"
+        label=gettext_lazy("What it shows"),
+        queryset=Roadmap.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("Every roadmap I see"),
     )
 
     def __init__(self, *args: Any, asker: Asker, chosen: str = "", **kwargs: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from roadmap.actions.comments import LONGEST
 from roadmap.models import Gate, Milestone, Phase, Risk, Roadmap
@@ -16,17 +17,17 @@ class CommentTextForm(Form):
     """What a comment says."""
 
     text = forms.CharField(
-        label="Comment",
+        label=gettext_lazy("Comment"),
         max_length=LONGEST,
         widget=forms.Textarea(attrs={"rows": "3"}),
-        help_text="Plain text. @ and a user name tells somebody, and shows it in their My week.",
+        help_text=gettext_lazy("Plain text. @ and a user name tells somebody, and shows it in their My week."),
     )
 
 
 class CommentForm(CommentTextForm):
     """A new comment."""
 
-    about = forms.ChoiceField(label="About", required=False)
+    about = forms.ChoiceField(label=gettext_lazy("About"), required=False)
 
     def __init__(self, *args: Any, roadmap: Roadmap, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy
 
 from roadmap.forms.plan_form import PlanForm
 from roadmap.models import CostEntry
@@ -17,15 +18,15 @@ class CostEntryForm(PlanForm):
         model = CostEntry
         fields = ("name", "category", "amount", "currency", "start_on", "end_on", "kind", "status", "outside_key")
         labels = {
-            "name": "What for",
-            "start_on": "On, or from",
-            "end_on": "Until",
-            "kind": "Booked as",
-            "outside_key": "Outside key",
+            "name": gettext_lazy("What for"),
+            "start_on": gettext_lazy("On, or from"),
+            "end_on": gettext_lazy("Until"),
+            "kind": gettext_lazy("Booked as"),
+            "outside_key": gettext_lazy("Outside key"),
         }
         help_texts = {
-            "end_on": "Empty: all on one day. Else spread evenly by the day.",
-            "category": "Hardware that a backend runs on belongs to its rate card.",
+            "end_on": gettext_lazy("Empty: all on one day. Else spread evenly by the day."),
+            "category": gettext_lazy("Hardware that a backend runs on belongs to its rate card."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

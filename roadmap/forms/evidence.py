@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from roadmap.rules.evidence import ALLOWED, ENDINGS, MEBIBYTE, MOST_BYTES, too_large
 from web.forms import Form
@@ -14,10 +15,11 @@ class EvidenceForm(Form):
     """One file."""
 
     file = forms.FileField(
-        label="File",
+        label=gettext_lazy("File"),
         max_length=None,
         allow_empty_file=True,
-        help_text=f"{ALLOWED}; at most {MOST_BYTES // MEBIBYTE} MiB.",
+        help_text=gettext_lazy("%(allowed)s; at most %(most_bytes_mebibyte)s MiB.")
+        % {"allowed": ALLOWED, "most_bytes_mebibyte": MOST_BYTES // MEBIBYTE},
         widget=forms.ClearableFileInput(attrs={"accept": ",".join(f".{ending}" for ending in ENDINGS)}),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.models import User
 from roadmap.actions.gates import Condition
@@ -16,18 +17,22 @@ from roadmap.models import ChecklistItem, CostEntry, Gate, GateCriterion, GateDe
 from web.forms import DateInput, Form
 
 CONDITION_ROWS = 3
-LATE_COST_WORDS = [("keep", "Keep it"), ("end", "End it today"), ("remove", "Remove it")]
+LATE_COST_WORDS = [
+    ("keep", gettext_lazy("Keep it")),
+    ("end", gettext_lazy("End it today")),
+    ("remove", gettext_lazy("Remove it")),
+]
 
 
 class GateForm(PlanForm):
     """Due date and gatekeeper."""
 
-    gatekeeper = PersonField(required=False, help_text="Not the phase's owner.")
+    gatekeeper = PersonField(required=False, help_text=gettext_lazy("Not the phase's owner."))
 
     class Meta:
         model = Gate
         fields = ("due_on", "gatekeeper")
-        labels = {"due_on": "Due"}
+        labels = {"due_on": gettext_lazy("Due")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,11 +44,14 @@ class GateForm(PlanForm):
 class CriterionForm(Form):
     """A KPI, milestone or checklist item of the phase that the gate does not ask for yet."""
 
-    subject = forms.ChoiceField(label="Asks for")
+    subject = forms.ChoiceField(label=gettext_lazy("Asks for"))
     needs = forms.ChoiceField(
-        choices=GateCriterion.Needs.choices, required=False, label="A KPI is", help_text="The others are to be done."
+        choices=GateCriterion.Needs.choices,
+        required=False,
+        label=gettext_lazy("A KPI is"),
+        help_text=gettext_lazy("The others are to be done."),
     )
-    is_must = forms.BooleanField(required=False, initial=True, label="Must hold for a go")
+    is_must = forms.BooleanField(required=False, initial=True, label=gettext_lazy("Must hold for a go"))
 
     def __init__(self, *args: Any, gate: Gate, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,7 +61,11 @@ class CriterionForm(Form):
         groups = []
         rows: Any
         for index, (title, rows) in enumerate(
-            (("KPIs", phase.kpis.all()), ("Milestones", phase.milestones.all()), ("Checklist", phase.checklist.all()))
+            (
+                (gettext("KPIs"), phase.kpis.all()),
+                (gettext("Milestones"), phase.milestones.all()),
+                (gettext("Checklist"), phase.checklist.all()),
+            )
         ):
             held = {row[index] for row in taken}
             options = []
@@ -74,17 +86,19 @@ class CriterionForm(Form):
 class UndoForm(Form):
     """Why a decision is taken back, and when the gate is to be decided again."""
 
-    reason = forms.CharField(label="Why it is taken back", widget=forms.Textarea(attrs={"rows": 2}), max_length=4000)
-    new_due_on = forms.DateField(label="New gate date", widget=DateInput)
+    reason = forms.CharField(
+        label=gettext_lazy("Why it is taken back"), widget=forms.Textarea(attrs={"rows": 2}), max_length=4000
+    )
+    new_due_on = forms.DateField(label=gettext_lazy("New gate date"), widget=DateInput)
 
 
 class DecideForm(Form):
     """Outcome, reason, and what the outcome asks for: conditions, a new date, what becomes of later cost entries."""
 
     outcome = forms.ChoiceField(choices=GateDecision.Outcome.choices, widget=forms.RadioSelect)
-    reason = forms.CharField(widget=forms.Textarea, help_text="It is frozen with the evidence.")
-    new_due_on = forms.DateField(required=False, label="New gate date, for a hold")
-    link = link_field("Link to the minutes", "")
+    reason = forms.CharField(widget=forms.Textarea, help_text=gettext_lazy("It is frozen with the evidence."))
+    new_due_on = forms.DateField(required=False, label=gettext_lazy("New gate date, for a hold"))
+    link = link_field(gettext_lazy("Link to the minutes"), "")
 
     def __init__(self, *args: Any, gate: Gate, late: Sequence[CostEntry] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,13 +106,15 @@ class DecideForm(Form):
         people = people_of(gate.phase.roadmap)
         for row in range(1, CONDITION_ROWS + 1):
             self.fields[f"condition_{row}_name"] = forms.CharField(
-                required=False, max_length=200, label=f"Condition {row}"
+                required=False, max_length=200, label=gettext("Condition %(row)s") % {"row": row}
             )
-            self.fields[f"condition_{row}_owner"] = PersonField(required=False, queryset=people, label="Owner")
-            self.fields[f"condition_{row}_due_on"] = forms.DateField(required=False, label="Due", widget=DateInput)
+            self.fields[f"condition_{row}_owner"] = PersonField(required=False, queryset=people, label=gettext("Owner"))
+            self.fields[f"condition_{row}_due_on"] = forms.DateField(
+                required=False, label=gettext("Due"), widget=DateInput
+            )
         for entry in late:
             self.fields[f"late_{entry.pk}"] = forms.ChoiceField(
-                required=False, choices=[("", "Choose"), *LATE_COST_WORDS], label=entry.name
+                required=False, choices=[("", gettext("Choose")), *LATE_COST_WORDS], label=entry.name
             )
 
     def condition_rows(self) -> list[tuple[forms.BoundField, forms.BoundField, forms.BoundField]]:
@@ -118,13 +134,15 @@ class DecideForm(Form):
             for row in range(1, CONDITION_ROWS + 1):
                 name, due_on = data.get(f"condition_{row}_name"), data.get(f"condition_{row}_due_on")
                 if name and not due_on and f"condition_{row}_due_on" not in self.errors:
-                    self.add_error(f"condition_{row}_due_on", "Give a date.")
+                    self.add_error(gettext("condition_%(row)s_due_on") % {"row": row}, gettext("Give a date."))
                 if name and due_on and due_on < timezone.localdate():
-                    self.add_error(f"condition_{row}_due_on", "Give a date from today on.")
+                    self.add_error(
+                        gettext("condition_%(row)s_due_on") % {"row": row}, gettext("Give a date from today on.")
+                    )
                 if due_on and not name:
-                    self.add_error(f"condition_{row}_name", "Say what is to be done.")
+                    self.add_error(gettext("condition_%(row)s_name") % {"row": row}, gettext("Say what is to be done."))
                 if name and not data.get(f"condition_{row}_owner"):
-                    self.add_error(f"condition_{row}_owner", "Name an owner.")
+                    self.add_error(gettext("condition_%(row)s_owner") % {"row": row}, gettext("Name an owner."))
         return data
 
     def facts(self) -> dict[str, Any]:

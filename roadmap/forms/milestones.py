@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 from django.utils.dateparse import parse_date
+from django.utils.translation import gettext, gettext_lazy
 
 from roadmap.forms.plan_form import PersonField, PlanForm, link_field, people_of
 from roadmap.models import ChecklistItem, Milestone, Roadmap
@@ -59,7 +60,7 @@ class MovesSuccessors(forms.BaseForm):
             held.choices = choices
         elif choices:
             self.fields["successors"] = forms.MultipleChoiceField(
-                choices=choices, widget=forms.CheckboxSelectMultiple, required=False, label="Move along"
+                choices=choices, widget=forms.CheckboxSelectMultiple, required=False, label=gettext("Move along")
             )
         return [value for value, _ in choices]
 
@@ -80,10 +81,16 @@ class MovesSuccessors(forms.BaseForm):
         filled["previewed_for"] = due_on.isoformat()
         filled.setlist("successors", listed)
         self.data = filled
-        what = "1 milestone that waits" if len(listed) == 1 else f"{len(listed)} milestones that wait"
+        what = (
+            gettext("1 milestone that waits")
+            if len(listed) == 1
+            else gettext("%(listed)s milestones that wait") % {"listed": len(listed)}
+        )
         self.asks_to_confirm = True
         self.add_error(
-            None, f"Nothing is saved yet: the new date moves {what} for this one. Tick what moves along, then save."
+            None,
+            gettext("Nothing is saved yet: the new date moves %(what)s for this one. Tick what moves along, then save.")
+            % {"what": what},
         )
 
     def along(self) -> list[int]:
@@ -96,17 +103,17 @@ class MilestoneForm(MovesSuccessors, PlanForm):
 
     owner = PersonField(required=False)
     evidence_url = link_field()
-    depends_on = MilestoneField(queryset=Milestone.objects.none(), required=False, label="Waits for")
+    depends_on = MilestoneField(queryset=Milestone.objects.none(), required=False, label=gettext_lazy("Waits for"))
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     class Meta:
         model = Milestone
         fields = ("name", "due_on", "owner", "evidence_url", "outside_key")
         labels = {
-            "due_on": "Due",
-            "outside_key": "Outside key",
+            "due_on": gettext_lazy("Due"),
+            "outside_key": gettext_lazy("Outside key"),
         }
-        help_texts = {"outside_key": "A Jira key, for example."}
+        help_texts = {"outside_key": gettext_lazy("A Jira key, for example.")}
 
     def __init__(self, *args: Any, roadmap: Roadmap, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -130,7 +137,7 @@ class MilestoneForm(MovesSuccessors, PlanForm):
 class DateForm(MovesSuccessors, Form):
     """The due date alone, from the timeline."""
 
-    due_on = forms.DateField(label="Due")
+    due_on = forms.DateField(label=gettext_lazy("Due"))
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, milestone: Milestone, **kwargs: Any) -> None:
@@ -166,4 +173,4 @@ class ChecklistForm(PlanForm):
     class Meta:
         model = ChecklistItem
         fields = ("category", "name", "evidence_url")
-        labels = {"name": "Item"}
+        labels = {"name": gettext_lazy("Item")}

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.models import OrganisationRole, User
 from roadmap.models import Roadmap
@@ -24,14 +25,16 @@ class PersonField(forms.ModelChoiceField):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("queryset", User.objects.none())
-        kwargs.setdefault("empty_label", "Nobody yet")
+        kwargs.setdefault("empty_label", gettext("Nobody yet"))
         super().__init__(**kwargs)
 
     def label_from_instance(self, obj: Any) -> str:
         return str(obj.display_name)
 
 
-def link_field(label: str = "Evidence", help_text: str = "A link to what proves it.") -> forms.URLField:
+def link_field(
+    label: str = gettext_lazy("Evidence"), help_text: str = gettext_lazy("A link to what proves it.")
+) -> forms.URLField:
     """A web address, https where no scheme is typed."""
     return forms.URLField(label=label, help_text=help_text, required=False, max_length=200, assume_scheme="https")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker
 from accounts.models import OrganisationRole, Role, User
@@ -28,39 +29,51 @@ class RoadmapFields(Form):
     """What both ways of making a roadmap ask for."""
 
     name = forms.CharField(max_length=200)
-    summary = forms.CharField(widget=forms.Textarea, required=False, help_text="What it is for, in a sentence or two.")
+    summary = forms.CharField(
+        widget=forms.Textarea, required=False, help_text=gettext_lazy("What it is for, in a sentence or two.")
+    )
     template = forms.ChoiceField(widget=forms.HiddenInput)
     example_targets = forms.BooleanField(
         required=False,
-        label="Begin with the examples as targets",
-        help_text="Examples of others, not promises of yours. Without a tick every KPI begins without a target.",
+        label=gettext_lazy("Begin with the examples as targets"),
+        help_text=gettext_lazy(
+            "Examples of others, not promises of yours. Without a tick every KPI begins without a target."
+        ),
     )
     unit_of_work = forms.ChoiceField(
-        choices=Roadmap.UnitOfWork.choices, help_text="What its efficiency is measured in."
+        choices=Roadmap.UnitOfWork.choices, help_text=gettext_lazy("What its efficiency is measured in.")
     )
     owner = PersonField(empty_label=None)
     sponsor = PersonField(required=False)
     programme = forms.CharField(
-        max_length=120, required=False, help_text="Roadmaps with the same programme are shown and reported together."
+        max_length=120,
+        required=False,
+        help_text=gettext_lazy("Roadmaps with the same programme are shown and reported together."),
     )
     business_unit = forms.CharField(max_length=120, required=False)
     cost_centre = forms.CharField(max_length=60, required=False)
     industry = forms.CharField(max_length=60, required=False)
     risk_class = forms.ChoiceField(
-        choices=Roadmap.RiskClass.choices, initial=Roadmap.RiskClass.LIMITED, help_text="The EU AI Act's."
+        choices=Roadmap.RiskClass.choices, initial=Roadmap.RiskClass.LIMITED, help_text=gettext_lazy("The EU AI Act's.")
     )
     data_class = forms.ChoiceField(
         choices=Roadmap.DataClass.choices,
         initial=Roadmap.DataClass.INTERNAL,
-        help_text="The most sensitive data it handles.",
+        help_text=gettext_lazy("The most sensitive data it handles."),
     )
-    currency = forms.CharField(max_length=3, min_length=3, help_text="Of the budgets.")
-    poc_budget = forms.DecimalField(max_digits=20, decimal_places=2, required=False, label="Budget of the PoC")
-    scale_up_budget = forms.DecimalField(max_digits=20, decimal_places=2, required=False, label="Budget of scale-up")
-    optimise_budget = forms.DecimalField(max_digits=20, decimal_places=2, required=False, label="Budget of optimise")
-    poc_months = forms.IntegerField(min_value=1, max_value=60, label="Months of the PoC")
-    scale_up_months = forms.IntegerField(min_value=1, max_value=60, label="Months of scale-up")
-    optimise_months = forms.IntegerField(min_value=1, max_value=60, label="Months of optimise")
+    currency = forms.CharField(max_length=3, min_length=3, help_text=gettext_lazy("Of the budgets."))
+    poc_budget = forms.DecimalField(
+        max_digits=20, decimal_places=2, required=False, label=gettext_lazy("Budget of the PoC")
+    )
+    scale_up_budget = forms.DecimalField(
+        max_digits=20, decimal_places=2, required=False, label=gettext_lazy("Budget of scale-up")
+    )
+    optimise_budget = forms.DecimalField(
+        max_digits=20, decimal_places=2, required=False, label=gettext_lazy("Budget of optimise")
+    )
+    poc_months = forms.IntegerField(min_value=1, max_value=60, label=gettext_lazy("Months of the PoC"))
+    scale_up_months = forms.IntegerField(min_value=1, max_value=60, label=gettext_lazy("Months of scale-up"))
+    optimise_months = forms.IntegerField(min_value=1, max_value=60, label=gettext_lazy("Months of optimise"))
 
     def __init__(
         self, *args: Any, asker: Asker, templates: Sequence[Template], chosen: Template, **kwargs: Any
@@ -95,7 +108,9 @@ class RoadmapFields(Form):
 class NewRoadmapForm(RoadmapFields):
     """From one start date."""
 
-    start_on = forms.DateField(label="Starts on", help_text="Every date of the plan follows from it.")
+    start_on = forms.DateField(
+        label=gettext_lazy("Starts on"), help_text=gettext_lazy("Every date of the plan follows from it.")
+    )
 
     field_order = ("name", "summary", "template", "start_on", "unit_of_work", "owner", "sponsor")
 
@@ -106,18 +121,22 @@ class NewRoadmapForm(RoadmapFields):
 class MiddleRoadmapForm(RoadmapFields):
     """In the middle of its life: the phase it is in, what came before, what was spent until now."""
 
-    kind = forms.ChoiceField(choices=Phase.Kind.choices, label="Phase it is in today")
-    started_on = forms.DateField(label="This phase started on")
+    kind = forms.ChoiceField(choices=Phase.Kind.choices, label=gettext_lazy("Phase it is in today"))
+    started_on = forms.DateField(label=gettext_lazy("This phase started on"))
     planned_end_on = forms.DateField(
-        required=False, label="And is planned to end on", help_text="Empty: after the template's months."
+        required=False,
+        label=gettext_lazy("And is planned to end on"),
+        help_text=gettext_lazy("Empty: after the template's months."),
     )
     opening_amount = forms.DecimalField(
         max_digits=20,
         decimal_places=2,
         required=False,
-        label="Spent until now",
-        help_text="One cost entry, 'Opening balance', spread by the day from the first start until yesterday. "
-        "In the currency of the budgets. Leave out what a backend will report back to then.",
+        label=gettext_lazy("Spent until now"),
+        help_text=gettext_lazy(
+            "One cost entry, 'Opening balance', spread by the day from the first start until yesterday. "
+            "In the currency of the budgets. Leave out what a backend will report back to then."
+        ),
     )
     field_order = ("name", "summary", "template", "unit_of_work", "owner", "sponsor", "kind", "started_on")
 
@@ -126,15 +145,21 @@ class MiddleRoadmapForm(RoadmapFields):
         for kind in PHASE_KINDS[:-1]:
             title = Phase.Kind(kind).label
             self.fields[f"{kind}_start_on"] = forms.DateField(
-                required=False, label=f"{title} started on", widget=DateInput
+                required=False, label=gettext("%(title)s started on") % {"title": title}, widget=DateInput
             )
-            self.fields[f"{kind}_end_on"] = forms.DateField(required=False, label=f"{title} ended on", widget=DateInput)
+            self.fields[f"{kind}_end_on"] = forms.DateField(
+                required=False, label=gettext("%(title)s ended on") % {"title": title}, widget=DateInput
+            )
             self.fields[f"{kind}_outcome"] = forms.ChoiceField(
-                required=False, choices=PASSED_OUTCOMES, label="Outcome of its gate"
+                required=False, choices=PASSED_OUTCOMES, label=gettext("Outcome of its gate")
             )
-            self.fields[f"{kind}_decided_by_name"] = forms.CharField(required=False, max_length=200, label="Decided by")
-            self.fields[f"{kind}_decided_on"] = forms.DateField(required=False, label="Decided on", widget=DateInput)
-            self.fields[f"{kind}_link"] = link_field("Link to the decision", "")
+            self.fields[f"{kind}_decided_by_name"] = forms.CharField(
+                required=False, max_length=200, label=gettext("Decided by")
+            )
+            self.fields[f"{kind}_decided_on"] = forms.DateField(
+                required=False, label=gettext("Decided on"), widget=DateInput
+            )
+            self.fields[gettext("%(kind)s_link") % {"kind": kind}] = link_field(gettext("Link to the decision"), "")
 
     def passed_groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields of each phase that may lie before, for the page."""
@@ -159,7 +184,11 @@ class MiddleRoadmapForm(RoadmapFields):
             for part, words in (("start_on", "started"), ("end_on", "ended")):
                 name = f"{before}_{part}"
                 if name not in self.errors and not data.get(name):
-                    self.add_error(name, f"{Phase.Kind(before).label} lies before: give the day it {words}.")
+                    self.add_error(
+                        name,
+                        gettext("%(label)s lies before: give the day it %(words)s.")
+                        % {"label": Phase.Kind(before).label, "words": words},
+                    )
         return data
 
     def facts(self) -> dict[str, Any]:
@@ -227,7 +256,9 @@ class PhaseForm(PlanForm):
     owner = PersonField(empty_label=None)
     budget_owner = PersonField(required=False)
     move_later = forms.BooleanField(
-        required=False, initial=True, label="Move the phases after it by as much, where they have not started"
+        required=False,
+        initial=True,
+        label=gettext_lazy("Move the phases after it by as much, where they have not started"),
     )
 
     class Meta:
@@ -243,13 +274,15 @@ class PhaseForm(PlanForm):
             "growth_percent_per_month",
         )
         labels = {
-            "planned_start_on": "Planned start",
-            "planned_end_on": "Planned end",
-            "started_on": "Started on",
-            "budget_amount": "Budget",
-            "growth_percent_per_month": "Planned growth of usage, % a month",
+            "planned_start_on": gettext_lazy("Planned start"),
+            "planned_end_on": gettext_lazy("Planned end"),
+            "started_on": gettext_lazy("Started on"),
+            "budget_amount": gettext_lazy("Budget"),
+            "growth_percent_per_month": gettext_lazy("Planned growth of usage, % a month"),
         }
-        help_texts = {"planned_end_on": "Open milestones stretch with the phase, and its gate goes along."}
+        help_texts = {
+            "planned_end_on": gettext_lazy("Open milestones stretch with the phase, and its gate goes along.")
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -266,13 +299,13 @@ class PhaseForm(PlanForm):
 class StartForm(Form):
     """When a phase started."""
 
-    on = forms.DateField(label="Started on")
+    on = forms.DateField(label=gettext_lazy("Started on"))
 
 
 class MemberForm(Form):
     """A person by user name or e-mail, and the role."""
 
-    person = forms.CharField(max_length=254, label="User name or e-mail")
+    person = forms.CharField(max_length=254, label=gettext_lazy("User name or e-mail"))
     role = forms.ChoiceField(choices=Role.choices, initial=Role.CONTRIBUTOR)
 
     def clean_person(self) -> User:
@@ -281,7 +314,7 @@ class MemberForm(Form):
         field = "email__iexact" if "@" in text else "username__iexact"
         found = list(User.objects.filter(is_active=True, **{field: text})[:2])
         if len(found) != 1:
-            raise forms.ValidationError("Nobody here has this user name or e-mail. An admin can invite them.")
+            raise forms.ValidationError(gettext("Nobody here has this user name or e-mail. An admin can invite them."))
         return found[0]
 
 

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
 
 from roadmap.models.roadmap import Roadmap
 
@@ -22,4 +23,4 @@ class CalendarAddress(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Calendar of {self.roadmap.name if self.roadmap else 'every roadmap'}"
+        return gettext("Calendar of %(value)s") % {"value": self.roadmap.name if self.roadmap else "every roadmap"}

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy
 
 from roadmap.models.phase import Phase
 from roadmap.models.roadmap import Roadmap
@@ -14,26 +15,26 @@ class CostEntry(models.Model):
     class Category(models.TextChoices):
         """What it paid for."""
 
-        PEOPLE = "people", "People"
-        LICENCES = "licences", "Licences"
-        DATA = "data", "Data"
-        TRAINING = "training", "Training"
-        HARDWARE = "hardware", "Hardware that serves no backend"
-        OPENING_BALANCE = "opening_balance", "Opening balance"
-        OTHER = "other", "Other"
+        PEOPLE = "people", gettext_lazy("People")
+        LICENCES = "licences", gettext_lazy("Licences")
+        DATA = "data", gettext_lazy("Data")
+        TRAINING = "training", gettext_lazy("Training")
+        HARDWARE = "hardware", gettext_lazy("Hardware that serves no backend")
+        OPENING_BALANCE = "opening_balance", gettext_lazy("Opening balance")
+        OTHER = "other", gettext_lazy("Other")
 
     class Kind(models.TextChoices):
         """How finance books it."""
 
-        OPEX = "opex", "Opex"
-        CAPEX = "capex", "Capex"
+        OPEX = "opex", gettext_lazy("Opex")
+        CAPEX = "capex", gettext_lazy("Capex")
 
     class Status(models.TextChoices):
         """How sure it is."""
 
-        PLANNED = "planned", "Planned"
-        COMMITTED = "committed", "Committed"
-        ACTUAL = "actual", "Actual"
+        PLANNED = "planned", gettext_lazy("Planned")
+        COMMITTED = "committed", gettext_lazy("Committed")
+        ACTUAL = "actual", gettext_lazy("Actual")
 
     roadmap = models.ForeignKey(Roadmap, on_delete=models.CASCADE, related_name="cost_entries")
     phase = models.ForeignKey(Phase, on_delete=models.SET_NULL, null=True, blank=True, related_name="cost_entries")
@@ -50,7 +51,7 @@ class CostEntry(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        verbose_name_plural = "cost entries"
+        verbose_name_plural = gettext_lazy("cost entries")
         ordering = ["-start_on", "-id"]
         constraints = [
             models.CheckConstraint(

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from roadmap.models.kpi import Kpi
 from roadmap.models.milestone import ChecklistItem, Milestone
@@ -22,7 +23,7 @@ class Gate(models.Model):
     )
 
     def __str__(self) -> str:
-        return f"Gate of {self.phase}"
+        return gettext("Gate of %(phase)s") % {"phase": self.phase}
 
     def get_absolute_url(self) -> str:
         return reverse("gate", args=[self.pk])
@@ -34,8 +35,8 @@ class GateCriterion(models.Model):
     class Needs(models.TextChoices):
         """What a KPI has to be; milestones and checklist items have to be done."""
 
-        ON_TARGET = "on_target", "On target"
-        MEASURED = "measured", "Measured on its minimum sample"
+        ON_TARGET = "on_target", gettext_lazy("On target")
+        MEASURED = "measured", gettext_lazy("Measured on its minimum sample")
 
     gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="criteria")
     needs = models.CharField(max_length=16, choices=Needs.choices, default=Needs.ON_TARGET)
@@ -69,10 +70,10 @@ class GateDecision(models.Model):
     class Outcome(models.TextChoices):
         """See product.md, States."""
 
-        GO = "go", "Go"
-        CONDITIONAL = "conditional", "Conditional go"
-        HOLD = "hold", "Hold"
-        STOP = "stop", "Stop"
+        GO = "go", gettext_lazy("Go")
+        CONDITIONAL = "conditional", gettext_lazy("Conditional go")
+        HOLD = "hold", gettext_lazy("Hold")
+        STOP = "stop", gettext_lazy("Stop")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="decisions")

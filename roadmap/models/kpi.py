@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Token
 from roadmap.models.phase import Phase
@@ -16,22 +17,22 @@ class Kpi(models.Model):
     class Direction(models.TextChoices):
         """Which way is better; required."""
 
-        HIGHER = "higher", "Higher is better"
-        LOWER = "lower", "Lower is better"
+        HIGHER = "higher", gettext_lazy("Higher is better")
+        LOWER = "lower", gettext_lazy("Lower is better")
 
     class Combine(models.TextChoices):
         """How readings over a window make one value."""
 
-        LAST = "last", "Last reading"
-        MEAN = "mean", "Mean of the readings"
-        SUM = "sum", "Sum of the readings"
+        LAST = "last", gettext_lazy("Last reading")
+        MEAN = "mean", gettext_lazy("Mean of the readings")
+        SUM = "sum", gettext_lazy("Sum of the readings")
 
     class Source(models.TextChoices):
         """Where its values come from."""
 
-        COMPUTED = "computed", "Computed from usage"
-        READ = "read", "Read by hand or over REST"
-        FORMULA = "formula", "A formula over other KPIs"
+        COMPUTED = "computed", gettext_lazy("Computed from usage")
+        READ = "read", gettext_lazy("Read by hand or over REST")
+        FORMULA = "formula", gettext_lazy("A formula over other KPIs")
 
     phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="kpis")
     name = models.CharField(max_length=120)

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from roadmap.models.phase import Phase
 
@@ -12,9 +13,9 @@ class Milestone(models.Model):
     class State(models.TextChoices):
         """`dropped` needs a reason."""
 
-        OPEN = "open", "Open"
-        DONE = "done", "Done"
-        DROPPED = "dropped", "Dropped"
+        OPEN = "open", gettext_lazy("Open")
+        DONE = "done", gettext_lazy("Done")
+        DROPPED = "dropped", gettext_lazy("Dropped")
 
     phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="milestones")
     name = models.CharField(max_length=200)
@@ -76,11 +77,11 @@ class ChecklistItem(models.Model):
     class Category(models.TextChoices):
         """What it is about."""
 
-        DATA = "data", "Data"
-        GUARDRAILS = "guardrails", "Guardrails"
-        PRIVACY = "privacy", "Privacy"
-        MONITORING = "monitoring", "Monitoring"
-        PORTABILITY = "portability", "Portability"
+        DATA = "data", gettext_lazy("Data")
+        GUARDRAILS = "guardrails", gettext_lazy("Guardrails")
+        PRIVACY = "privacy", gettext_lazy("Privacy")
+        MONITORING = "monitoring", gettext_lazy("Monitoring")
+        PORTABILITY = "portability", gettext_lazy("Portability")
 
     phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="checklist")
     category = models.CharField(max_length=16, choices=Category.choices)

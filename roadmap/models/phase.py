@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import DateRangeField, RangeBoundary, RangeO
 from django.db import models
 from django.db.models import F, Func, Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from roadmap.models.roadmap import Roadmap
 
@@ -23,16 +24,16 @@ class Phase(models.Model):
     class Kind(models.TextChoices):
         """The three phases of the founding article."""
 
-        POC = "poc", "PoC"
-        SCALE_UP = "scale_up", "Scale-up"
-        OPTIMISE = "optimise", "Optimise"
+        POC = "poc", gettext_lazy("PoC")
+        SCALE_UP = "scale_up", gettext_lazy("Scale-up")
+        OPTIMISE = "optimise", gettext_lazy("Optimise")
 
     class State(models.TextChoices):
         """Follows from its dates and its gate's decision."""
 
-        PLANNED = "planned", "Planned"
-        ACTIVE = "active", "Active"
-        CLOSED = "closed", "Closed"
+        PLANNED = "planned", gettext_lazy("Planned")
+        ACTIVE = "active", gettext_lazy("Active")
+        CLOSED = "closed", gettext_lazy("Closed")
 
     roadmap = models.ForeignKey(Roadmap, on_delete=models.CASCADE, related_name="phases")
     kind = models.CharField(max_length=16, choices=Kind.choices)

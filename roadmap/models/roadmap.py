@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Workload
 
@@ -26,36 +27,36 @@ class Roadmap(models.Model):
     class State(models.TextChoices):
         """Where it stands; `live` has passed its last gate."""
 
-        PROPOSED = "proposed", "Proposed"
-        ACTIVE = "active", "Active"
-        PAUSED = "paused", "Paused"
-        STOPPED = "stopped", "Stopped"
-        LIVE = "live", "Live"
+        PROPOSED = "proposed", gettext_lazy("Proposed")
+        ACTIVE = "active", gettext_lazy("Active")
+        PAUSED = "paused", gettext_lazy("Paused")
+        STOPPED = "stopped", gettext_lazy("Stopped")
+        LIVE = "live", gettext_lazy("Live")
 
     class RiskClass(models.TextChoices):
         """The EU AI Act's."""
 
-        MINIMAL = "minimal", "Minimal"
-        LIMITED = "limited", "Limited"
-        HIGH = "high", "High"
+        MINIMAL = "minimal", gettext_lazy("Minimal")
+        LIMITED = "limited", gettext_lazy("Limited")
+        HIGH = "high", gettext_lazy("High")
 
     class DataClass(models.TextChoices):
         """The most sensitive data it handles."""
 
-        PUBLIC = "public", "Public"
-        INTERNAL = "internal", "Internal"
-        CONFIDENTIAL = "confidential", "Confidential"
-        PERSONAL = "personal", "Personal"
+        PUBLIC = "public", gettext_lazy("Public")
+        INTERNAL = "internal", gettext_lazy("Internal")
+        CONFIDENTIAL = "confidential", gettext_lazy("Confidential")
+        PERSONAL = "personal", gettext_lazy("Personal")
 
     class UnitOfWork(models.TextChoices):
         """What its efficiency is measured in."""
 
-        TOKEN = "token", "Token"  # noqa: S105 (a unit, not a secret)
-        REQUEST = "request", "Request"
-        IMAGE = "image", "Image"
-        AUDIO_SECOND = "audio_second", "Second of audio"
-        VIDEO_SECOND = "video_second", "Second of video"
-        JOB = "job", "Job"
+        TOKEN = "token", gettext_lazy("Token")  # noqa: S105 (a unit, not a secret)
+        REQUEST = "request", gettext_lazy("Request")
+        IMAGE = "image", gettext_lazy("Image")
+        AUDIO_SECOND = "audio_second", gettext_lazy("Second of audio")
+        VIDEO_SECOND = "video_second", gettext_lazy("Second of video")
+        JOB = "job", gettext_lazy("Job")
 
     workload = models.OneToOneField(Workload, on_delete=models.PROTECT, related_name="roadmap")
     summary = models.TextField(blank=True, default="")

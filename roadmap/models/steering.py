@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from roadmap.models.roadmap import Roadmap
 
@@ -12,9 +13,9 @@ class Update(models.Model):
     class Status(models.TextChoices):
         """In words."""
 
-        ON_TRACK = "on_track", "On track"
-        AT_RISK = "at_risk", "At risk"
-        OFF_TRACK = "off_track", "Off track"
+        ON_TRACK = "on_track", gettext_lazy("On track")
+        AT_RISK = "at_risk", gettext_lazy("At risk")
+        OFF_TRACK = "off_track", gettext_lazy("Off track")
 
     roadmap = models.ForeignKey(Roadmap, on_delete=models.CASCADE, related_name="updates")
     status = models.CharField(max_length=16, choices=Status.choices)
@@ -35,18 +36,18 @@ class Risk(models.Model):
     class Category(models.TextChoices):
         """The founding article's."""
 
-        SUPPLY = "supply", "Supply and price of hardware"
-        LOCK_IN = "lock_in", "Provider lock-in"
-        SAFETY = "safety", "Safety and regulation"
-        PRIVACY = "privacy", "Data and privacy"
-        QUALITY = "quality", "Quality"
-        ADOPTION = "adoption", "Adoption"
+        SUPPLY = "supply", gettext_lazy("Supply and price of hardware")
+        LOCK_IN = "lock_in", gettext_lazy("Provider lock-in")
+        SAFETY = "safety", gettext_lazy("Safety and regulation")
+        PRIVACY = "privacy", gettext_lazy("Data and privacy")
+        QUALITY = "quality", gettext_lazy("Quality")
+        ADOPTION = "adoption", gettext_lazy("Adoption")
 
     class State(models.TextChoices):
         """Open until somebody closes it."""
 
-        OPEN = "open", "Open"
-        CLOSED = "closed", "Closed"
+        OPEN = "open", gettext_lazy("Open")
+        CLOSED = "closed", gettext_lazy("Closed")
 
     roadmap = models.ForeignKey(Roadmap, on_delete=models.CASCADE, related_name="risks")
     name = models.CharField(max_length=200)

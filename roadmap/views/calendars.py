@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -63,7 +64,9 @@ def calendar_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     except RuleViolation as error:
         raise Http404 from error
     return done(
-        request, reverse("calendar_addresses"), "The address is revoked. Calendars that read it stay as they are."
+        request,
+        reverse("calendar_addresses"),
+        gettext("The address is revoked. Calendars that read it stay as they are."),
     )
 
 

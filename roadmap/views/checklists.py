@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Asker, visible_workloads
@@ -49,8 +50,8 @@ def checklist_new(request: HttpRequest, phase_id: int) -> HttpResponse:
         phase_place(phase, SECTION),
         make=ChecklistForm,
         save=save,
-        title="Add a checklist item",
-        submit="Add",
+        title=gettext("Add a checklist item"),
+        submit=gettext("Add"),
     )
 
 
@@ -71,7 +72,13 @@ def checklist_edit(request: HttpRequest, pk: int) -> HttpResponse:
         save=save,
         title=f"Change '{item.name}'",
         row_id=item.pk,
-        deletes=[More(reverse("checklist_delete", args=[pk]), "Delete", f"Delete the item '{item.name}'?")],
+        deletes=[
+            More(
+                reverse("checklist_delete", args=[pk]),
+                gettext("Delete"),
+                gettext("Delete the item '%(name)s'?") % {"name": item.name},
+            )
+        ],
     )
 
 
@@ -85,7 +92,7 @@ def checklist_tick(request: HttpRequest, pk: int) -> HttpResponse:
         asker,
         phase_place(item.phase, SECTION),
         lambda: tick_checklist_item(asker, item, is_done=is_done),
-        f"'{item.name}' {'ticked' if is_done else 'open again'}.",
+        gettext("'%(name)s' %(value)s.") % {"name": item.name, "value": "ticked" if is_done else "open again"},
     )
 
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import Asker, visible_workloads
@@ -72,7 +73,7 @@ def comment_new(request: HttpRequest, slug: str) -> HttpResponse:
 
     def save(form: CommentForm) -> str:
         add_comment(asker, roadmap, text=form.cleaned_data["text"], about=form.part())
-        return "Comment added."
+        return gettext("Comment added.")
 
     return form_view(
         request,
@@ -80,8 +81,8 @@ def comment_new(request: HttpRequest, slug: str) -> HttpResponse:
         comments_place(roadmap, _shown(request, roadmap, part_of(roadmap, asked))),
         make=lambda **kwargs: CommentForm(roadmap=roadmap, initial={"about": asked}, **kwargs),
         save=save,
-        title="Add a comment",
-        submit="Add",
+        title=gettext("Add a comment"),
+        submit=gettext("Add"),
     )
 
 
@@ -102,11 +103,11 @@ def comment_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Changes a comment of one's own."""
     asker, comment = _find(request, pk)
     if comment.author_id != asker.user.pk:
-        raise PermissionDenied("Only who wrote a comment changes it.")
+        raise PermissionDenied(gettext("Only who wrote a comment changes it."))
 
     def save(form: CommentTextForm) -> str:
         change_comment(asker, comment, text=form.cleaned_data["text"])
-        return "Comment saved."
+        return gettext("Comment saved.")
 
     return form_view(
         request,
@@ -114,7 +115,7 @@ def comment_edit(request: HttpRequest, pk: int) -> HttpResponse:
         comments_place(comment.roadmap, _shown(request, comment.roadmap, comment.part)),
         make=lambda **kwargs: CommentTextForm(initial={"text": comment.text}, **kwargs),
         save=save,
-        title="Change a comment",
+        title=gettext("Change a comment"),
         row_id=comment.pk,
     )
 
@@ -124,6 +125,6 @@ def comment_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Deletes a comment: its author or a manager."""
     asker, comment = _find(request, pk)
     if not may_delete(asker, comment):
-        raise PermissionDenied("Only who wrote a comment, or a manager, deletes it.")
+        raise PermissionDenied(gettext("Only who wrote a comment, or a manager, deletes it."))
     place = comments_place(comment.roadmap, _shown(request, comment.roadmap, comment.part))
-    return act(request, asker, place, lambda: delete_comment(asker, comment), "Comment deleted.")
+    return act(request, asker, place, lambda: delete_comment(asker, comment), gettext("Comment deleted."))

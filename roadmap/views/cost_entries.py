@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Asker, visible_workloads
@@ -47,8 +48,8 @@ def cost_entry_new(request: HttpRequest, phase_id: int) -> HttpResponse:
         phase_place(phase, SECTION),
         make=CostEntryForm,
         save=save,
-        title="Add a cost entry",
-        submit="Add",
+        title=gettext("Add a cost entry"),
+        submit=gettext("Add"),
     )
 
 
@@ -69,7 +70,13 @@ def cost_entry_edit(request: HttpRequest, pk: int) -> HttpResponse:
         save=save,
         title=f"Change '{entry.name}'",
         row_id=entry.pk,
-        deletes=[More(reverse("cost_entry_delete", args=[pk]), "Delete", f"Delete the cost entry '{entry.name}'?")],
+        deletes=[
+            More(
+                reverse("cost_entry_delete", args=[pk]),
+                gettext("Delete"),
+                gettext("Delete the cost entry '%(name)s'?") % {"name": entry.name},
+            )
+        ],
     )
 
 

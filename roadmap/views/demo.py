@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import demo
@@ -28,9 +29,9 @@ def demo_page(request: HttpRequest) -> HttpResponse:
 def demo_remove(request: HttpRequest) -> HttpResponse:
     """Removes the demo. Admins only."""
     if not demo.is_present():
-        return done(request, "/", "There is no demo data.")
+        return done(request, "/", gettext("There is no demo data."))
     kept = remove(asker_of(request))
-    said = "The demo data is gone; everything else is as it was."
+    said = gettext("The demo data is gone; everything else is as it was.")
     if kept:
         said += f" Kept: {'; '.join(kept)}."
     return done(request, "/", said)

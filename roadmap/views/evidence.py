@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import Asker, visible_workloads
@@ -43,7 +44,11 @@ def milestone_file_new(request: HttpRequest, pk: int) -> HttpResponse:
         except RuleViolation as error:
             form.add_violation(error)
         else:
-            return done(request, reverse("milestone_files", args=[pk]), f"'{added.name}' is kept.")
+            return done(
+                request,
+                reverse("milestone_files", args=[pk]),
+                gettext("'%(name)s' is kept.") % {"name": added.name},
+            )
     return _page(request, asker, milestone, form, status=422)
 
 
@@ -107,4 +112,4 @@ def evidence_remove(request: HttpRequest, pk: int) -> HttpResponse:
         remove_evidence(asker, file)
     except RuleViolation as error:
         return done(request, url, error.message, tone="red")
-    return done(request, url, f"'{file.name}' is removed.")
+    return done(request, url, gettext("'%(name)s' is removed.") % {"name": file.name})

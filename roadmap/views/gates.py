@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Asker, visible_workloads
@@ -53,7 +54,9 @@ def gate(request: HttpRequest, pk: int) -> HttpResponse:
     status = 200
     if request.method == "POST":
         if not may_decide(asker, found):
-            raise PermissionDenied("Only the gatekeeper or an admin decides this gate, and never the phase's owner.")
+            raise PermissionDenied(
+                gettext("Only the gatekeeper or an admin decides this gate, and never the phase's owner.")
+            )
         form = DecideForm(request.POST, gate=found, late=late)
         if form.is_valid():
             try:
@@ -61,7 +64,9 @@ def gate(request: HttpRequest, pk: int) -> HttpResponse:
             except RuleViolation as error:
                 form.add_violation(error)
             else:
-                message = f"Decided: {decision.get_outcome_display().lower()}. The evidence is frozen."
+                message = gettext("Decided: %(lower)s. The evidence is frozen.") % {
+                    "lower": decision.get_outcome_display().lower()
+                }
                 return done(request, found.get_absolute_url(), message)
         status = 422
         focused(form)
@@ -83,7 +88,9 @@ def gate_undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes the decision that closed the phase back, with a new one."""
     asker, found = _find(request, pk)
     if not may_decide(asker, found):
-        raise PermissionDenied("Only the gatekeeper or an admin takes a decision back, and never the phase's owner.")
+        raise PermissionDenied(
+            gettext("Only the gatekeeper or an admin takes a decision back, and never the phase's owner.")
+        )
     form = UndoForm(request.POST, prefix="undo")
     if form.is_valid():
         try:
@@ -91,7 +98,9 @@ def gate_undo(request: HttpRequest, pk: int) -> HttpResponse:
         except RuleViolation as error:
             form.add_violation(error)
         else:
-            message = f"Taken back. {found.phase.get_kind_display()} runs again; what was decided stays below."
+            message = gettext("Taken back. %(kind)s runs again; what was decided stays below.") % {
+                "kind": found.phase.get_kind_display()
+            }
             return done(request, found.get_absolute_url(), message)
     focused(form)
     asker, found = _find(request, pk)
@@ -107,7 +116,7 @@ def gate_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
     def save(form: GateForm) -> str:
         change_gate(asker, found, **form.cleaned_data)
-        return "Gate saved."
+        return gettext("Gate saved.")
 
     return form_view(
         request,
@@ -115,8 +124,8 @@ def gate_edit(request: HttpRequest, pk: int) -> HttpResponse:
         gate_place(found, SECTION),
         make=lambda **kwargs: GateForm(instance=_find(request, pk)[1], **kwargs),
         save=save,
-        title="Change due date and gatekeeper",
-        then=lambda: done(request, found.get_absolute_url(), "Gate saved."),
+        title=gettext("Change due date and gatekeeper"),
+        then=lambda: done(request, found.get_absolute_url(), gettext("Gate saved.")),
     )
 
 
@@ -130,7 +139,7 @@ def criterion_new(request: HttpRequest, pk: int) -> HttpResponse:
         data = form.cleaned_data
         needs = data["needs"] or GateCriterion.Needs.ON_TARGET
         added = add_criterion(asker, found, subject=data["subject"], is_must=data["is_must"], needs=needs)
-        return f"The gate asks for '{added}' now."
+        return gettext("The gate asks for '%(added)s' now.") % {"added": added}
 
     return form_view(
         request,
@@ -138,8 +147,8 @@ def criterion_new(request: HttpRequest, pk: int) -> HttpResponse:
         gate_place(found, SECTION),
         make=lambda **kwargs: CriterionForm(gate=found, **kwargs),
         save=save,
-        title="Add a criterion",
-        submit="Add",
+        title=gettext("Add a criterion"),
+        submit=gettext("Add"),
     )
 
 
@@ -161,5 +170,5 @@ def criterion_delete(request: HttpRequest, pk: int) -> HttpResponse:
         asker,
         gate_place(criterion.gate, SECTION),
         lambda: remove_criterion(asker, criterion),
-        f"The gate no longer asks for '{criterion}'.",
+        gettext("The gate no longer asks for '%(criterion)s'.") % {"criterion": criterion},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Asker, visible_workloads
@@ -48,7 +49,7 @@ def _said(kpi: Kpi, done_word: str) -> str:
     if kpi.baseline is None or kpi.target is None:
         return said
     if is_reached(kpi.baseline, kpi.target, "higher" if kpi.direction == Kpi.Direction.HIGHER else "lower"):
-        said += " Its baseline is at or past its target already, so the target is a limit that must hold."
+        said += gettext(" Its baseline is at or past its target already, so the target is a limit that must hold.")
     return said
 
 
@@ -67,8 +68,8 @@ def kpi_new(request: HttpRequest, phase_id: int) -> HttpResponse:
         phase_place(phase, SECTION),
         make=lambda **kwargs: KpiForm(roadmap=phase.roadmap, keys=_keys(phase), **kwargs),
         save=save,
-        title="Add a KPI",
-        submit="Add",
+        title=gettext("Add a KPI"),
+        submit=gettext("Add"),
     )
 
 
@@ -89,7 +90,13 @@ def kpi_edit(request: HttpRequest, pk: int) -> HttpResponse:
         save=save,
         title=f"Change '{kpi.name}'",
         row_id=kpi.pk,
-        deletes=[More(reverse("kpi_delete", args=[pk]), "Delete", f"Delete the KPI '{kpi.name}' with its readings?")],
+        deletes=[
+            More(
+                reverse("kpi_delete", args=[pk]),
+                gettext("Delete"),
+                gettext("Delete the KPI '%(name)s' with its readings?") % {"name": kpi.name},
+            )
+        ],
     )
 
 
@@ -112,8 +119,8 @@ def reading_new(request: HttpRequest, pk: int) -> HttpResponse:
         data = form.cleaned_data
         recorded = record_reading(asker, kpi, at=data["at"], value=data["value"], note=data["note"])
         if recorded.unchanged:
-            return "Nothing changed: this reading is here already."
-        return "Reading replaced." if recorded.replaced else "Reading recorded."
+            return gettext("Nothing changed: this reading is here already.")
+        return gettext("Reading replaced.") if recorded.replaced else gettext("Reading recorded.")
 
     return form_view(
         request,
@@ -122,7 +129,7 @@ def reading_new(request: HttpRequest, pk: int) -> HttpResponse:
         make=ReadingForm,
         save=save,
         title=f"Record '{kpi.name}'",
-        submit="Record",
+        submit=gettext("Record"),
         row_id=kpi.pk,
     )
 
@@ -156,12 +163,12 @@ def kpi_baseline(request: HttpRequest, pk: int) -> HttpResponse:
     allow(asker, Role.MANAGER, kpi.phase.roadmap)
     last = last_value(kpi)
     if last is None or last.value is None:
-        return done(request, url, "The phase before left no value to take.", tone="red")
+        return done(request, url, gettext("The phase before left no value to take."), tone="red")
     try:
         changed = change_kpi(asker, kpi, baseline=last.value)
     except RuleViolation as error:
         return done(request, url, error.message, tone="red")
-    return done(request, url, _said(changed, f"starts from {text_of(last)} now"))
+    return done(request, url, _said(changed, gettext("starts from %(last)s now") % {"last": text_of(last)}))
 
 
 @require_POST
@@ -180,4 +187,4 @@ def reading_delete(request: HttpRequest, pk: int) -> HttpResponse:
         delete_reading(asker, reading)
     except RuleViolation as error:
         return done(request, url, error.message, tone="red")
-    return done(request, url, "Reading deleted.")
+    return done(request, url, gettext("Reading deleted."))

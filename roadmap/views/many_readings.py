@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Role
@@ -48,10 +49,12 @@ def readings_many(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _said(recorded: Recorded) -> str:
     if not recorded.added and not recorded.replaced:
-        return f"Nothing changed: {plural(recorded.unchanged, 'reading')} here already."
+        return gettext("Nothing changed: %(unchanged)s here already.") % {
+            "unchanged": plural(recorded.unchanged, "reading")
+        }
     told = [f"{plural(recorded.added, 'reading')} recorded"]
     if recorded.replaced:
         told.append(f"{recorded.replaced:,} replaced")
     if recorded.unchanged:
-        told.append(f"{recorded.unchanged:,} here already")
+        told.append(gettext("%(unchanged)s here already") % {"unchanged": f"{recorded.unchanged:,}"})
     return f"{', '.join(told)}."

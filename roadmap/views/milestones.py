@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Asker, visible_workloads
@@ -42,7 +43,9 @@ def find_milestone(request: HttpRequest, pk: int) -> tuple[Asker, Milestone]:
 
 
 def _saved(name: str, along: int) -> str:
-    return f"'{name}' saved" + (f", and {wording.plural(along, 'milestone')} moved along." if along else ".")
+    return gettext("'%(name)s' saved") % {"name": name} + (
+        gettext(", and %(along)s moved along.") % {"along": wording.plural(along, "milestone")} if along else "."
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -61,8 +64,8 @@ def milestone_new(request: HttpRequest, phase_id: int) -> HttpResponse:
         phase_place(phase, SECTION),
         make=lambda **kwargs: MilestoneForm(roadmap=phase.roadmap, **kwargs),
         save=save,
-        title="Add a milestone",
-        submit="Add",
+        title=gettext("Add a milestone"),
+        submit=gettext("Add"),
     )
 
 
@@ -91,11 +94,11 @@ def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
         title=f"Change '{milestone.name}'",
         row_id=milestone.pk,
         deletes=[
-            More(reverse("milestone_drop", args=[pk]), "Drop it"),
+            More(reverse("milestone_drop", args=[pk]), gettext("Drop it")),
             More(
                 reverse("milestone_delete", args=[pk]),
-                "Delete",
-                f"Delete the milestone '{milestone.name}' with its files?",
+                gettext("Delete"),
+                gettext("Delete the milestone '%(name)s' with its files?") % {"name": milestone.name},
             ),
         ],
     )
@@ -124,7 +127,13 @@ def milestone_date(request: HttpRequest, pk: int) -> HttpResponse:
         save=save,
         title=f"Move '{milestone.name}'",
         row_id=milestone.pk,
-        deletes=[More(reverse("milestone_edit", args=[pk]), "Change everything else of it", is_elsewhere=True)],
+        deletes=[
+            More(
+                reverse("milestone_edit", args=[pk]),
+                gettext("Change everything else of it"),
+                is_elsewhere=True,
+            )
+        ],
     )
 
 
@@ -141,14 +150,14 @@ def milestone_tick(request: HttpRequest, pk: int) -> HttpResponse:
             asker,
             place,
             lambda: tick_milestone(asker, milestone, version=version),
-            f"'{milestone.name}' is done.",
+            gettext("'%(name)s' is done.") % {"name": milestone.name},
         )
     return act(
         request,
         asker,
         place,
         lambda: reopen_milestone(asker, milestone, version=version),
-        f"'{milestone.name}' is open again.",
+        gettext("'%(name)s' is open again.") % {"name": milestone.name},
     )
 
 
@@ -171,7 +180,7 @@ def milestone_drop(request: HttpRequest, pk: int) -> HttpResponse:
         ),
         save=save,
         title=f"Drop '{milestone.name}'",
-        submit="Drop",
+        submit=gettext("Drop"),
         row_id=milestone.pk,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import visible_workloads
@@ -25,7 +26,7 @@ def note_new(request: HttpRequest, phase_id: int) -> HttpResponse:
 
     def save(form: NoteForm) -> str:
         annotate(asker, phase, **form.cleaned_data)
-        return "Note added. Reload the page to see it on the charts."
+        return gettext("Note added. Reload the page to see it on the charts.")
 
     return form_view(
         request,
@@ -33,8 +34,8 @@ def note_new(request: HttpRequest, phase_id: int) -> HttpResponse:
         phase_place(phase, SECTION),
         make=lambda **kwargs: NoteForm(initial={"on": timezone.localdate()}, **kwargs),
         save=save,
-        title="Add a note",
-        submit="Add",
+        title=gettext("Add a note"),
+        submit=gettext("Add"),
     )
 
 
@@ -50,5 +51,9 @@ def note_delete(request: HttpRequest, pk: int) -> HttpResponse:
     if note is None:
         raise Http404
     return act(
-        request, asker, phase_place(note.phase, SECTION), lambda: delete_annotation(asker, note), "Note deleted."
+        request,
+        asker,
+        phase_place(note.phase, SECTION),
+        lambda: delete_annotation(asker, note),
+        gettext("Note deleted."),
     )

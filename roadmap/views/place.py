@@ -15,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from accounts.access import Asker, can, visible_workloads
 from accounts.authentication import asker_of
@@ -202,7 +203,7 @@ def form_view(
     make: Callable[..., forms.BaseForm],
     save: Callable[[Any], str],
     title: str,
-    submit: str = "Save",
+    submit: str = gettext_lazy("Save"),
     row_id: int | None = None,
     deletes: Sequence[More] = (),
     then: Callable[[], HttpResponse] | None = None,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import Asker, can_make_roadmaps
@@ -83,7 +84,11 @@ def plan_import_discard(request: HttpRequest, uuid: UUID) -> HttpResponse:
     _, kept = _own(request, uuid)
     if kept.imported_at is None:
         kept.delete()
-    return done(request, reverse("plan_imports"), f"'{kept.name}' is forgotten; nothing was changed.")
+    return done(
+        request,
+        reverse("plan_imports"),
+        gettext("'%(name)s' is forgotten; nothing was changed.") % {"name": kept.name},
+    )
 
 
 @require_safe

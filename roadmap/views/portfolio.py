@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from accounts.access import can_make_roadmaps, can_see_backends
@@ -47,7 +48,14 @@ def _selects(found: Portfolio) -> list[dict[str, Any]]:
         }
         for name, (label, everything) in LABELS.items()
     ]
-    fields.append({"name": "group", "label": "Group by", "options": list(GROUPS.items()), "value": found.filters.group})
+    fields.append(
+        {
+            "name": "group",
+            "label": gettext("Group by"),
+            "options": list(GROUPS.items()),
+            "value": found.filters.group,
+        }
+    )
     return fields
 
 
@@ -61,5 +69,8 @@ def portfolio_file(request: HttpRequest, form: str) -> HttpResponseBase:
     if found.filters.problems:
         text = "\n".join(problem.message for problem in found.filters.problems)
         return HttpResponse(text, status=422, content_type="text/plain; charset=utf-8")
-    notes = [f"Filter: {found.filters.query or 'none'}", f"Amounts in {found.currency}, of the present phase to date"]
+    notes = [
+        gettext("Filter: %(query_or_none)s") % {"query_or_none": found.filters.query or "none"},
+        gettext("Amounts in %(currency)s, of the present phase to date") % {"currency": found.currency},
+    ]
     return table_file(portfolio_table(found.currency), found.rows, form, name="portfolio", notes=notes)

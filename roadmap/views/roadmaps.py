@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import can_make_roadmaps, can_read_trail
@@ -75,7 +76,7 @@ def roadmap_new(request: HttpRequest) -> HttpResponse:
     """A new roadmap: from one start date, or in the middle of its life (`?way=middle`)."""
     asker = asker_of(request)
     if not can_make_roadmaps(asker):
-        raise PermissionDenied("Only an admin, or who already manages a roadmap, may make another.")
+        raise PermissionDenied(gettext("Only an admin, or who already manages a roadmap, may make another."))
     is_middle = request.GET.get("way") == "middle"
     make = MiddleRoadmapForm if is_middle else NewRoadmapForm
     templates, status = all_templates(), 200
@@ -89,7 +90,11 @@ def roadmap_new(request: HttpRequest) -> HttpResponse:
             except RuleViolation as error:
                 form.add_violation(error)
             else:
-                return done(request, made.get_absolute_url(), f"'{made.name}' is there, with its plan.")
+                return done(
+                    request,
+                    made.get_absolute_url(),
+                    gettext("'%(name)s' is there, with its plan.") % {"name": made.name},
+                )
         status = 422
         focused(form)
     else:
@@ -111,9 +116,11 @@ def roadmap_first(request: HttpRequest) -> HttpResponse:
     """The empty roadmap to begin with, from one button."""
     asker = asker_of(request)
     if not can_make_roadmaps(asker):
-        raise PermissionDenied("Only an admin, or who already manages a roadmap, may make another.")
+        raise PermissionDenied(gettext("Only an admin, or who already manages a roadmap, may make another."))
     made = ensure_first_roadmap(asker.user)
-    return done(request, made.get_absolute_url(), f"'{made.name}' is there, its PoC started today.")
+    return done(
+        request, made.get_absolute_url(), gettext("'%(name)s' is there, its PoC started today.") % {"name": made.name}
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -176,8 +183,8 @@ def member_new(request: HttpRequest, slug: str) -> HttpResponse:
         settings_place(found, "people"),
         make=MemberForm,
         save=save,
-        title="Add a person",
-        submit="Add",
+        title=gettext("Add a person"),
+        submit=gettext("Add"),
     )
 
 
@@ -216,7 +223,11 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             return done(request, place.url, error.message, tone="red")
         return redirect("/")
     return act(
-        request, asker, place, lambda: remove_membership(asker, found, membership), f"{name} no longer belongs to it."
+        request,
+        asker,
+        place,
+        lambda: remove_membership(asker, found, membership),
+        gettext("%(name)s no longer belongs to it.") % {"name": name},
     )
 
 
@@ -262,6 +273,6 @@ def phase_start(request: HttpRequest, pk: int) -> HttpResponse:
         make=lambda **kwargs: StartForm(initial={"on": timezone.localdate()}, **kwargs),
         save=save,
         title=f"Start {phase.get_kind_display()}",
-        submit="Start",
+        submit=gettext("Start"),
         row_id=phase.pk,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Asker, visible_workloads
@@ -33,7 +34,7 @@ def update_new(request: HttpRequest, slug: str) -> HttpResponse:
 
     def save(form: UpdateForm) -> str:
         post_update(asker, roadmap, **form.cleaned_data)
-        return "Update posted."
+        return gettext("Update posted.")
 
     return form_view(
         request,
@@ -41,8 +42,8 @@ def update_new(request: HttpRequest, slug: str) -> HttpResponse:
         roadmap_place(roadmap, "updates"),
         make=UpdateForm,
         save=save,
-        title="Post an update",
-        submit="Post",
+        title=gettext("Post an update"),
+        submit=gettext("Post"),
     )
 
 
@@ -61,8 +62,8 @@ def risk_new(request: HttpRequest, slug: str) -> HttpResponse:
         roadmap_place(roadmap, "risks"),
         make=lambda **kwargs: RiskForm(roadmap=roadmap, **kwargs),
         save=save,
-        title="Add a risk",
-        submit="Add",
+        title=gettext("Add a risk"),
+        submit=gettext("Add"),
     )
 
 
@@ -111,4 +112,10 @@ def risk_reopen(request: HttpRequest, pk: int) -> HttpResponse:
     """Opens a closed risk again."""
     asker, risk = _find(request, pk)
     place = roadmap_place(risk.roadmap, "risks")
-    return act(request, asker, place, lambda: reopen_risk(asker, risk), f"'{risk.name}' is open again.")
+    return act(
+        request,
+        asker,
+        place,
+        lambda: reopen_risk(asker, risk),
+        gettext("'%(name)s' is open again.") % {"name": risk.name},
+    )

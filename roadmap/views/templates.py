@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import can_make_roadmaps
@@ -38,7 +39,7 @@ def templates(request: HttpRequest) -> HttpResponse:
     form, status = ImportForm(), 200
     if request.method == "POST":
         if not may:
-            raise PermissionDenied("Only an admin, or who manages a roadmap, may import a template.")
+            raise PermissionDenied(gettext("Only an admin, or who manages a roadmap, may import a template."))
         form = ImportForm(request.POST, request.FILES)
         if form.is_valid():
             try:
@@ -68,7 +69,7 @@ def template(request: HttpRequest, slug: str) -> HttpResponse:
         form = NameForm(initial={"name": row.name})
     if request.method == "POST":
         if row is None or form is None:
-            raise PermissionDenied("Only an admin, or who made this template, may change it.")
+            raise PermissionDenied(gettext("Only an admin, or who made this template, may change it."))
         form = NameForm(request.POST)
         if form.is_valid():
             try:
@@ -103,7 +104,7 @@ def template_retire(request: HttpRequest, slug: str) -> HttpResponse:
     row = get_object_or_404(PlanTemplate, slug=slug)
     is_retired = request.POST.get("again") != "1"
     retire_template(asker_of(request), row, is_retired=is_retired)
-    words = "is no longer offered." if is_retired else "is offered again."
+    words = gettext("is no longer offered.") if is_retired else gettext("is offered again.")
     return done(request, reverse("template", args=[slug]), f"'{row.name}' {words}")
 
 
@@ -121,7 +122,11 @@ def template_new(request: HttpRequest, slug: str) -> HttpResponse:
             except RuleViolation as error:
                 form.add_violation(error)
             else:
-                return done(request, reverse("template", args=[made.slug]), f"'{made.name}' saved as a template.")
+                return done(
+                    request,
+                    reverse("template", args=[made.slug]),
+                    gettext("'%(name)s' saved as a template.") % {"name": made.name},
+                )
         status = 422
     return render(request, "roadmap/template_new.html", {"roadmap": roadmap, "form": form}, status=status)
 
