@@ -231,7 +231,8 @@ def _locked(milestone: Milestone, version: int | None) -> Milestone:
     )
     if version is not None and version != row.version:
         raise RuleViolation(
-            "conflict_changed_meanwhile", gettext("%(row)s Your change is not saved.") % {"row": _last_change(row)}
+            "conflict_changed_meanwhile",
+            gettext("%(change)s Your change is not saved.") % {"change": _last_change(row)},
         )
     return row
 
@@ -244,7 +245,12 @@ def _last_change(milestone: Milestone) -> str:
         before, after = event.before or {}, event.after or {}
         if event.subject_id == str(milestone.pk) and after:
             parts = [
-                f"{LABELS.get(name, name)} {value or 'none'} (was {before.get(name) or 'none'})"
+                gettext("%(field)s %(value)s (was %(before)s)")
+                % {
+                    "field": LABELS.get(name, name),
+                    "value": value or gettext("none"),
+                    "before": before.get(name) or gettext("none"),
+                }
                 for name, value in after.items()
             ]
             return gettext("%(actor_name)s changed this milestone meanwhile: %(parts)s.") % {
@@ -255,12 +261,12 @@ def _last_change(milestone: Milestone) -> str:
             if name.startswith(f"#{milestone.pk} "):
                 return gettext(
                     "%(actor_name)s moved '%(subject_name)s' meanwhile, and this milestone with it: "
-                    "due date %(value)s (was %(name)s)."
+                    "due date %(value)s (was %(before)s)."
                 ) % {
                     "actor_name": event.actor_name,
                     "subject_name": event.subject_name,
                     "value": value,
-                    "name": before.get(name),
+                    "before": before.get(name),
                 }
     return gettext("The plan of its phase moved this milestone meanwhile.")
 

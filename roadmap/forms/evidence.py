@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy
 
 from roadmap.rules.evidence import ALLOWED, ENDINGS, MEBIBYTE, MOST_BYTES, too_large
@@ -18,8 +19,9 @@ class EvidenceForm(Form):
         label=gettext_lazy("File"),
         max_length=None,
         allow_empty_file=True,
-        help_text=gettext_lazy("%(allowed)s; at most %(most_bytes_mebibyte)s MiB.")
-        % {"allowed": ALLOWED, "most_bytes_mebibyte": MOST_BYTES // MEBIBYTE},
+        help_text=format_lazy(
+            gettext_lazy("{allowed}; at most {most} MiB."), allowed=ALLOWED, most=MOST_BYTES // MEBIBYTE
+        ),
         widget=forms.ClearableFileInput(attrs={"accept": ",".join(f".{ending}" for ending in ENDINGS)}),
     )
 

@@ -15,6 +15,7 @@ from roadmap.forms.plan_form import PersonField, PlanForm, people_of
 from roadmap.kpis import COMPUTED
 from roadmap.models import Kpi, Reading, Roadmap
 from roadmap.queries.phase_plan import example_of
+from web import wording
 from web.forms import Form
 
 # A file or a paste at most; what reads it says so in a sentence.
@@ -101,7 +102,7 @@ class KpiForm(PlanForm):
         if self.instance.pk:
             key = "phase" if held is None else str(held)
             if key not in dict(WINDOWS):
-                self.fields["window"].choices = [*WINDOWS, (key, f"{key} days")]  # type: ignore[attr-defined]
+                self.fields["window"].choices = [*WINDOWS, (key, wording.plural(int(key), "day"))]  # type: ignore[attr-defined]
             self.initial["window"] = key
         else:
             self.initial["window"] = "28"

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 from django.utils.dateparse import parse_date
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from roadmap.forms.plan_form import PersonField, PlanForm, link_field, people_of
 from roadmap.models import ChecklistItem, Milestone, Roadmap
@@ -81,17 +81,15 @@ class MovesSuccessors(forms.BaseForm):
         filled["previewed_for"] = due_on.isoformat()
         filled.setlist("successors", listed)
         self.data = filled
-        what = (
-            gettext("1 milestone that waits")
-            if len(listed) == 1
-            else gettext("%(listed)s milestones that wait") % {"listed": len(listed)}
-        )
         self.asks_to_confirm = True
-        self.add_error(
-            None,
-            gettext("Nothing is saved yet: the new date moves %(what)s for this one. Tick what moves along, then save.")
-            % {"what": what},
+        text = ngettext(
+            "Nothing is saved yet: the new date moves %(count)s milestone that waits for this one. "
+            "Tick what moves along, then save.",
+            "Nothing is saved yet: the new date moves %(count)s milestones that wait for this one. "
+            "Tick what moves along, then save.",
+            len(listed),
         )
+        self.add_error(None, text % {"count": len(listed)})
 
     def along(self) -> list[int]:
         """The ids of the milestones that were ticked."""

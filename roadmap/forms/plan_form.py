@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy
 
 from accounts.models import OrganisationRole, User
 from roadmap.models import Roadmap
 from web.forms import ModelForm
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+_EVIDENCE, _PROOF = gettext_lazy("Evidence"), gettext_lazy("A link to what proves it.")
 
 
 class PlanForm(ModelForm):
@@ -25,16 +30,14 @@ class PersonField(forms.ModelChoiceField):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("queryset", User.objects.none())
-        kwargs.setdefault("empty_label", gettext("Nobody yet"))
+        kwargs.setdefault("empty_label", gettext_lazy("Nobody yet"))
         super().__init__(**kwargs)
 
     def label_from_instance(self, obj: Any) -> str:
         return str(obj.display_name)
 
 
-def link_field(
-    label: str = gettext_lazy("Evidence"), help_text: str = gettext_lazy("A link to what proves it.")
-) -> forms.URLField:
+def link_field(label: _StrOrPromise = _EVIDENCE, help_text: _StrOrPromise = _PROOF) -> forms.URLField:
     """A web address, https where no scheme is typed."""
     return forms.URLField(label=label, help_text=help_text, required=False, max_length=200, assume_scheme="https")
 

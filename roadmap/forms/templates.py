@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, gettext_lazy
 
 from roadmap.template import MAX_BYTES
@@ -23,7 +24,7 @@ class ImportForm(Form):
     file = forms.FileField(
         required=False,
         label=gettext_lazy("YAML file"),
-        help_text=gettext_lazy("At most %(max_bytes_1024)s KiB.") % {"max_bytes_1024": MAX_BYTES // 1024},
+        help_text=format_lazy(gettext_lazy("At most {most} KiB."), most=MAX_BYTES // 1024),
     )
     pasted = forms.CharField(
         required=False, widget=forms.Textarea, label=gettext_lazy("Or its text"), max_length=MAX_BYTES

@@ -269,10 +269,10 @@ def yes_of(cell: Cell) -> bool:
     raise RuleViolation("not_yes_or_no", f"'{_shown(text)}' is neither yes nor no.")
 
 
-def choice_of(cell: Cell, choices: Mapping[str, str]) -> str:
-    """The value of a choice, by value or label. RuleViolation that lists them."""
+def choice_of(cell: Cell, choices: Mapping[str, str], also: Mapping[str, str] | None = None) -> str:
+    """The value of a choice, by value, label or a label in `also`. RuleViolation that lists the labels."""
     text = plain(text_of(cell))
-    for value, label in choices.items():
+    for value, label in (*choices.items(), *(also or {}).items()):
         if text in (plain(value), plain(label)):
             return value
     raise RuleViolation(

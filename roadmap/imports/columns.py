@@ -9,13 +9,16 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from django.conf import settings
+from django.utils.translation import get_language, override
 
 from metrics.errors import RuleViolation
 from roadmap.imports import cells
 from roadmap.imports.cells import Dialect, plain
 from roadmap.imports.outcome import ColumnUse, Problem
 from roadmap.imports.tables import Cell, Line
+from roadmap.labels import Labels
 
+ENGLISH = "en-gb"
 Type = Literal["text", "day", "moment", "number", "whole", "yes", "choice", "people"]
 
 
@@ -31,7 +34,7 @@ class Column:
     type: Type = "text"
     names: tuple[str, ...] = ()
     help: str = ""
-    choices: Mapping[str, str] = default(default_factory=dict)
+    choices: Labels = default(default_factory=dict)
     is_needed: bool = False
     can_clear: bool = False
     example: str | int | Decimal = ""
@@ -55,6 +58,12 @@ class Given:
         """The value, `default` where the row has none or empties it."""
         value = self.values.get(name)
         return default if value is None else value
+
+
+def spoken(labels: Labels, language: str | None = None) -> dict[str, str]:
+    """The labels in a language; in the one in force where none is given."""
+    with override(language or get_language()):
+        return {value: str(label) for value, label in labels.items()}
 
 
 def uses(
@@ -160,7 +169,7 @@ def _value(column: Column, cell: Cell, dialect: Dialect) -> Any:
         case "yes":
             return cells.yes_of(cell)
         case "choice":
-            return cells.choice_of(cell, column.choices)
+            return cells.choice_of(cell, spoken(column.choices), spoken(column.choices, ENGLISH))
         case "people":
             return [name.strip() for name in cells.text_of(cell).replace("\n", ";").split(";") if name.strip()]
     text = cells.text_of(cell).strip()

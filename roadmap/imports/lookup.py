@@ -18,11 +18,12 @@ from accounts.models import User
 from metrics.errors import RuleViolation
 from roadmap.forms.plan_form import people_of
 from roadmap.imports.cells import plain
-from roadmap.imports.columns import Column, Given
+from roadmap.imports.columns import ENGLISH, Column, Given, spoken
 from roadmap.imports.outcome import FieldChange, Missing, Outcome, Problem, RowResult
+from roadmap.labels import Labels
 from roadmap.models import Phase, Roadmap
 
-PHASES: Mapping[str, str] = dict(Phase.Kind.choices)
+PHASES: Labels = dict(Phase.Kind.choices)
 PHASE_NAMES = {"pilot": "poc", "proofofconcept": "poc", "1": "poc", "scaling": "scale_up", "2": "scale_up"}
 PHASE_NAMES |= {"optimize": "optimise", "optimisation": "optimise", "optimization": "optimise", "3": "optimise"}
 
@@ -92,12 +93,13 @@ class Lookup:
     def phase(self, roadmap: Roadmap, text: str) -> Phase:
         """The phase of a roadmap by kind or label."""
         name = plain(text)
+        english = spoken(PHASES, ENGLISH)
         kind = PHASE_NAMES.get(name) or next(
-            (kind for kind, label in PHASES.items() if name in (plain(kind), plain(label))), ""
+            (kind for kind in PHASES if name in (plain(kind), plain(spoken(PHASES)[kind]), plain(english[kind]))), ""
         )
         if not kind:
             raise RuleViolation(
-                "unknown_phase", f"'{text[:40]}' is no phase. Write {_or(list(PHASES.values()))}.", "phase"
+                "unknown_phase", f"'{text[:40]}' is no phase. Write {_or(list(spoken(PHASES).values()))}.", "phase"
             )
         return self.phases(roadmap)[kind]
 
@@ -215,7 +217,7 @@ class Importer(ABC):
         """A field's value in words."""
         column = next((column for column in self.columns if column.field == name), None)
         if column is not None and column.choices and value in column.choices:
-            return column.choices[value]
+            return str(column.choices[value])
         return told(value)
 
 

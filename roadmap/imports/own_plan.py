@@ -17,10 +17,11 @@ from roadmap.imports.kpis import Kpis
 from roadmap.imports.lookup import Importer
 from roadmap.imports.milestones import Milestones
 from roadmap.imports.roadmaps import Roadmaps
+from roadmap.labels import Labels
 from roadmap.models import CostEntry, Kpi, Milestone, Phase, Roadmap
 
 Row = Mapping[str, str | int | Decimal | date | None]
-_LABELS: Mapping[type[Importer], Mapping[str, Mapping[str, str]]] = {
+_LABELS: Mapping[type[Importer], Mapping[str, Labels]] = {
     importer: {column.field: column.choices for column in importer.columns if column.choices}
     for importer in (Roadmaps, Milestones, Kpis, CostEntries)
 }
@@ -117,7 +118,7 @@ def _values(importer: type[Importer], row: Any, names: Sequence[str]) -> dict[st
         labels = _LABELS[importer].get(name)
         if isinstance(value, bool):
             value = "yes" if value else "no"
-        found[name] = labels[value] if labels and value in labels else value
+        found[name] = str(labels[value]) if labels and value in labels else value
     return found
 
 

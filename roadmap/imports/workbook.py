@@ -11,7 +11,7 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from roadmap.imports.columns import Column
+from roadmap.imports.columns import Column, spoken
 from roadmap.imports.lookup import PHASES
 from roadmap.imports.own_plan import Row
 from roadmap.imports.run import KINDS
@@ -80,13 +80,15 @@ def _cell(page: Worksheet, line: int, place: int, value: object, day: Format) ->
 
 def explained(column: Column) -> str:
     """What a column holds, in a sentence or two."""
-    choices = f"One of: {', '.join(column.choices.values())}." if column.choices else ""
+    choices = f"One of: {', '.join(spoken(column.choices).values())}." if column.choices else ""
     parts = ["Needed." if column.is_needed else "", _TYPES.get(column.type, ""), column.help, choices]
     return " ".join(part for part in parts if part)
 
 
 def _menu(page: Worksheet, place: int, column: Column) -> None:
-    options = list(column.choices.values()) or (list(PHASES.values()) if column.field == "phase" else [])
+    options = list(spoken(column.choices).values()) or (
+        list(spoken(PHASES).values()) if column.field == "phase" else []
+    )
     if options and len(",".join(options)) <= _MENU and not any("," in option for option in options):
         page.data_validation(
             1, place, MAX_LINES - 1, place, {"validate": "list", "source": options, "error_type": "warning"}

@@ -2,7 +2,6 @@
 
 from django.conf import settings
 from django.db import models
-from django.utils.translation import gettext
 
 from roadmap.models.roadmap import Roadmap
 
@@ -23,4 +22,4 @@ class CalendarAddress(models.Model):
         ]
 
     def __str__(self) -> str:
-        return gettext("Calendar of %(value)s") % {"value": self.roadmap.name if self.roadmap else "every roadmap"}
+        return f"Calendar of {self.roadmap.name if self.roadmap else 'every roadmap'}"

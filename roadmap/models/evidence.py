@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy
 
 from roadmap.models.milestone import Milestone
 
@@ -14,15 +14,15 @@ class EvidenceFile(models.Model):
     class Kind(models.TextChoices):
         """What may be kept (roadmap.rules.evidence tells them apart)."""
 
-        PDF = "pdf", gettext_lazy("PDF")
-        PNG = "png", gettext_lazy("PNG")
-        JPG = "jpg", gettext_lazy("JPEG")
-        CSV = "csv", gettext_lazy("CSV")
+        PDF = "pdf", "PDF"
+        PNG = "png", "PNG"
+        JPG = "jpg", "JPEG"
+        CSV = "csv", "CSV"
         XLSX = "xlsx", gettext_lazy("Excel workbook")
         DOCX = "docx", gettext_lazy("Word document")
         PPTX = "pptx", gettext_lazy("PowerPoint presentation")
         TXT = "txt", gettext_lazy("Text")
-        MD = "md", gettext_lazy("Markdown")
+        MD = "md", "Markdown"
 
     milestone = models.ForeignKey(Milestone, on_delete=models.CASCADE, related_name="files")
     name = models.CharField(max_length=200)
@@ -51,4 +51,4 @@ class EvidenceContent(models.Model):
     data = models.BinaryField()
 
     def __str__(self) -> str:
-        return gettext("Content of %(file_id)s") % {"file_id": self.file_id}
+        return f"Content of {self.file_id}"

@@ -5,7 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy
 
 from roadmap.models.kpi import Kpi
 from roadmap.models.milestone import ChecklistItem, Milestone
@@ -23,7 +23,7 @@ class Gate(models.Model):
     )
 
     def __str__(self) -> str:
-        return gettext("Gate of %(phase)s") % {"phase": self.phase}
+        return f"Gate of {self.phase}"
 
     def get_absolute_url(self) -> str:
         return reverse("gate", args=[self.pk])

@@ -42,7 +42,7 @@ def checklist_new(request: HttpRequest, phase_id: int) -> HttpResponse:
     allow(asker, Role.MANAGER, phase.roadmap)
 
     def save(form: ChecklistForm) -> str:
-        return f"'{add_checklist_item(asker, phase, **form.cleaned_data).name}' added."
+        return gettext("'%(name)s' added.") % {"name": add_checklist_item(asker, phase, **form.cleaned_data).name}
 
     return form_view(
         request,
@@ -62,7 +62,7 @@ def checklist_edit(request: HttpRequest, pk: int) -> HttpResponse:
     allow(asker, Role.MANAGER, item.phase.roadmap)
 
     def save(form: ChecklistForm) -> str:
-        return f"'{change_checklist_item(asker, item, **form.cleaned_data).name}' saved."
+        return gettext("'%(name)s' saved.") % {"name": change_checklist_item(asker, item, **form.cleaned_data).name}
 
     return form_view(
         request,
@@ -92,7 +92,7 @@ def checklist_tick(request: HttpRequest, pk: int) -> HttpResponse:
         asker,
         phase_place(item.phase, SECTION),
         lambda: tick_checklist_item(asker, item, is_done=is_done),
-        gettext("'%(name)s' %(value)s.") % {"name": item.name, "value": "ticked" if is_done else "open again"},
+        (gettext("'%(name)s' ticked.") if is_done else gettext("'%(name)s' open again.")) % {"name": item.name},
     )
 
 
@@ -105,5 +105,5 @@ def checklist_delete(request: HttpRequest, pk: int) -> HttpResponse:
         asker,
         phase_place(item.phase, SECTION),
         lambda: delete_checklist_item(asker, item),
-        f"'{item.name}' deleted.",
+        gettext("'%(name)s' deleted.") % {"name": item.name},
     )

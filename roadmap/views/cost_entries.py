@@ -40,7 +40,7 @@ def cost_entry_new(request: HttpRequest, phase_id: int) -> HttpResponse:
     allow(asker, Role.CONTRIBUTOR, phase.roadmap)
 
     def save(form: CostEntryForm) -> str:
-        return f"'{add_cost_entry(asker, phase, **form.cleaned_data).name}' added."
+        return gettext("'%(name)s' added.") % {"name": add_cost_entry(asker, phase, **form.cleaned_data).name}
 
     return form_view(
         request,
@@ -60,7 +60,7 @@ def cost_entry_edit(request: HttpRequest, pk: int) -> HttpResponse:
     allow(asker, Role.CONTRIBUTOR, entry.roadmap)
 
     def save(form: CostEntryForm) -> str:
-        return f"'{change_cost_entry(asker, entry, **form.cleaned_data).name}' saved."
+        return gettext("'%(name)s' saved.") % {"name": change_cost_entry(asker, entry, **form.cleaned_data).name}
 
     return form_view(
         request,
@@ -84,4 +84,10 @@ def cost_entry_edit(request: HttpRequest, pk: int) -> HttpResponse:
 def cost_entry_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Deletes a cost entry."""
     asker, entry, place = _find(request, pk)
-    return act(request, asker, place, lambda: delete_cost_entry(asker, entry), f"'{entry.name}' deleted.")
+    return act(
+        request,
+        asker,
+        place,
+        lambda: delete_cost_entry(asker, entry),
+        gettext("'%(name)s' deleted.") % {"name": entry.name},
+    )

@@ -105,7 +105,11 @@ def kpi_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Deletes a KPI with its readings."""
     asker, kpi = find_kpi(request, pk)
     return act(
-        request, asker, phase_place(kpi.phase, SECTION), lambda: delete_kpi(asker, kpi), f"'{kpi.name}' deleted."
+        request,
+        asker,
+        phase_place(kpi.phase, SECTION),
+        lambda: delete_kpi(asker, kpi),
+        gettext("'%(name)s' deleted.") % {"name": kpi.name},
     )
 
 

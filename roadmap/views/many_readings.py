@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Role
@@ -14,8 +14,8 @@ from roadmap.forms.kpis import ManyReadingsForm
 from roadmap.imports.kpi_readings import csv_readings, ndjson_readings, record_rows
 from roadmap.views.kpis import find_kpi
 from roadmap.views.place import allow
+from web import wording
 from web.htmx import done, render
-from web.wording import plural
 
 TEMPLATE = "roadmap/many_readings.html"
 # Rows of the preview; the words above it count all.
@@ -49,12 +49,16 @@ def readings_many(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _said(recorded: Recorded) -> str:
     if not recorded.added and not recorded.replaced:
-        return gettext("Nothing changed: %(unchanged)s here already.") % {
-            "unchanged": plural(recorded.unchanged, "reading")
-        }
-    told = [f"{plural(recorded.added, 'reading')} recorded"]
+        text = ngettext(
+            "Nothing changed: %(count)s reading here already.",
+            "Nothing changed: %(count)s readings here already.",
+            recorded.unchanged,
+        )
+        return text % {"count": wording.count(recorded.unchanged)}
+    added = ngettext("%(count)s reading recorded", "%(count)s readings recorded", recorded.added)
+    told = [added % {"count": wording.count(recorded.added)}]
     if recorded.replaced:
-        told.append(f"{recorded.replaced:,} replaced")
+        told.append(gettext("%(count)s replaced") % {"count": wording.count(recorded.replaced)})
     if recorded.unchanged:
-        told.append(gettext("%(unchanged)s here already") % {"unchanged": f"{recorded.unchanged:,}"})
+        told.append(gettext("%(count)s here already") % {"count": wording.count(recorded.unchanged)})
     return f"{', '.join(told)}."

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import Asker, visible_workloads
@@ -43,9 +43,14 @@ def find_milestone(request: HttpRequest, pk: int) -> tuple[Asker, Milestone]:
 
 
 def _saved(name: str, along: int) -> str:
-    return gettext("'%(name)s' saved") % {"name": name} + (
-        gettext(", and %(along)s moved along.") % {"along": wording.plural(along, "milestone")} if along else "."
+    if not along:
+        return gettext("'%(name)s' saved.") % {"name": name}
+    text = ngettext(
+        "'%(name)s' saved, and %(count)s milestone moved along.",
+        "'%(name)s' saved, and %(count)s milestones moved along.",
+        along,
     )
+    return text % {"name": name, "count": wording.count(along)}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -56,7 +61,7 @@ def milestone_new(request: HttpRequest, phase_id: int) -> HttpResponse:
 
     def save(form: MilestoneForm) -> str:
         added = add_milestone(asker, phase, **{name: form.cleaned_data[name] for name in FIELDS})
-        return f"'{added.name}' added."
+        return gettext("'%(name)s' added.") % {"name": added.name}
 
     return form_view(
         request,
@@ -169,7 +174,7 @@ def milestone_drop(request: HttpRequest, pk: int) -> HttpResponse:
 
     def save(form: DropForm) -> str:
         drop_milestone(asker, milestone, reason=form.cleaned_data["reason"], version=form.cleaned_data["version"])
-        return f"'{milestone.name}' dropped."
+        return gettext("'%(name)s' dropped.") % {"name": milestone.name}
 
     return form_view(
         request,
@@ -194,5 +199,5 @@ def milestone_delete(request: HttpRequest, pk: int) -> HttpResponse:
         asker,
         phase_place(milestone.phase, SECTION),
         lambda: delete_milestone(asker, milestone),
-        f"'{milestone.name}' deleted.",
+        gettext("'%(name)s' deleted.") % {"name": milestone.name},
     )

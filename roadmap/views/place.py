@@ -15,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from accounts.access import Asker, can, visible_workloads
@@ -32,6 +33,7 @@ from roadmap.queries.roadmap_page import roadmap_page, roadmap_setup, steering
 from web.htmx import done, is_partial, render, with_message
 
 FORM_PAGE = "roadmap/form_page.html"
+_SAVE = gettext_lazy("Save")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ def form_view(
     make: Callable[..., forms.BaseForm],
     save: Callable[[Any], str],
     title: str,
-    submit: str = gettext_lazy("Save"),
+    submit: str | Promise = _SAVE,
     row_id: int | None = None,
     deletes: Sequence[More] = (),
     then: Callable[[], HttpResponse] | None = None,

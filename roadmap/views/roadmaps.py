@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import can_make_roadmaps, can_read_trail
 from accounts.authentication import asker_of
-from accounts.models import Membership, Role
+from accounts.models import Membership, Role, User
 from metrics.errors import RuleViolation
 from roadmap.actions.people import remove_membership, set_membership
 from roadmap.actions.phases import change_phase, start_phase
@@ -175,7 +175,7 @@ def member_new(request: HttpRequest, slug: str) -> HttpResponse:
     def save(form: MemberForm) -> str:
         data = form.cleaned_data
         set_membership(asker, found, user=data["person"], role=data["role"])
-        return f"{data['person'].display_name} is {data['role']} now."
+        return _is_now(data["person"], data["role"])
 
     return form_view(
         request,
@@ -206,7 +206,7 @@ def member_change(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         asker,
         settings_place(found, "people"),
         lambda: set_membership(asker, found, user=membership.user, role=role),
-        f"{membership.user.display_name} is {role} now.",
+        _is_now(membership.user, role),
     )
 
 
@@ -239,7 +239,7 @@ def phase_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
     def save(form: PhaseForm) -> str:
         change_phase(asker, phase, **form.cleaned_data)
-        return f"{phase.get_kind_display()} saved."
+        return gettext("%(kind)s saved.") % {"kind": phase.get_kind_display()}
 
     def make(**kwargs: Any) -> PhaseForm:
         _, present = phase_or_404(request, pk)
@@ -264,7 +264,7 @@ def phase_start(request: HttpRequest, pk: int) -> HttpResponse:
 
     def save(form: StartForm) -> str:
         start_phase(asker, phase, on=form.cleaned_data["on"])
-        return f"{phase.get_kind_display()} started."
+        return gettext("%(kind)s started.") % {"kind": phase.get_kind_display()}
 
     return form_view(
         request,
@@ -276,3 +276,8 @@ def phase_start(request: HttpRequest, pk: int) -> HttpResponse:
         submit=gettext("Start"),
         row_id=phase.pk,
     )
+
+
+def _is_now(person: User, role: str) -> str:
+    label = str(Role(role).label).lower() if role in Role.values else role
+    return gettext("%(name)s is %(role)s now.") % {"name": person.display_name, "role": label}

@@ -54,7 +54,7 @@ def risk_new(request: HttpRequest, slug: str) -> HttpResponse:
     allow(asker, Role.MANAGER, roadmap)
 
     def save(form: RiskForm) -> str:
-        return f"'{add_risk(asker, roadmap, **form.cleaned_data).name}' added."
+        return gettext("'%(name)s' added.") % {"name": add_risk(asker, roadmap, **form.cleaned_data).name}
 
     return form_view(
         request,
@@ -86,7 +86,7 @@ def risk_edit(request: HttpRequest, pk: int) -> HttpResponse:
     allow(asker, Role.MANAGER, risk.roadmap)
 
     def save(form: RiskForm) -> str:
-        return f"'{change_risk(asker, risk, **form.cleaned_data).name}' saved."
+        return gettext("'%(name)s' saved.") % {"name": change_risk(asker, risk, **form.cleaned_data).name}
 
     return form_view(
         request,
@@ -104,7 +104,9 @@ def risk_close(request: HttpRequest, pk: int) -> HttpResponse:
     """Closes a risk."""
     asker, risk = _find(request, pk)
     place = roadmap_place(risk.roadmap, "risks")
-    return act(request, asker, place, lambda: close_risk(asker, risk), f"'{risk.name}' closed.")
+    return act(
+        request, asker, place, lambda: close_risk(asker, risk), gettext("'%(name)s' closed.") % {"name": risk.name}
+    )
 
 
 @require_POST

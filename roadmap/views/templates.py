@@ -47,7 +47,11 @@ def templates(request: HttpRequest) -> HttpResponse:
             except RuleViolation as error:
                 form.add_violation(error)
             else:
-                return done(request, reverse("template", args=[made.slug]), f"'{made.name}' imported.")
+                return done(
+                    request,
+                    reverse("template", args=[made.slug]),
+                    gettext("'%(name)s' imported.") % {"name": made.name},
+                )
         status = 422
     context = {
         "shipped": load_templates(),
