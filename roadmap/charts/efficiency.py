@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
+
 from roadmap.charts import frame
 from roadmap.charts.frame import Layer, plain
 from web import wording
@@ -50,22 +52,35 @@ def title_of(data: EfficiencyData) -> str:
     """Which source gives the most for the money."""
     rows = sorted(data.rows, key=lambda row: row.value, reverse=True)
     if not rows:
-        return "Work per amount of money is not known"
+        return gettext("Work per amount of money is not known")
     work = data.unit.split("/", 1)[0].capitalize()
     if len(rows) == 1:
-        return f"{rows[0].name} gives {wording.number(rows[0].value)} {data.unit}"
+        return gettext("%(name)s gives %(value)s %(unit)s") % {
+            "name": rows[0].name,
+            "value": wording.number(rows[0].value),
+            "unit": data.unit,
+        }
     ratio = rows[0].value / rows[-1].value if rows[-1].value else None
     if ratio is not None and ratio >= TWICE:
-        return (
-            f"{rows[0].name} gives {wording.decimals(ratio, 1)} times the work per {data.currency} of {rows[-1].name}"
-        )
-    return f"{work} per {data.currency}: {rows[0].name} leads"
+        return gettext("%(name)s gives %(ratio)s times the work per %(currency)s of %(name2)s") % {
+            "name": rows[0].name,
+            "ratio": wording.decimals(ratio, 1),
+            "currency": data.currency,
+            "name2": rows[-1].name,
+        }
+    return gettext("%(work)s per %(currency)s: %(name)s leads") % {
+        "work": work,
+        "currency": data.currency,
+        "name": rows[0].name,
+    }
 
 
 def efficiency_chart(data: EfficiencyData) -> Chart:
     """The chart with its table."""
     rows = sorted(data.rows, key=lambda row: row.value, reverse=True)[:MOST_ROWS]
-    basis = ". Filled: reserved basis, idle included; dashed: used basis" if any(row.used for row in rows) else ""
+    basis = (
+        gettext(". Filled: reserved basis, idle included; dashed: used basis") if any(row.used for row in rows) else ""
+    )
     return Chart(
         id="efficiency",
         title=title_of(data),
@@ -73,7 +88,7 @@ def efficiency_chart(data: EfficiencyData) -> Chart:
         spec=_spec(data, rows) if rows else None,
         table=_table(data) if data.rows or data.without else None,
         label=", ".join(f"{row.name} {wording.number(row.value)} {data.unit}" for row in rows),
-        missing="Needs output tokens and what they cost, from the same source.",
+        missing=gettext("Needs output tokens and what they cost, from the same source."),
         width="w6",
     )
 
@@ -104,11 +119,11 @@ def _spec(data: EfficiencyData, rows: Sequence[EfficiencyRow]) -> dict[str, Any]
     }
     x = {"field": "v", "type": "quantitative", "title": None, "scale": {"domain": [0, top], "nice": False}}
     tooltip = [
-        {"field": "name", "type": "nominal", "title": "Source"},
-        {"field": "note", "type": "nominal", "title": "What"},
+        {"field": "name", "type": "nominal", "title": gettext("Source")},
+        {"field": "note", "type": "nominal", "title": gettext("What")},
         {"field": "text", "type": "nominal", "title": data.unit},
-        {"field": "used_text", "type": "nominal", "title": "Used basis"},
-        {"field": "utilisation", "type": "nominal", "title": "Utilisation"},
+        {"field": "used_text", "type": "nominal", "title": gettext("Used basis")},
+        {"field": "utilisation", "type": "nominal", "title": gettext("Utilisation")},
     ]
     layers: list[Layer] = [
         {
@@ -170,7 +185,7 @@ def _spec(data: EfficiencyData, rows: Sequence[EfficiencyRow]) -> dict[str, Any]
 def _utilisation(row: EfficiencyRow) -> str:
     if row.utilisation is not None:
         return wording.percent(row.utilisation)
-    return "not measured" if row.is_capacity else "not offered"
+    return gettext("not measured") if row.is_capacity else gettext("not offered")
 
 
 def _table(data: EfficiencyData) -> Table:
@@ -189,14 +204,15 @@ def _table(data: EfficiencyData) -> Table:
         [name, reason, str(wording.NO_DATA), wording.DASH, wording.DASH, wording.DASH] for name, reason in data.without
     ]
     return Table(
-        caption=f"{data.unit[:1].upper()}{data.unit[1:]} by source, {data.window}",
+        caption=gettext("%(upper)s%(unit_1)s by source, %(window)s")
+        % {"upper": data.unit[:1].upper(), "unit_1": data.unit[1:], "window": data.window},
         heads=[
-            Head("Source"),
-            Head("What"),
-            frame.figures_head("Reserved basis"),
-            frame.figures_head("Used basis"),
-            frame.figures_head("Utilisation"),
-            frame.figures_head("Coverage of spend"),
+            Head(gettext("Source")),
+            Head(gettext("What")),
+            frame.figures_head(gettext("Reserved basis")),
+            frame.figures_head(gettext("Used basis")),
+            frame.figures_head(gettext("Utilisation")),
+            frame.figures_head(gettext("Coverage of spend")),
         ],
         rows=rows,
     )

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from django.utils.translation import gettext
+
 from web.pieces import Head, Mark
 from web.wording import SCALES, day, day_short, month_short
 
@@ -113,8 +115,11 @@ def time_axis(start_on: date, end_on: date, *, most: int = 10) -> dict[str, Any]
         "scale": {"type": "utc", "domain": [stamp(start_on), stamp(end_on)], "nice": False},
         "axis": {
             "values": values,
-            "labelExpr": f"datum.value == {values[0]} || utcmonth(datum.value) == 0 && utcdate(datum.value) < 8"
-            f" ? {with_year} : {text}",
+            "labelExpr": gettext(
+                "datum.value == %(values_0)s || utcmonth(datum.value) == 0 && utcdate(datum.value) < 8 ? "
+                "%(with_year)s : %(text)s"
+            )
+            % {"values_0": values[0], "with_year": with_year, "text": text},
         },
     }
 
@@ -155,7 +160,7 @@ def mark_list(marks: Sequence[tuple[str, Event]]) -> list[Mark]:
 
 def marks_elsewhere(marks: Sequence[tuple[str, Event]]) -> list[Mark]:
     """A pointer to the chart that lists the marks: they are the same on every chart of a page."""
-    return [Mark("", "Marks as in the spend chart")] if marks else []
+    return [Mark("", gettext("Marks as in the spend chart"))] if marks else []
 
 
 def mark_layers(marks: Sequence[tuple[str, Event]], *, apart_days: float) -> list[Layer]:
@@ -168,8 +173,8 @@ def mark_layers(marks: Sequence[tuple[str, Event]], *, apart_days: float) -> lis
         for place, (letter, event) in zip(places, marks, strict=True)
     ]
     tooltip = [
-        {"field": "day", "type": "nominal", "title": "Day"},
-        {"field": "text", "type": "nominal", "title": "What"},
+        {"field": "day", "type": "nominal", "title": gettext("Day")},
+        {"field": "text", "type": "nominal", "title": gettext("What")},
     ]
     x = {"field": "t", "type": "temporal"}
     return [
@@ -214,7 +219,13 @@ def today_layers(today: date, start_on: date, end_on: date) -> list[Layer]:
         {"data": {"values": values}, "mark": {"type": "rule", "style": "today", "tooltip": None}, "encoding": {"x": x}},
         {
             "data": {"values": values},
-            "mark": {"type": "text", "dy": MARKS_Y - 17, "baseline": "middle", "text": "Today", "tooltip": None},
+            "mark": {
+                "type": "text",
+                "dy": MARKS_Y - 17,
+                "baseline": "middle",
+                "text": gettext("Today"),
+                "tooltip": None,
+            },
             "encoding": {"x": x, "y": {"value": 0}},
         },
     ]

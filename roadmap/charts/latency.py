@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
+
 from metrics.figures import Percentile
 from roadmap.charts import frame
 from roadmap.charts.frame import Event, Grain, Layer, plain, stamp
@@ -16,16 +18,16 @@ from web.pieces import Chart, Head, Table
 
 PERCENTS = (50, 95, 99)
 PLACES = {
-    "gateway": "at the gateway",
-    "server": "at the server",
-    "application": "in the application",
-    "inner_gateway": "at the inner gateway",
-    "pushed_server": "as pushed by the server",
+    "gateway": gettext_lazy("at the gateway"),
+    "server": gettext_lazy("at the server"),
+    "application": gettext_lazy("in the application"),
+    "inner_gateway": gettext_lazy("at the inner gateway"),
+    "pushed_server": gettext_lazy("as pushed by the server"),
 }
 MEASURES = {
-    "duration": "Duration",
-    "time_to_first_token": "Time to first token",
-    "inter_token": "Inter-token latency",
+    "duration": gettext_lazy("Duration"),
+    "time_to_first_token": gettext_lazy("Time to first token"),
+    "inter_token": gettext_lazy("Inter-token latency"),
 }
 
 
@@ -83,27 +85,34 @@ def title_of(points: Sequence[LatencyPoint], target_ms: Decimal | None) -> str:
     percentiles = [(point.start_on, point.percentiles.get(95)) for point in points]
     known = [(on, place, p95) for on, p95 in percentiles if p95 is not None and (place := place_of(p95)) is not None]
     if not known:
-        return "Latency has no percentiles"
+        return gettext("Latency has no percentiles")
     _, last, present = known[-1]
     if target_ms is not None:
         target = float(target_ms)
         if (present.low_ms or 0) < target < last and present.ms is None:
-            return f"p95 is {text_of(present)}: its target lies in that bucket"
+            return gettext("p95 is %(present)s: its target lies in that bucket") % {"present": text_of(present)}
         if last <= target:
             above = [index for index, (_, place, _) in enumerate(known) if place > target]
             if above and above[-1] + 1 < len(known):
-                return f"p95 has been under its target since {wording.day(known[above[-1] + 1][0])}"
-            return "p95 is under its target"
+                return gettext("p95 has been under its target since %(known_above_1_1_0)s") % {
+                    "known_above_1_1_0": wording.day(known[above[-1] + 1][0])
+                }
+            return gettext("p95 is under its target")
         if present.ms is None:
-            return f"p95 is above its target: {text_of(present)}"
-        return f"p95 is {wording.percent((last - target) / target)} above its target"
+            return gettext("p95 is above its target: %(present)s") % {"present": text_of(present)}
+        return gettext("p95 is %(change)s above its target") % {"change": wording.percent((last - target) / target)}
     if len(known) < 2 or present.ms is None:
         return f"p95 is {text_of(present)}"
     first = known[0][1]
     change = (last - first) / first if first else 0.0
     if abs(change) < 0.05:
-        return "p95 has held since the start"
-    return f"p95 is {wording.percent(abs(change))} {'higher' if change > 0 else 'lower'} than at the start"
+        return gettext("p95 has held since the start")
+    text = (
+        gettext("p95 is %(change)s higher than at the start")
+        if change > 0
+        else gettext("p95 is %(change)s lower than at the start")
+    )
+    return text % {"change": wording.percent(abs(change))}
 
 
 def latency_chart(data: LatencyData) -> Chart:
@@ -111,18 +120,19 @@ def latency_chart(data: LatencyData) -> Chart:
     main = [point for point in data.points if point.measured_at == data.measured_at and point.percentiles]
     highest = max((place_of(point.percentiles.get(99)) or 0 for point in main), default=0.0)
     divisor, unit = (1000, "s") if max(highest, float(data.target_ms or 0)) >= 1000 else (1, "ms")
-    by = {"day": "by day", "week": "by week", "month": "by month"}[data.grain]
-    place = PLACES.get(data.measured_at, "")
+    by = {"day": gettext("by day"), "week": gettext("by week"), "month": gettext("by month")}[data.grain]
+    place = str(PLACES.get(data.measured_at, ""))
     marks = frame.lettered(data.events, data.start_on, data.end_on)
     seconds = "seconds" if unit == "s" else "milliseconds"
     return Chart(
         id="latency",
-        title=title_of(main, data.target_ms) if main else "Latency is not measured",
-        subtitle=f"Duration in {seconds}, {by}, successful requests{', ' + place if place else ''}",
+        title=title_of(main, data.target_ms) if main else gettext("Latency is not measured"),
+        subtitle=gettext("Duration in %(seconds)s, %(by)s, successful requests%(place_if_place_else)s")
+        % {"seconds": seconds, "by": by, "place_if_place_else": ", " + place if place else ""},
         spec=_spec(data, main, divisor, marks) if main else None,
         table=_table(data) if any(point.percentiles or point.mean_ms for point in data.points) else None,
-        label="p50, p95 and p99 of the duration over time.",
-        missing=data.missing or "No source reports latency. Send OpenTelemetry or connect a gateway.",
+        label=gettext("p50, p95 and p99 of the duration over time."),
+        missing=data.missing or gettext("No source reports latency. Send OpenTelemetry or connect a gateway."),
         marks=frame.marks_elsewhere(marks) if main else (),
         width="w5",
     )
@@ -154,7 +164,7 @@ def _spec(
         known = [value for value in values if value["v"] is not None]
         if not known:
             continue
-        tooltip = [("period", "When"), ("text", f"p{percent}"), ("count", "Requests timed")]
+        tooltip = [("period", gettext("When")), ("text", f"p{percent}"), ("count", gettext("Requests timed"))]
         point_mark = {"size": 26} if len(known) < 3 else False
         layers.append(frame.line_layer(values, tooltip=tooltip, mark={"style": f"p{percent}", "point": point_mark}))
         last_t = max(last_t, int(str(known[-1]["t"])))
@@ -168,7 +178,9 @@ def _spec(
         layers += frame.label_layers(last_t, place, text)
     if data.target_ms is not None:
         value = float(data.target_ms) / divisor
-        label = f"p95 target {wording.number(data.target_ms / divisor)}"
+        label = gettext("p95 target %(target_ms_divisor)s") % {
+            "target_ms_divisor": wording.number(data.target_ms / divisor)
+        }
         layers += frame.level_layers(value, label, style="target", at=stamp(data.start_on), above=False)
     layers += frame.mark_layers(marks, apart_days=(data.end_on - data.start_on).days * 0.045)
     layers[0]["encoding"]["x"] = frame.time_axis(data.start_on, data.end_on, most=7)
@@ -183,23 +195,23 @@ def _table(data: LatencyData) -> Table:
         rows.append(
             [
                 frame.period_text(point.start_on, end, data.grain),
-                PLACES.get(point.measured_at, point.measured_at),
+                str(PLACES.get(point.measured_at, point.measured_at)),
                 *(text_of(point.percentiles.get(percent)) for percent in PERCENTS),
                 wording.duration_ms(point.mean_ms, missing=wording.DASH),
                 wording.count(point.count),
             ]
         )
     return Table(
-        caption="Duration by period and place of measurement",
+        caption=gettext("Duration by period and place of measurement"),
         heads=[
-            Head("Period"),
-            Head("Measured"),
+            Head(gettext("Period")),
+            Head(gettext("Measured")),
             frame.figures_head("p50"),
             frame.figures_head("p95"),
             frame.figures_head("p99"),
-            frame.figures_head("Mean"),
-            frame.figures_head("Requests timed"),
+            frame.figures_head(gettext("Mean")),
+            frame.figures_head(gettext("Requests timed")),
         ],
         rows=rows,
-        note="Places of measurement are never merged. A range is the bucket of the source.",
+        note=gettext("Places of measurement are never merged. A range is the bucket of the source."),
     )

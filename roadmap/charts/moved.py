@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
+
 from roadmap.charts import frame
 from roadmap.charts.frame import plain
 from roadmap.rules.moved import Cause, Change
@@ -34,12 +36,14 @@ def moved_chart(data: MovedData) -> Chart:
     word = "more" if change.amount >= 0 else "less"
     return Chart(
         id="moved",
-        title=f"{wording.money(abs(change.amount), data.currency)} {word} than {data.before}",
-        subtitle=f"Parts of the change, {f'{letter} {data.currency}'.strip()}, {data.now} against {data.before}",
+        title=gettext("%(amount)s %(word)s than %(before)s")
+        % {"amount": wording.money(abs(change.amount), data.currency), "word": word, "before": data.before},
+        subtitle=gettext("Parts of the change, %(strip)s, %(now)s against %(before)s")
+        % {"strip": f"{letter} {data.currency}".strip(), "now": data.now, "before": data.before},
         spec=_spec(data, divisor) if change.before or change.now else None,
         table=None,
-        label="The parts of the change of spend; the figures stand in the table below.",
-        missing="Nothing was spent in either period.",
+        label=gettext("The parts of the change of spend; the figures stand in the table below."),
+        missing=gettext("Nothing was spent in either period."),
         width="w12",
     )
 
@@ -48,7 +52,7 @@ def _spec(data: MovedData, divisor: Decimal) -> dict[str, Any]:
     """Bars from zero: what made it more to the right, what made it less to the left, the change at the end."""
     change = data.change
     values = [_bar(data.names[part.cause], part.amount, data.currency, divisor) for part in change.parts if part.amount]
-    values.append(_bar("Change", change.amount, data.currency, divisor, is_total=True))
+    values.append(_bar(gettext("Change"), change.amount, data.currency, divisor, is_total=True))
     y = {
         "field": "name",
         "type": "nominal",
@@ -77,8 +81,8 @@ def _spec(data: MovedData, divisor: Decimal) -> dict[str, Any]:
                     "scale": {"domain": ["total", "more", "less"], "range": ["$line-3", "$c2", "$c1"]},
                 },
                 "tooltip": [
-                    {"field": "name", "type": "nominal", "title": "Part"},
-                    {"field": "amount", "type": "nominal", "title": "Amount"},
+                    {"field": "name", "type": "nominal", "title": gettext("Part")},
+                    {"field": "amount", "type": "nominal", "title": gettext("Amount")},
                 ],
             },
         },

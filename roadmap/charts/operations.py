@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
+
 from roadmap.charts import frame
 from roadmap.charts.frame import plain
 from web import wording
@@ -17,22 +19,26 @@ MOST_ROWS = 10
 
 # OpenTelemetry's `gen_ai.operation.name` values, as people say them.
 NAMES = {
-    "chat": "Chat",
-    "generate_content": "Generate content",
-    "text_completion": "Text completion",
-    "embeddings": "Embeddings",
-    "retrieval": "Retrieval",
-    "rerank": "Reranking",
-    "execute_tool": "Tools",
-    "invoke_agent": "Agents",
-    "create_agent": "Create agent",
-    "invoke_workflow": "Workflows",
+    "chat": gettext_lazy("Chat"),
+    "generate_content": gettext_lazy("Generate content"),
+    "text_completion": gettext_lazy("Text completion"),
+    "embeddings": gettext_lazy("Embeddings"),
+    "retrieval": gettext_lazy("Retrieval"),
+    "rerank": gettext_lazy("Reranking"),
+    "execute_tool": gettext_lazy("Tools"),
+    "invoke_agent": gettext_lazy("Agents"),
+    "create_agent": gettext_lazy("Create agent"),
+    "invoke_workflow": gettext_lazy("Workflows"),
 }
+
+
+# Those whose name is a plural.
+_MANY = {"embeddings", "execute_tool", "invoke_agent", "invoke_workflow"}
 
 
 def name_of(operation: str) -> str:
     """'Agents' for 'invoke_agent'; another operation by its own name."""
-    return NAMES.get(operation, operation)
+    return str(NAMES.get(operation, operation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,13 @@ def operations_chart(rows: Sequence[OperationRow], *, window: str, currency: str
     share = Decimal(first.requests or 0) / Decimal(total) if total else None
     return Chart(
         id="operations",
-        title=f"{name_of(first.operation)} {'are' if name_of(first.operation).endswith('s') else 'is'}"
-        f" {wording.percent(share)} of the requests",
-        subtitle=f"Requests by operation, {window}",
+        title=(
+            gettext("%(operation)s are %(share)s of the requests")
+            if first.operation in _MANY
+            else gettext("%(operation)s is %(share)s of the requests")
+        )
+        % {"operation": name_of(first.operation), "share": wording.percent(share)},
+        subtitle=gettext("Requests by operation, %(window)s") % {"window": window},
         spec=_spec(ordered[:MOST_ROWS]),
         table=_table(ordered, window, currency),
         label=", ".join(f"{name_of(row.operation)} {wording.short(row.requests)}" for row in ordered),
@@ -83,9 +93,9 @@ def _spec(rows: Sequence[OperationRow]) -> dict[str, Any]:
                 "y": y,
                 "x": x,
                 "tooltip": [
-                    {"field": "name", "type": "nominal", "title": "Operation"},
-                    {"field": "text", "type": "nominal", "title": "Requests"},
-                    {"field": "tokens", "type": "nominal", "title": "Tokens"},
+                    {"field": "name", "type": "nominal", "title": gettext("Operation")},
+                    {"field": "text", "type": "nominal", "title": gettext("Requests")},
+                    {"field": "tokens", "type": "nominal", "title": gettext("Tokens")},
                 ],
             },
         },
@@ -100,12 +110,12 @@ def _spec(rows: Sequence[OperationRow]) -> dict[str, Any]:
 
 def _table(rows: Sequence[OperationRow], window: str, currency: str) -> Table:
     return Table(
-        caption=f"By operation, {window}",
+        caption=gettext("By operation, %(window)s") % {"window": window},
         heads=[
-            Head("Operation"),
-            frame.figures_head("Requests"),
-            frame.figures_head("Errors"),
-            frame.figures_head("Tokens"),
+            Head(gettext("Operation")),
+            frame.figures_head(gettext("Requests")),
+            frame.figures_head(gettext("Errors")),
+            frame.figures_head(gettext("Tokens")),
             frame.figures_head(f"Spend, {currency}"),
         ],
         rows=[

@@ -8,6 +8,8 @@ from datetime import UTC, date, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
+
 from metrics.stated import StatedLatency, StatedValue
 from roadmap.charts import frame
 from roadmap.charts.frame import Grain, Layer, plain, stamp
@@ -58,21 +60,24 @@ def stated_chart(data: StatedData) -> Chart | None:
     lines = _lines(data.stated)
     percent = percent_text(lines[0].percent)
     sources = list(dict.fromkeys(one.backend_name for one in data.stated))
-    by_whom = sources[0] if len(sources) == 1 else "the sources"
+    by_whom = sources[0] if len(sources) == 1 else gettext("the sources")
     highest = max(value.value_ms for one in lines for _, value in one.values)
     divisor, unit = (1000, "seconds") if highest >= 1000 else (1, "milliseconds")
     points = (
-        "each point as stated"
+        gettext("each point as stated")
         if data.grain is None
-        else f"each point the worst {_period_word(lines)} of the {data.grain}, as stated"
+        else gettext("each point the worst %(lines)s of the %(grain)s, as stated")
+        % {"lines": _period_word(lines), "grain": data.grain}
     )
     return Chart(
         id="stated-latency",
-        title=f"{percent} as stated by {by_whom}",
-        subtitle=f"{MEASURES[lines[0].measure]} in {unit}, {points}; never merged or averaged",
+        title=gettext("%(percent)s as stated by %(by_whom)s") % {"percent": percent, "by_whom": by_whom},
+        subtitle=gettext("%(measure)s in %(unit)s, %(points)s; never merged or averaged")
+        % {"measure": MEASURES[lines[0].measure], "unit": unit, "points": points},
         spec=_spec(data, lines, divisor),
         table=_table(data),
-        label=f"{percent} of the {MEASURES[lines[0].measure].lower()} as stated by {by_whom}, over time.",
+        label=gettext("%(percent)s of the %(lower)s as stated by %(by_whom)s, over time.")
+        % {"percent": percent, "lower": MEASURES[lines[0].measure].lower(), "by_whom": by_whom},
         # Names of models are too long to stand at a line's end on a phone.
         marks=[Mark(_letter(number), name_of(one)) for number, one in enumerate(lines, start=1)],
         width="w12",
@@ -128,7 +133,11 @@ def _spec(data: StatedData, lines: Sequence[StatedLatency], divisor: int) -> dic
             }
             for period, value in one.values
         ]
-        tooltip = [("series", "Series"), ("period", "Stated for"), ("text", percent_text(one.percent))]
+        tooltip = [
+            ("series", gettext("Series")),
+            ("period", gettext("Stated for")),
+            ("text", percent_text(one.percent)),
+        ]
         points = {"size": 26, "color": f"$c{number}"} if len(values) < 40 else False
         layers.append(frame.line_layer(values, tooltip=tooltip, mark={"color": f"$c{number}", "point": points}))
         ends.append((int(str(values[-1]["t"])), float(str(values[-1]["v"])), _letter(number)))
@@ -153,7 +162,7 @@ def _table(data: StatedData) -> Table:
             [
                 name_of(main),
                 main.backend_name,
-                MEASURES[measure],
+                str(MEASURES[measure]),
                 period_text(main.latest, data.zone),
                 *(
                     wording.duration_ms(found[percent].latest.value_ms)
@@ -167,13 +176,17 @@ def _table(data: StatedData) -> Table:
             ]
         )
     return Table(
-        caption="Percentiles as the sources state them",
+        caption=gettext("Percentiles as the sources state them"),
         heads=[
-            *(Head(label) for label in ("Series", "Stated by", "Measure", "Latest period")),
+            *(
+                Head(label)
+                for label in (gettext("Series"), gettext("Stated by"), gettext("Measure"), gettext("Latest period"))
+            ),
             *(frame.figures_head(percent_text(percent)) for percent in percents),
-            Head("Worst period"),
-            frame.figures_head("Periods stated"),
+            Head(gettext("Worst period")),
+            frame.figures_head(gettext("Periods stated")),
         ],
         rows=rows,
-        note=f"Each figure is one that the source stated of that period. Times in {data.zone}.",
+        note=gettext("Each figure is one that the source stated of that period. Times in %(zone)s.")
+        % {"zone": data.zone},
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from django.utils.translation import gettext
+
 from roadmap.charts import frame
 from roadmap.charts.frame import Event, Grain, plain, stamp
 from web import wording
@@ -35,19 +37,26 @@ def title_of(data: ThroughputData) -> str:
     points = data.points[:-1] if data.is_last_running and len(data.points) > 2 else data.points
     known = [(on, value) for on, value, _ in points if value is not None]
     if not known:
-        return "Throughput is not measured"
+        return gettext("Throughput is not measured")
     # Traffic seldom begins with a period: the first whole one is what later ones are held against.
     (first_on, first), (_, last) = known[1 if len(known) > 3 else 0], known[-1]
     if len(known) < 2 or not first:
-        return f"{wording.number(last)} {data.what.lower()} a second"
+        return gettext("%(last)s %(lower)s a second") % {"last": wording.number(last), "lower": data.what.lower()}
     ratio = last / first
     since = f"since {wording.day(first_on)}"
     if ratio >= DOUBLED:
-        return f"Throughput has grown {wording.decimals(ratio, 0 if ratio >= 10 else 1)}-fold {since}"
+        return gettext("Throughput has grown %(ratio)s-fold %(since)s") % {
+            "ratio": wording.decimals(ratio, 0 if ratio >= 10 else 1),
+            "since": since,
+        }
     if abs(ratio - 1) < HELD:
-        return f"Throughput has held {since}"
+        return gettext("Throughput has held %(since)s") % {"since": since}
     word = "grown" if ratio > 1 else "fallen"
-    return f"Throughput has {word} by {wording.percent(abs(ratio - 1))} {since}"
+    return gettext("Throughput has %(word)s by %(ratio_1)s %(since)s") % {
+        "word": word,
+        "ratio_1": wording.percent(abs(ratio - 1)),
+        "since": since,
+    }
 
 
 def throughput_chart(data: ThroughputData) -> Chart:
@@ -68,7 +77,11 @@ def throughput_chart(data: ThroughputData) -> Chart:
             for on, value, total in data.points
         ]
         mark = {"color": "$c1", "point": {"size": 26} if len(known) < 3 else False}
-        tooltip = [("period", "When"), ("text", f"{data.what} a second"), ("total", data.what)]
+        tooltip = [
+            ("period", gettext("When")),
+            ("text", gettext("%(what)s a second") % {"what": data.what}),
+            ("total", data.what),
+        ]
         line = frame.line_layer(values, tooltip=tooltip, mark=mark)
         line["encoding"]["x"] = frame.time_axis(data.start_on, data.end_on, most=7)
         line["encoding"]["y"] = frame.amount_axis()
@@ -79,11 +92,11 @@ def throughput_chart(data: ThroughputData) -> Chart:
     return Chart(
         id="throughput",
         title=title_of(data),
-        subtitle=f"{data.what} per second, mean of each {data.grain}",
+        subtitle=gettext("%(what)s per second, mean of each %(grain)s") % {"what": data.what, "grain": data.grain},
         spec=spec,
         table=_table(data, spans) if known else None,
-        label=f"{data.what} per second over time.",
-        missing=f"No source reports {data.what.lower()}.",
+        label=gettext("%(what)s per second over time.") % {"what": data.what},
+        missing=gettext("No source reports %(lower)s.") % {"lower": data.what.lower()},
         marks=frame.marks_elsewhere(marks) if known else (),
         width="w6",
     )
@@ -102,7 +115,7 @@ def _table(data: ThroughputData, spans: dict[date, date]) -> Table:
         caption=f"{data.what} by {data.grain}",
         heads=[
             frame.figures_head(data.grain.capitalize()),
-            Head(f"{data.what} a second"),
+            Head(gettext("%(what)s a second") % {"what": data.what}),
             frame.figures_head(data.what),
         ],
         rows=rows,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can, visible_workloads
 from accounts.models import Role
@@ -136,10 +137,12 @@ def _line(
 def part_choices(roadmap: Roadmap) -> list[tuple[str, str]]:
     """What can be commented on, as 'milestone-12' with its name."""
     phases = list(roadmap.phases.order_by("position"))
-    found = [("", "The roadmap")]
+    found = [("", gettext("The roadmap"))]
     found += [(f"phase-{phase.pk}", phase.get_kind_display()) for phase in phases]
     gates = Gate.objects.filter(phase__in=phases).select_related("phase").order_by("phase__position")
-    found += [(f"gate-{gate.pk}", f"Gate of {gate.phase.get_kind_display()}") for gate in gates]
+    found += [
+        (f"gate-{gate.pk}", gettext("Gate of %(kind)s") % {"kind": gate.phase.get_kind_display()}) for gate in gates
+    ]
     milestones = Milestone.objects.filter(phase__in=phases).order_by("phase__position", "due_on", "pk")
     found += [(f"milestone-{item.pk}", f"Milestone: {item.name}") for item in milestones]
     found += [(f"risk-{risk.pk}", f"Risk: {risk.name}") for risk in roadmap.risks.all()]
@@ -168,7 +171,7 @@ def about_words(part: Part | None, roadmap: Roadmap) -> tuple[str, str]:
     if isinstance(part, Milestone):
         return part.name, f"{part.phase.get_absolute_url()}#milestones"
     if isinstance(part, Gate):
-        return f"Gate of {part.phase.get_kind_display()}", reverse("gate", args=[part.pk])
+        return gettext("Gate of %(kind)s") % {"kind": part.phase.get_kind_display()}, reverse("gate", args=[part.pk])
     if isinstance(part, Risk):
         return part.name, f"{roadmap.get_absolute_url()}#risks"
     return "", roadmap.get_absolute_url()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext
+
 from web import wording
 
 DAY = timedelta(days=1)
@@ -80,7 +82,10 @@ class Filters:
 
     def _outside(self, field: str, on: date, start_on: date, end_on: date) -> Filters:
         window = wording.days(start_on, end_on - DAY)
-        return self.without(field, f"{wording.day(on)} is outside this phase's window, {window}.")
+        return self.without(
+            field,
+            gettext("%(on)s is outside this phase's window, %(window)s.") % {"on": wording.day(on), "window": window},
+        )
 
 
 def parse_filters(parameters: Mapping[str, str]) -> Filters:
@@ -94,21 +99,33 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
         try:
             found = date.fromisoformat(text)
         except ValueError:
-            problems.append(Problem(name, f"'{text[:40]}' is not a date. Write it like 2026-11-22."))
+            problems.append(
+                Problem(
+                    name, gettext("'%(text_40)s' is not a date. Write it like 2026-11-22.") % {"text_40": text[:40]}
+                )
+            )
             return None
         return found
 
     def name_of(name: str) -> str:
         text = (parameters.get(name) or "").replace("\x00", "").strip()
         if len(text) > LONGEST_NAME:
-            problems.append(Problem(name, f"That is longer than {LONGEST_NAME} characters."))
+            problems.append(
+                Problem(
+                    name, gettext("That is longer than %(longest_name)s characters.") % {"longest_name": LONGEST_NAME}
+                )
+            )
             return ""
         return text
 
     from_on, to_on = day_of("from"), day_of("to")
     if from_on is not None and to_on is not None and to_on < from_on:
         problems.append(
-            Problem("to", f"{wording.day(to_on)} lies before {wording.day(from_on)}; the days are left out.")
+            Problem(
+                "to",
+                gettext("%(to_on)s lies before %(from_on)s; the days are left out.")
+                % {"to_on": wording.day(to_on), "from_on": wording.day(from_on)},
+            )
         )
         from_on = to_on = None
     return Filters(from_on, to_on, name_of("backend"), name_of("model"), tuple(problems))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
+
 from accounts.access import Asker
 from metrics import series
 from metrics.figures import SourceFreshness
@@ -19,7 +21,11 @@ from roadmap.rules.gates import met_count, unmet_musts
 from web import wording
 
 OUTCOME_TONES = {"go": "green", "conditional": "amber", "hold": "amber", "stop": "red"}
-RESULT_WORDS = {"met": ("green", "Met"), "not_met": ("red", "Not met"), "no_data": ("off", "No data")}
+RESULT_WORDS = {
+    "met": ("green", gettext_lazy("Met")),
+    "not_met": ("red", gettext_lazy("Not met")),
+    "no_data": ("off", gettext_lazy("No data")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class DecisionCard:
 
     @property
     def by(self) -> str:
-        return self.decision.decided_by_name or "not recorded"
+        return self.decision.decided_by_name or gettext("not recorded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ def gate_page(asker: Asker, gate: Gate, *, values: Mapping[int, KpiValue], today
         rights=rights_of(asker, roadmap),
         today=today,
         tone=tone,
-        word=word,
+        word=str(word),
         is_open=phase.state == Phase.State.ACTIVE,
         rows=sorted((_live_row(item) for item in criteria), key=lambda row: row.tone == "green"),
         met=met,
@@ -172,8 +178,8 @@ def _live_row(item: CriterionState) -> CriterionRow:
         tone=item.tone,
         word=item.word,
         note=item.note,
-        now=wording.day(item.done_on) if item.done_on else "Open",
-        target=f"by {wording.day(item.due_on)}" if item.due_on else "by the gate",
+        now=wording.day(item.done_on) if item.done_on else gettext("Open"),
+        target=gettext("by %(day)s") % {"day": wording.day(item.due_on)} if item.due_on else gettext("by the gate"),
         window="",
         sample="",
     )
@@ -181,16 +187,21 @@ def _live_row(item: CriterionState) -> CriterionRow:
 
 def _target_text(needs: str, direction: str, target: Any) -> str:
     if needs == "measured":
-        return "measured"
+        return gettext("measured")
     if target is None:
-        return "no target"
+        return gettext("no target")
     return f"{'≥' if direction == 'higher' else '≤'} {wording.number(wording.exact(target))}"
 
 
 def _sample_text(sample: int | None, minimum: int) -> str:
     if sample is None:
-        return f"at least {wording.count(minimum)}" if minimum else ""
-    return f"{wording.count(sample)} of at least {wording.count(minimum)}" if minimum else wording.count(sample)
+        return gettext("at least %(minimum)s") % {"minimum": wording.count(minimum)} if minimum else ""
+    return (
+        gettext("%(sample)s of at least %(minimum)s")
+        % {"sample": wording.count(sample), "minimum": wording.count(minimum)}
+        if minimum
+        else wording.count(sample)
+    )
 
 
 def _card(decision: GateDecision) -> DecisionCard:
@@ -221,7 +232,10 @@ def _frozen_row(item: Mapping[str, Any]) -> CriterionRow:
         if value is None:
             now = str(wording.NO_DATA)
         elif low is not None and high is not None and low != high:
-            now = f"{wording.number(wording.exact(low))} to {wording.number(wording.exact(high))}"
+            now = gettext("%(low)s to %(high)s") % {
+                "low": wording.number(wording.exact(low)),
+                "high": wording.number(wording.exact(high)),
+            }
         else:
             now = wording.number(wording.exact(value))
         window = item.get("window") or {}
@@ -231,7 +245,7 @@ def _frozen_row(item: Mapping[str, Any]) -> CriterionRow:
             about=f"KPI, {item['unit']}" if item.get("unit") else "KPI",
             is_must=item["must"],
             tone=tone,
-            word=word,
+            word=str(word),
             note=item["note"],
             now=now,
             target=_target_text(item["needs"], item["direction"], item.get("target")),
@@ -246,10 +260,12 @@ def _frozen_row(item: Mapping[str, Any]) -> CriterionRow:
         about=item["kind"].capitalize(),
         is_must=item["must"],
         tone=tone,
-        word=word,
+        word=str(word),
         note=item["note"],
-        now=wording.day(date.fromisoformat(done_on)) if done_on else "Open",
-        target=f"by {wording.day(date.fromisoformat(due_on))}" if due_on else "by the gate",
+        now=wording.day(date.fromisoformat(done_on)) if done_on else gettext("Open"),
+        target=gettext("by %(day)s") % {"day": wording.day(date.fromisoformat(due_on))}
+        if due_on
+        else gettext("by the gate"),
         window="",
         sample="",
         definition="; ".join(f"{file['name']}, SHA-256 {file['sha256'][:16]}…" for file in item.get("files", [])),

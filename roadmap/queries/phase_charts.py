@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from metrics.figures import (
     LatencyRow,
@@ -35,7 +36,7 @@ from web.pieces import Chart
 DAY = timedelta(days=1)
 # Operations of plain inference; anything else is worth a chart.
 PLAIN_OPERATIONS = {"chat", "text_completion", "generate_content"}
-OUTCOMES = {"go": "go", "conditional": "conditional go", "hold": "hold", "stop": "stop"}
+OUTCOMES = {"go": "go", "conditional": gettext_lazy("conditional go"), "hold": "hold", "stop": "stop"}
 
 
 def events_of(rows: PhaseRows, changes: Sequence[Change]) -> list[Event]:
@@ -49,7 +50,13 @@ def events_of(rows: PhaseRows, changes: Sequence[Change]) -> list[Event]:
     for decision in rows.decisions:
         gate: Gate = kinds[decision.gate_id]
         name = gate.phase.get_kind_display()
-        found.append(Event(decision.decided_on, f"{name} gate: {OUTCOMES[decision.outcome]}", "gate"))
+        found.append(
+            Event(
+                decision.decided_on,
+                gettext("%(name)s gate: %(outcome)s") % {"name": name, "outcome": OUTCOMES[decision.outcome]},
+                "gate",
+            )
+        )
     found += [Event(note.on, note.text) for note in rows.notes]
     kinds_of: dict[str, Literal["model", "price"]] = {"model": "model", "price": "price", "rate_card": "price"}
     found += [Event(change.on, change.text, kinds_of[change.kind]) for change in changes if change.kind in kinds_of]
@@ -83,7 +90,7 @@ def spend(
         forecast=None if is_narrowed else money.forecast,
         events=events,
         is_filtered=is_narrowed,
-        note="Cost entries are left out while a source is chosen." if entered is None else "",
+        note=gettext("Cost entries are left out while a source is chosen.") if entered is None else "",
     )
     return spend_chart(data)
 
@@ -163,10 +170,10 @@ def _is_running(end_on: date, now: datetime) -> bool:
 def work_of(roadmap: Roadmap) -> tuple[str, str]:
     """The measure of work and its word: tokens out, units where the unit is neither token nor request."""
     if roadmap.unit_of_work == Roadmap.UnitOfWork.TOKEN:
-        return "output_tokens", "Output tokens"
+        return "output_tokens", gettext("Output tokens")
     if roadmap.unit_of_work == Roadmap.UnitOfWork.REQUEST:
-        return "successful_requests", "Successful requests"
-    return "units", "Units of work"
+        return "successful_requests", gettext("Successful requests")
+    return "units", gettext("Units of work")
 
 
 def efficiency(
@@ -195,14 +202,17 @@ def efficiency(
             continue
         reserved = sums.ratio(measure, "spend")
         if reserved.value is None:
-            without.append((label, "not priced" if sums.spend is None else "not known for half of the spend"))
+            without.append(
+                (label, gettext("not priced") if sums.spend is None else gettext("not known for half of the spend"))
+            )
             continue
         used = sums.ratio(measure, "spend", basis="used") if backend in capacity else None
         busy = sums.ratio("gpu_busy_seconds", "gpu_held_seconds", weight="gpu_held_seconds")
         found.append(
             EfficiencyRow(
                 name=label,
-                note=members[0].key.get("hardware") or ("own capacity" if backend in capacity else model or "API"),
+                note=members[0].key.get("hardware")
+                or (gettext("own capacity") if backend in capacity else model or "API"),
                 color=colors.get(backend, "$c1"),
                 value=reserved.value / 3600,
                 coverage=reserved.coverage,
@@ -211,7 +221,10 @@ def efficiency(
                 is_capacity=backend in capacity,
             )
         )
-    unit = f"{'tokens' if is_tokens else 'requests'}/s per {currency}/h"
+    unit = gettext("%(value)s/s per %(currency)s/h") % {
+        "value": "tokens" if is_tokens else "requests",
+        "currency": currency,
+    }
     return efficiency_chart(EfficiencyData(unit, window, currency, found, target, without))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics import series
@@ -179,14 +180,18 @@ class _Builder:
         if self.filters.backend in slugs:
             self.backend_id = slugs[self.filters.backend].key["backend"]
         elif self.filters.backend:
-            names = ", ".join(slugs) or "none yet"
+            names = ", ".join(slugs) or gettext("none yet")
             self.filters = self.filters.without(
-                "backend", f"No backend '{self.filters.backend[:60]}' has usage here. There is: {names}."
+                "backend",
+                gettext("No backend '%(backend_60)s' has usage here. There is: %(names)s.")
+                % {"backend_60": self.filters.backend[:60], "names": names},
             )
         if self.filters.model and self.filters.model not in models:
-            names = ", ".join(sorted(models)) or "none yet"
+            names = ", ".join(sorted(models)) or gettext("none yet")
             self.filters = self.filters.without(
-                "model", f"No model '{self.filters.model[:60]}' has usage here. There is: {names}."
+                "model",
+                gettext("No model '%(model_60)s' has usage here. There is: %(names)s.")
+                % {"model_60": self.filters.model[:60], "names": names},
             )
         self.keep = phase_charts.keep_for(self.backend_id, self.filters.model)
 
@@ -207,9 +212,9 @@ class _Builder:
         start_on = max(first, complete_end - TILE_DAYS * DAY)
         if start_on >= complete_end or not self._has_traffic(start_on, complete_end):
             if last > self.today and self._has_traffic(self.today, last):
-                return (max(first, last - TILE_DAYS * DAY), last), None, "today so far"
+                return (max(first, last - TILE_DAYS * DAY), last), None, gettext("today so far")
             if start_on >= complete_end:
-                return (first, last), None, "today so far"
+                return (first, last), None, gettext("today so far")
         before_start = max(first, start_on - TILE_DAYS * DAY)
         is_enough = (start_on - before_start).days >= phase_tiles.MINIMUM_BEFORE
         days = (complete_end - start_on).days
@@ -312,7 +317,7 @@ class _Builder:
             total += by_period.get(period, Decimal(0)) + hand.get(period, Decimal(0))
             trend.append(total)
         step = -(-len(trend) // phase_tiles.TREND_POINTS) or 1
-        title = "Spend" if is_narrowed else "Spend, phase to date"
+        title = gettext("Spend") if is_narrowed else gettext("Spend, phase to date")
         words = wording.days(self.shown[0], self.shown[1] - DAY)
         return phase_tiles.spend_figure(shown, window=words, trend=trend[::-step][::-1], title=title)
 

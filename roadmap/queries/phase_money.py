@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from metrics.figures import (
     DaySpend,
@@ -29,7 +30,7 @@ from web import wording
 DAY = timedelta(days=1)
 # How far back the 28 complete days of a run rate are looked for.
 RECENT_DAYS = 56
-BY_HAND = "Entered by hand"
+BY_HAND = gettext_lazy("Entered by hand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class PhaseMoney:
         parts = [
             (self.usage.billed, "billed"),
             (self.usage.unsettled, "estimated"),
-            (self.entered, "entered by hand"),
+            (self.entered, gettext("entered by hand")),
         ]
         known = [(amount, word) for amount, word in parts if amount]
         total = sum((amount for amount, _ in known), Decimal(0))
@@ -249,11 +250,19 @@ def sources_of(
     idle = [backend for is_idle, backend in amounts if is_idle and backend is not None]
     found = []
     if (True, None) in amounts:
-        name = f"{names[idle[0]]}, idle" if len(idle) == 1 else "Idle capacity"
+        name = (
+            gettext("%(names_idle_0)s, idle") % {"names_idle_0": names[idle[0]]}
+            if len(idle) == 1
+            else gettext("Idle capacity")
+        )
         found.append(Source(name, "$idle", amounts[True, None]))
     ordered = sorted((backend for is_idle, backend in amounts if not is_idle), key=lambda item: colors.get(item, ""))
     for backend in ordered:
-        name = f"{names[backend]}, busy" if backend in idle else names[backend]
+        name = (
+            gettext("%(names_backend)s, busy") % {"names_backend": names[backend]}
+            if backend in idle
+            else names[backend]
+        )
         found.append(Source(name, colors.get(backend, "$c1"), amounts[False, backend]))
     if entered is not None:
         by_hand = {
@@ -262,5 +271,5 @@ def sources_of(
             if (amount := entered.amount(start, end)) is not None
         }
         if by_hand:
-            found.append(Source(BY_HAND, "$c8", by_hand))
+            found.append(Source(str(BY_HAND), "$c8", by_hand))
     return found

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from django.utils.translation import gettext
+
 from metrics.figures import SourceFreshness
 from metrics.source_facts import Change, CrossCheck
 from metrics.stated import StatedLatency
@@ -75,4 +77,4 @@ class PhaseDashboard:
         """'1 Apr to 21 Nov 2026'; 'opens 27 Nov 2026' of a phase that a gate opened for tomorrow."""
         if self.window:
             return wording.days(self.window[0], self.window[1] - DAY)
-        return f"opens {wording.day(self.phase.started_on)}" if self.phase.started_on else "not started"
+        return f"opens {wording.day(self.phase.started_on)}" if self.phase.started_on else gettext("not started")

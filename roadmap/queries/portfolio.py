@@ -11,6 +11,7 @@ from functools import cache
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from accounts.access import Asker, can_make_roadmaps
 from accounts.models import User
@@ -31,7 +32,14 @@ from web import wording
 from web.drawings import Axis
 from web.pieces import Decision
 
-__all__ = ["Group", "Portfolio", "Step", "first_steps", "parse_portfolio_filters", "portfolio"]
+__all__ = [
+    "Group",
+    "Portfolio",
+    "Step",
+    "first_steps",
+    "parse_portfolio_filters",
+    "portfolio",
+]
 
 DAY = timedelta(days=1)
 
@@ -66,8 +74,13 @@ class Portfolio:
     @property
     def scale(self) -> str:
         """'thousands of EUR': how the table's amounts are written."""
-        words = {"k": "thousands of ", "M": "millions of ", "G": "billions of "}
-        return f"{words.get(self.rows[0].scale[1], '') if self.rows else ''}{self.currency}"
+        words = {
+            "k": gettext("thousands of %(currency)s"),
+            "M": gettext("millions of %(currency)s"),
+            "G": gettext("billions of %(currency)s"),
+        }
+        letter = self.rows[0].scale[1] if self.rows else ""
+        return words.get(letter, "%(currency)s") % {"currency": self.currency}
 
 
 def portfolio(asker: Asker, filters: PortfolioFilters, *, now: datetime | None = None) -> Portfolio:
@@ -148,7 +161,7 @@ def _empty(filters: PortfolioFilters, today: date) -> Portfolio:
         choices={},
         today=today,
         currency=settings.REPORTING_CURRENCY,
-        sentence="There is no roadmap yet.",
+        sentence=gettext("There is no roadmap yet."),
         rest="",
         totals=(),
         decisions=(),
@@ -246,25 +259,28 @@ def _sentence(rows: Sequence[PortfolioRow]) -> str:
     """'7 of 12 roadmaps are on track, 3 at risk, 1 off track, 1 not started.'"""
     total = len(rows)
     if not total:
-        return "No roadmap fits these filters."
+        return gettext("No roadmap fits these filters.")
     counts = {word: sum(1 for row in rows if row.status == word) for word in ("on_track", "at_risk", "off_track")}
     words = {
-        "at_risk": "at risk",
-        "off_track": "off track",
-        "not_started": "not started",
-        "no_update": "without update",
+        "at_risk": gettext("at risk"),
+        "off_track": gettext("off track"),
+        "not_started": gettext("not started"),
+        "no_update": gettext("without update"),
+        Roadmap.State.PAUSED: gettext("paused"),
+        Roadmap.State.STOPPED: gettext("stopped"),
     }
-    others = [
-        (name, sum(1 for row in rows if row.status == name))
-        for name in (*words, Roadmap.State.PAUSED, Roadmap.State.STOPPED)
-    ]
+    others = [(name, sum(1 for row in rows if row.status == name)) for name in words]
     if total == 1 and rows[0].status != "on_track":
-        alone = {"not_started": "has not started", "no_update": "has no update yet"}
-        return f"The roadmap {alone.get(rows[0].status, 'is ' + words.get(rows[0].status, str(rows[0].status)))}."
-    verb = "is" if counts["on_track"] == 1 else "are"
-    first = f"{counts['on_track']} of {wording.plural(total, 'roadmap')} {verb} on track"
+        alone = {
+            "not_started": gettext("The roadmap has not started."),
+            "no_update": gettext("The roadmap has no update yet."),
+        }
+        status = rows[0].status
+        return alone.get(status) or gettext("The roadmap is %(status)s.") % {"status": words.get(status, str(status))}
+    text = ngettext("%(count)s of %(total)s is on track", "%(count)s of %(total)s are on track", counts["on_track"])
+    first = text % {"count": counts["on_track"], "total": wording.plural(total, "roadmap")}
     if not counts["on_track"]:
-        first = "No roadmap is on track"
+        first = gettext("No roadmap is on track")
     rest = [f"{count} {words.get(name, str(name))}" for name, count in others if count]
     return ", ".join([first, *rest]) + "."
 
@@ -275,11 +291,11 @@ def _year_sentence(totals: Totals) -> str:
         return ""
     currency = settings.REPORTING_CURRENCY
     if totals.plan:
-        return (
-            f"The year is forecast to end at {wording.money(outlook.total, currency)}"
-            f" of {wording.money(totals.plan, currency)} planned."
-        )
-    return f"The year is forecast to end at {wording.money(outlook.total, currency)}."
+        return gettext("The year is forecast to end at %(total)s of %(plan)s planned.") % {
+            "total": wording.money(outlook.total, currency),
+            "plan": wording.money(totals.plan, currency),
+        }
+    return gettext("The year is forecast to end at %(total)s.") % {"total": wording.money(outlook.total, currency)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +315,11 @@ def first_steps(asker: Asker, *, has_backends: bool) -> list[Step]:
     has_usage = has_backends and series.first_and_last_day(None) is not None
     steps = [
         Step(
-            "Make a roadmap from a template",
-            "Three phases with milestones, KPIs, checklists and gates, dated from one day."
+            gettext("Make a roadmap from a template"),
+            gettext("Three phases with milestones, KPIs, checklists and gates, dated from one day.")
             if can_make
-            else "An admin makes it, or gives you a role in one that is there.",
-            "New roadmap" if can_make else "",
+            else gettext("An admin makes it, or gives you a role in one that is there."),
+            gettext("New roadmap") if can_make else "",
             reverse("roadmap_new") if can_make else "",
             is_done=False,
         )
@@ -312,16 +328,16 @@ def first_steps(asker: Asker, *, has_backends: bool) -> list[Step]:
         connected = [item for item in series.freshness(None) if item.reports is not None]
         steps += [
             Step(
-                "Send a figure",
-                "One curl with a token shows up on the dashboard at the next reload.",
-                "Send data",
+                gettext("Send a figure"),
+                gettext("One curl with a token shows up on the dashboard at the next reload."),
+                gettext("Send data"),
                 reverse("send_data"),
                 is_done=has_usage,
             ),
             Step(
-                "Connect a backend",
-                "A GPU server, a gateway or a provider's admin key is read every hour.",
-                "Add a backend",
+                gettext("Connect a backend"),
+                gettext("A GPU server, a gateway or a provider's admin key is read every hour."),
+                gettext("Add a backend"),
                 reverse("backends"),
                 is_done=bool(connected),
             ),
@@ -329,9 +345,9 @@ def first_steps(asker: Asker, *, has_backends: bool) -> list[Step]:
     if asker.user.is_admin:
         steps.append(
             Step(
-                "Invite a colleague",
-                "People see the roadmaps that they belong to.",
-                "People",
+                gettext("Invite a colleague"),
+                gettext("People see the roadmaps that they belong to."),
+                gettext("People"),
                 reverse("people"),
                 is_done=User.objects.filter(is_active=True, is_demo=False).count() > 1,
             )

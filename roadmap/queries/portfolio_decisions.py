@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can_change_backends, can_see_backends
 from metrics import series
@@ -13,6 +14,7 @@ from metrics.source_facts import Attention, UndecidedSignal, UsageStates
 from roadmap.models import Phase, Roadmap
 from roadmap.queries.phase_money import PhaseMoney
 from roadmap.queries.portfolio_standing import PortfolioRow, Standing
+from roadmap.saying import listed
 from web import wording
 from web.pieces import Decision
 
@@ -52,13 +54,24 @@ def roadmap_decisions(standing: Standing, row: PortfolioRow, today: date) -> lis
     if phase is None or phase.state != Phase.State.ACTIVE or row.state != Roadmap.State.ACTIVE:
         return []
     found = []
-    criteria = f"{row.criteria_met} of {wording.plural(row.criteria_total, 'criterion', 'criteria')} met"
+    criteria = gettext("%(criteria_met)s of %(criteria_total)s met") % {
+        "criteria_met": row.criteria_met,
+        "criteria_total": wording.plural(row.criteria_total, "criterion", "criteria"),
+    }
     if gate is not None and gate.due_on < today:
         late = wording.plural((today - gate.due_on).days, "day")
-        keeper = f" Gatekeeper {gate.gatekeeper.display_name}." if gate.gatekeeper else " No gatekeeper is named."
+        keeper = (
+            gettext("Gatekeeper %(name)s.") % {"name": gate.gatekeeper.display_name}
+            if gate.gatekeeper
+            else gettext("No gatekeeper is named.")
+        )
         found.append(
             Decision(
-                "now", f"{row.name}: the gate is {late} overdue", f"{criteria}.{keeper}", "Open the gate", row.gate_url
+                "now",
+                gettext("%(name)s: the gate is %(late)s overdue") % {"name": row.name, "late": late},
+                f"{criteria}. {keeper}",
+                gettext("Open the gate"),
+                row.gate_url,
             )
         )
     if money is not None:
@@ -66,15 +79,16 @@ def roadmap_decisions(standing: Standing, row: PortfolioRow, today: date) -> lis
     if gate is not None and today <= gate.due_on <= today + GATE_NEAR_DAYS * DAY:
         risky = [item.name for item in standing.criteria if item.is_must and item.tone != "green"]
         if risky:
-            names = ", ".join(risky[:2]) + (f" and {len(risky) - 2} more" if len(risky) > 2 else "")
+            names = listed(risky)
             what = wording.plural(len(risky), "criterion", "criteria")
             days = wording.plural((gate.due_on - today).days, "day")
             found.append(
                 Decision(
                     "soon",
-                    f"{row.name}: {what} open, {days} to the gate",
+                    gettext("%(name)s: %(what)s open, %(days)s to the gate")
+                    % {"name": row.name, "what": what, "days": days},
                     f"{names}. {criteria}.",
-                    "See the criteria",
+                    gettext("See the criteria"),
                     row.gate_url,
                 )
             )
@@ -86,33 +100,49 @@ def _budget_decisions(
 ) -> list[Decision]:
     if money.budget is None or money.spent is None or money.budget <= 0:
         return []
-    amount = f"{wording.money(money.spent, money.currency)} of {wording.money(money.budget, money.currency)}"
+    budget = wording.money(money.budget, money.currency)
+    amount = gettext("%(spent)s of %(budget)s") % {
+        "spent": wording.money(money.spent, money.currency),
+        "budget": budget,
+    }
     if money.spent > money.budget:
-        when = f" on {wording.day_short(money.passed_on)}" if money.passed_on else ""
-        to_gate = (
-            f"; {wording.plural((gate_on - today).days, 'day')} to the gate" if gate_on and gate_on > today else ""
+        title = (
+            gettext("%(name)s: budget passed on %(day)s")
+            % {"name": row.name, "day": wording.day_short(money.passed_on)}
+            if money.passed_on
+            else gettext("%(name)s: budget passed") % {"name": row.name}
         )
+        if gate_on and gate_on > today:
+            days = wording.plural((gate_on - today).days, "day")
+            amount = gettext("%(amount)s; %(days)s to the gate") % {"amount": amount, "days": days}
         return [
             Decision(
                 "now",
-                f"{row.name}: budget passed{when}",
-                f"{amount}{to_gate}, {criteria}.",
-                "See the spend",
+                title,
+                f"{amount}, {criteria}.",
+                gettext("See the spend"),
                 row.phase_url,
             )
         ]
     plan = money.forecast
     if plan is None or plan.passes_on is None or plan.total is None:
         return []
-    why = f"Forecast {wording.money(plan.total, money.currency)} of {wording.money(money.budget, money.currency)}"
+    total = wording.money(plan.total, money.currency)
+    why = gettext("Forecast %(total)s of %(budget)s") % {"total": total, "budget": budget}
     if plan.low is not None and plan.high is not None:
-        why += f"; band {wording.short(plan.low)} to {wording.short(plan.high)}"
+        why = gettext("Forecast %(total)s of %(budget)s; band %(low)s to %(high)s") % {
+            "total": total,
+            "budget": budget,
+            "low": wording.short(plan.low),
+            "high": wording.short(plan.high),
+        }
     return [
         Decision(
             "soon",
-            f"{row.name}: budget ends {wording.day(plan.passes_on)}",
+            gettext("%(name)s: budget ends %(passes_on)s")
+            % {"name": row.name, "passes_on": wording.day(plan.passes_on)},
             f"{why}.",
-            "See the forecast",
+            gettext("See the forecast"),
             row.phase_url,
         )
     ]
@@ -121,9 +151,11 @@ def _budget_decisions(
 def _signal_decision(waiting: UndecidedSignal) -> Decision:
     return Decision(
         "soon",
-        f"{waiting.token_name} sends {waiting.arrives} only",
-        f"This token counts {waiting.counts}, so nothing of it is in any figure. Counted from the moment you say so.",
-        "Count them",
+        gettext("%(token_name)s sends %(arrives)s only")
+        % {"token_name": waiting.token_name, "arrives": waiting.arrives},
+        gettext("This token counts %(counts)s, so nothing of it is in any figure. Counted from the moment you say so.")
+        % {"counts": waiting.counts},
+        gettext("Count them"),
         reverse("count_signal", args=[waiting.token_id]),
         {"signal": waiting.arrives},
     )
@@ -133,28 +165,36 @@ def _usage_decision(item: Attention, *, can_act: bool) -> Decision:
     words = {
         "backend_stopped": (
             "now",
-            f"{item.subject} does not answer",
-            "Test connection" if can_act else "See the backend",
+            gettext("%(subject)s does not answer") % {"subject": item.subject},
+            gettext("Test connection") if can_act else gettext("See the backend"),
         ),
-        "backend_late": ("soon", f"{item.subject} is late", "See the backend"),
-        "not_priced": ("soon", f"{item.subject} is not priced", "Enter a price" if can_act else "See the backend"),
+        "backend_late": (
+            "soon",
+            gettext("%(subject)s is late") % {"subject": item.subject},
+            gettext("See the backend"),
+        ),
+        "not_priced": (
+            "soon",
+            gettext("%(subject)s is not priced") % {"subject": item.subject},
+            gettext("Enter a price") if can_act else gettext("See the backend"),
+        ),
         "unallocated": (
             "soon",
-            f"Usage of {item.subject} has no roadmap",
-            "Allocate it" if can_act else "See the backend",
+            gettext("Usage of %(subject)s has no roadmap") % {"subject": item.subject},
+            gettext("Allocate it") if can_act else gettext("See the backend"),
         ),
         "bill": (
             "soon",
-            f"Does the bill {item.subject} pay for what counts already?",
-            "Say what it pays for" if can_act else "See the bill",
+            gettext("Does the bill %(subject)s pay for what counts already?") % {"subject": item.subject},
+            gettext("Say what it pays for") if can_act else gettext("See the bill"),
         ),
         "look_alike": (
             "soon",
-            f"{item.subject} look like the same traffic",
-            "Link them" if can_act else "See the backend",
+            gettext("%(subject)s look like the same traffic") % {"subject": item.subject},
+            gettext("Link them") if can_act else gettext("See the backend"),
         ),
     }
-    urgency, what, action = words.get(item.code, ("soon", item.subject, "See it"))
+    urgency, what, action = words.get(item.code, ("soon", item.subject, gettext("See it")))
     try:
         url = reverse(item.url_name, args=item.url_args)
     except NoReverseMatch:

@@ -7,23 +7,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext, gettext_lazy
+
 from roadmap.queries.dashboard_filters import LONGEST_NAME, Problem
 
 GROUPS = {
-    "programme": "Programme",
-    "phase": "Phase",
-    "owner": "Owner",
-    "unit": "Business unit",
-    "status": "Status",
-    "none": "Nothing",
+    "programme": gettext_lazy("Programme"),
+    "phase": gettext_lazy("Phase"),
+    "owner": gettext_lazy("Owner"),
+    "unit": gettext_lazy("Business unit"),
+    "status": gettext_lazy("Status"),
+    "none": gettext_lazy("Nothing"),
 }
 LABELS = {
-    "programme": ("Programme", "All programmes"),
-    "unit": ("Business unit", "All units"),
-    "owner": ("Owner", "Anyone"),
-    "phase": ("Phase", "Any phase"),
-    "status": ("Status", "Any status"),
-    "provider": ("Provider", "Any provider"),
+    "programme": (gettext_lazy("Programme"), gettext_lazy("All programmes")),
+    "unit": (gettext_lazy("Business unit"), gettext_lazy("All units")),
+    "owner": (gettext_lazy("Owner"), gettext_lazy("Anyone")),
+    "phase": (gettext_lazy("Phase"), gettext_lazy("Any phase")),
+    "status": (gettext_lazy("Status"), gettext_lazy("Any status")),
+    "provider": (gettext_lazy("Provider"), gettext_lazy("Any provider")),
 }
 
 
@@ -55,8 +57,14 @@ class PortfolioFilters:
         values, problems = dict(self.values), list(self.problems)
         for name, value in self.values.items():
             if value and value not in {key for key, _ in choices[name]}:
-                names = ", ".join(text for _, text in choices[name]) or "none yet"
-                problems.append(Problem(name, f"No {LABELS[name][0].lower()} '{value[:60]}'. There is: {names}."))
+                names = ", ".join(text for _, text in choices[name]) or gettext("none yet")
+                problems.append(
+                    Problem(
+                        name,
+                        gettext("No %(kind)s '%(value)s'. There is: %(names)s.")
+                        % {"kind": str(LABELS[name][0]).lower(), "value": value[:60], "names": names},
+                    )
+                )
                 values[name] = ""
         return replace(self, values=values, problems=tuple(problems))
 
@@ -68,11 +76,19 @@ def parse_portfolio_filters(parameters: Mapping[str, Any]) -> PortfolioFilters:
     for name in LABELS:
         text = str(parameters.get(name) or "").replace("\x00", "").strip()
         if len(text) > LONGEST_NAME:
-            problems.append(Problem(name, f"That is longer than {LONGEST_NAME} characters."))
+            problems.append(
+                Problem(name, gettext("That is longer than %(count)s characters.") % {"count": LONGEST_NAME})
+            )
             text = ""
         values[name] = text
     group = str(parameters.get("group") or "programme")
     if group not in GROUPS:
-        problems.append(Problem("group", f"Cannot group by '{group[:40]}'. Choose one of: {', '.join(GROUPS)}."))
+        problems.append(
+            Problem(
+                "group",
+                gettext("Cannot group by '%(group)s'. Choose one of: %(groups)s.")
+                % {"group": group[:40], "groups": ", ".join(GROUPS)},
+            )
+        )
         group = "programme"
     return PortfolioFilters(values, group, tuple(problems))

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.utils.translation import gettext, ngettext
 
 from metrics import series
 from metrics.figures import DaySpend, SourceFreshness, WorkloadWindow
@@ -93,7 +94,11 @@ class PortfolioRow:
     def milestone_late(self) -> str:
         """'96 days late'."""
         late = (self.today - self.milestone_on).days if self.milestone_on else 0
-        return f"{wording.plural(late, 'day')} late" if late > 0 else ""
+        return (
+            ngettext("%(count)s day late", "%(count)s days late", late) % {"count": wording.count(late)}
+            if late > 0
+            else ""
+        )
 
     @property
     def milestone_moved(self) -> bool:
@@ -107,15 +112,26 @@ class PortfolioRow:
     def money_label(self) -> str:
         """For the gauge: '498.3 k EUR of 820 k EUR spent, forecast 861 k EUR'."""
         currency = settings.REPORTING_CURRENCY
-        text = f"{wording.money(self.spent, currency)} of {wording.money(self.budget, currency)} spent"
-        return text if self.forecast is None else f"{text}, forecast {wording.money(self.forecast, currency)}"
+        text = gettext("%(spent)s of %(budget)s spent") % {
+            "spent": wording.money(self.spent, currency),
+            "budget": wording.money(self.budget, currency),
+        }
+        return (
+            text
+            if self.forecast is None
+            else gettext("%(text)s, forecast %(forecast)s")
+            % {"text": text, "forecast": wording.money(self.forecast, currency)}
+        )
 
     @property
     def forecast_text(self) -> str:
         """'861, 5% over' where it is over, else 'forecast 374'."""
         if self.is_over and self.over is not None:
             amount = self.spent if self.is_passed else self.forecast
-            return f"{self._amount(amount)}, {wording.percent(self.over)} over"
+            return gettext("%(amount)s, %(over)s over") % {
+                "amount": self._amount(amount),
+                "over": wording.percent(self.over),
+            }
         return "" if self.forecast is None else f"forecast {self._amount(self.forecast)}"
 
     @property
@@ -266,7 +282,11 @@ def row_of(standing: Standing, today: date) -> PortfolioRow:
         is_demo=roadmap.workload.is_demo,
         state=roadmap.state,
         phase_kind="live" if roadmap.state == Roadmap.State.LIVE else phase.kind if phase else "",
-        phase_name="Live" if roadmap.state == Roadmap.State.LIVE else phase.get_kind_display() if phase else "",
+        phase_name=gettext("Live")
+        if roadmap.state == Roadmap.State.LIVE
+        else phase.get_kind_display()
+        if phase
+        else "",
         phase_url=phase.get_absolute_url() if phase else roadmap.get_absolute_url(),
         status=status,
         status_word=word,
@@ -308,17 +328,21 @@ def _status(roadmap: Roadmap, phase: Phase | None, update: Update | None) -> tup
     if roadmap.state in (Roadmap.State.PAUSED, Roadmap.State.STOPPED):
         return "off", roadmap.state, str(roadmap.get_state_display())
     if phase is None or phase.state == Phase.State.PLANNED:
-        return "none", "not_started", "Not started"
+        return "none", "not_started", gettext("Not started")
     if update is not None:
         return TONES[update.status], update.status, str(update.get_status_display())
-    return "none", "no_update", "No update"
+    return "none", "no_update", gettext("No update")
 
 
 def _measured_sentence(standing: Standing, today: date) -> str:
     """What the figures say where the manager has not said anything."""
     phase, money = standing.rows.present, standing.money
     if phase is None or money is None:
-        return f"Planned for {wording.day(phase.planned_start_on)}." if phase else ""
+        return (
+            gettext("Planned for %(planned_start_on)s.") % {"planned_start_on": wording.day(phase.planned_start_on)}
+            if phase
+            else ""
+        )
     gate = standing.rows.gate
     schedule = health.Schedule(
         today=today,
@@ -352,9 +376,15 @@ def _span(phase: Phase, roadmap: Roadmap) -> PhaseSpan:
 def _mark(item: RoadmapRows, phase: Phase, today: date) -> GateMark:
     gate = item.gates[phase.pk]
     if phase.state == Phase.State.CLOSED:
-        return GateMark((phase.ended_on or gate.due_on) + DAY, "passed", f"{phase.get_kind_display()} gate")
+        return GateMark(
+            (phase.ended_on or gate.due_on) + DAY,
+            "passed",
+            gettext("%(kind)s gate") % {"kind": phase.get_kind_display()},
+        )
     is_late = phase.state == Phase.State.ACTIVE and gate.due_on < today
-    return GateMark(gate.due_on, "late" if is_late else "open", f"{phase.get_kind_display()} gate")
+    return GateMark(
+        gate.due_on, "late" if is_late else "open", gettext("%(kind)s gate") % {"kind": phase.get_kind_display()}
+    )
 
 
 def _plan_label(item: RoadmapRows) -> str:

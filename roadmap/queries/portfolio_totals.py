@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from metrics import series
 from metrics.figures import (
@@ -107,33 +108,49 @@ def _figure(amount: Decimal | None) -> tuple[str, str]:
 def _month_total(month: Sequence[UsageRow], entered: Entered, plan: Planned, month_start: date, today: date) -> Total:
     spent = _with_entered(whole(month), entered.amount(month_start, today + DAY))
     planned = plan.amount(month_start, next_month(month_start))
-    note = f"of {wording.short(planned)} planned for {wording.month(month_start).split()[0]}" if planned else "no plan"
-    title = f"Spend, {wording.days(month_start, today)}"
+    note = (
+        gettext("of %(planned)s planned for %(month)s")
+        % {"planned": wording.short(planned), "month": wording.month(month_start).split()[0]}
+        if planned
+        else gettext("no plan")
+    )
+    title = gettext("Spend, %(days)s") % {"days": wording.days(month_start, today)}
     return Total("month", title, spent, *_figure(spent), note, month_start, today + DAY)
 
 
 def _year_total(spent: Decimal | None, plan: Planned, start_on: date, today: date) -> Total:
     planned = plan.amount(start_on, today + DAY)
-    note = "no plan" if not planned or spent is None else _against(spent, planned)
-    return Total("fiscal_year", "Fiscal year to date", spent, *_figure(spent), note, start_on, today + DAY)
+    note = gettext("no plan") if not planned or spent is None else _against(spent, planned)
+    return Total("fiscal_year", gettext("Fiscal year to date"), spent, *_figure(spent), note, start_on, today + DAY)
 
 
 def _forecast_total(outlook: Forecast | None, planned: Decimal | None, today: date, end_on: date) -> Total:
-    title = f"Forecast to {wording.day_short(end_on - DAY)}"
+    title = gettext("Forecast to %(day)s") % {"day": wording.day_short(end_on - DAY)}
     if outlook is None or outlook.total is None:
         return Total(
-            "forecast", title, None, str(wording.TOO_LITTLE_DATA), "", "7 complete days are needed", today, end_on
+            "forecast",
+            title,
+            None,
+            str(wording.TOO_LITTLE_DATA),
+            "",
+            gettext("7 complete days are needed"),
+            today,
+            end_on,
         )
-    note = _against(outlook.total, planned) if planned else "no plan"
+    note = _against(outlook.total, planned) if planned else gettext("no plan")
     if outlook.low is not None and outlook.high is not None:
-        note += f"; band {wording.short(outlook.low)} to {wording.short(outlook.high)}"
+        note = gettext("%(note)s; band %(low)s to %(high)s") % {
+            "note": note,
+            "low": wording.short(outlook.low),
+            "high": wording.short(outlook.high),
+        }
     return Total("forecast", title, outlook.total, *_figure(outlook.total), note, today, end_on)
 
 
 def _against(amount: Decimal, planned: Decimal) -> str:
     difference = amount - planned
-    word = "over" if difference > 0 else "under"
-    return f"{wording.short(abs(difference).quantize(Decimal(1)))} {word} plan"
+    text = gettext("%(amount)s over plan") if difference > 0 else gettext("%(amount)s under plan")
+    return text % {"amount": wording.short(abs(difference).quantize(Decimal(1)))}
 
 
 def _unallocated(month: Sequence[UsageRow], start_on: date, today: date) -> Total:
@@ -142,18 +159,28 @@ def _unallocated(month: Sequence[UsageRow], start_on: date, today: date) -> Tota
     left = whole(month, lambda row: row.key["workload"] is None).spend or Decimal(0)
     share = left / all_spend if all_spend else None
     figure = str(wording.NO_DATA) if share is None else wording.percent(share)
-    note = f"{wording.money(left, settings.REPORTING_CURRENCY)} in {wording.month(start_on).split()[0]}"
-    return Total("unallocated", "Unallocated", share, figure, "", note, start_on, today + DAY)
+    note = gettext("%(amount)s in %(month)s") % {
+        "amount": wording.money(left, settings.REPORTING_CURRENCY),
+        "month": wording.month(start_on).split()[0],
+    }
+    return Total("unallocated", gettext("Unallocated"), share, figure, "", note, start_on, today + DAY)
 
 
 def _not_priced(rows: Sequence[UsageRow], start_on: date, today: date) -> Total:
     sums = whole(rows)
     tokens, requests = sums.tokens_without_cost, sums.requests_without_cost
-    amount, unit = (tokens, "tokens") if tokens or not requests else (requests, "requests")
+    amount, unit = (tokens, gettext("tokens")) if tokens or not requests else (requests, gettext("requests"))
     digits, letter = wording.scaled(Decimal(amount).quantize(Decimal(1)))
-    note = "this fiscal year" if amount else "everything has a price"
+    note = gettext("this fiscal year") if amount else gettext("everything has a price")
     return Total(
-        "not_priced", "Not priced", Decimal(amount), digits, f"{letter} {unit}".strip(), note, start_on, today + DAY
+        "not_priced",
+        gettext("Not priced"),
+        Decimal(amount),
+        digits,
+        f"{letter} {unit}".strip(),
+        note,
+        start_on,
+        today + DAY,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from accounts.access import Asker
 from accounts.models import Membership, Role
@@ -31,9 +32,9 @@ GATE_MARKS: Mapping[str, Literal["passed", "conditional", "held", "stopped"]] = 
     "stop": "stopped",
 }
 STATE_BUTTONS = {
-    "proposed": [("stopped", "Stop it before it starts")],
-    "active": [("paused", "Pause it")],
-    "paused": [("active", "Go on with it")],
+    "proposed": [("stopped", gettext_lazy("Stop it before it starts"))],
+    "active": [("paused", gettext_lazy("Pause it"))],
+    "paused": [("active", gettext_lazy("Go on with it"))],
 }
 # An update list longer than this is read on the page of all updates.
 SHOWN_UPDATES = 5
@@ -152,7 +153,7 @@ class RoadmapSetup:
     @property
     def state_buttons(self) -> list[tuple[str, str]]:
         """State and button of what can be done with the roadmap as a whole."""
-        return STATE_BUTTONS.get(self.roadmap.state, [])
+        return [(state, str(label)) for state, label in STATE_BUTTONS.get(self.roadmap.state, [])]
 
 
 def roadmap_page(asker: Asker, roadmap: Roadmap, *, today: date) -> RoadmapPage:
@@ -200,7 +201,7 @@ def roadmap_page(asker: Asker, roadmap: Roadmap, *, today: date) -> RoadmapPage:
 def phase_tabs(roadmap: Roadmap, phases: Sequence[Phase], *, current: Phase | None) -> list[dict[str, Any]]:
     """The roadmap and its phases as tabs; `current` None: the roadmap itself."""
     items: list[dict[str, Any]] = [
-        {"text": "Roadmap", "url": roadmap.get_absolute_url(), "note": "", "is_current": current is None}
+        {"text": gettext("Roadmap"), "url": roadmap.get_absolute_url(), "note": "", "is_current": current is None}
     ]
     for phase in phases:
         items.append(
@@ -296,7 +297,11 @@ def _note(phase: Phase, decision: GateDecision | None, start: date, today: date)
         return f"closed {wording.day(phase.ended_on)}{outcome}"
     if phase.state == Phase.State.ACTIVE and start <= today:
         number, planned = (today - start).days + 1, (phase.planned_end_on - start).days + 1
-        return f"day {number} of {planned}" if number <= planned else f"day {number}, {planned} were planned"
+        return (
+            f"day {number} of {planned}"
+            if number <= planned
+            else gettext("day %(number)s, %(planned)s were planned") % {"number": number, "planned": planned}
+        )
     if phase.state == Phase.State.ACTIVE:
         return f"starts {wording.day(start)}"
     return "planned"
@@ -305,14 +310,20 @@ def _note(phase: Phase, decision: GateDecision | None, start: date, today: date)
 def _gate_mark(phase: Phase, gate: Gate | None, decision: GateDecision | None, today: date) -> GateMark | None:
     if gate is None:
         return None
-    name, url = f"{phase.get_kind_display()} gate", gate.get_absolute_url()
+    name, url = gettext("%(kind)s gate") % {"kind": phase.get_kind_display()}, gate.get_absolute_url()
     if phase.state == Phase.State.CLOSED and decision is not None:
         name = f"{name}: {decision.get_outcome_display().lower()}"
         return GateMark(decision.decided_on, GATE_MARKS[decision.outcome], name, url)
     if phase.state == Phase.State.ACTIVE and gate.due_on < today:
-        return GateMark(gate.due_on, "late", f"{name}, overdue", url)
+        return GateMark(gate.due_on, "late", gettext("%(name)s, overdue") % {"name": name}, url)
     if decision is not None and decision.outcome == GateDecision.Outcome.HOLD:
-        return GateMark(gate.due_on, "held", f"{name}, put on hold {wording.day(decision.decided_on)}", url)
+        return GateMark(
+            gate.due_on,
+            "held",
+            gettext("%(name)s, put on hold %(decided_on)s")
+            % {"name": name, "decided_on": wording.day(decision.decided_on)},
+            url,
+        )
     return GateMark(gate.due_on, "open", name, url)
 
 
@@ -326,7 +337,7 @@ def _mark(milestone: Milestone, today: date, *, waits_for: Collection[int], can_
     if milestone.state == Milestone.State.DONE:
         return MilestoneMark(milestone.done_on or milestone.due_on, "done", **shared)
     if can_manage:
-        shared |= {"url": reverse("milestone_date", args=[milestone.pk]), "action": "Move"}
+        shared |= {"url": reverse("milestone_date", args=[milestone.pk]), "action": gettext("Move")}
     return MilestoneMark(milestone.due_on, "late" if milestone.due_on < today else "open", **shared)
 
 
@@ -340,10 +351,14 @@ def _milestone_lines(
             continue
         waits = ", ".join(names[pk] for pk in sorted(waits_for.get(item.pk, ())))
         if item.state == Milestone.State.DONE:
-            tone, word = "green", "Done"
+            tone, word = "green", gettext("Done")
         else:
             late = (today - item.due_on).days
-            tone, word = ("red", f"{wording.plural(late, 'day')} late") if late > 0 else ("none", "Open")
+            tone, word = (
+                ("red", ngettext("%(count)s day late", "%(count)s days late", late) % {"count": wording.count(late)})
+                if late > 0
+                else ("none", gettext("Open"))
+            )
         lines.append(MilestoneLine(item, by_phase[item.phase_id], tone, word, waits))
     return sorted(lines, key=lambda line: (line.phase.position, line.milestone.due_on, line.milestone.pk))
 
@@ -363,9 +378,17 @@ def _label(roadmap: Roadmap, phases: Sequence[Phase]) -> str:
     for phase in phases:
         name = phase.get_kind_display()
         if phase.state == Phase.State.CLOSED:
-            parts.append(f"{name} closed {wording.day(phase.ended_on)}")
+            parts.append(
+                gettext("%(name)s closed %(ended_on)s") % {"name": name, "ended_on": wording.day(phase.ended_on)}
+            )
         elif phase.state == Phase.State.ACTIVE:
-            parts.append(f"{name} runs, planned to end {wording.day(phase.planned_end_on)}")
+            parts.append(
+                gettext("%(name)s runs, planned to end %(planned_end_on)s")
+                % {"name": name, "planned_end_on": wording.day(phase.planned_end_on)}
+            )
         else:
-            parts.append(f"{name} planned from {wording.day(phase.planned_start_on)}")
-    return f"Timeline of {roadmap.name}: {'; '.join(parts)}"
+            parts.append(
+                gettext("%(name)s planned from %(planned_start_on)s")
+                % {"name": name, "planned_start_on": wording.day(phase.planned_start_on)}
+            )
+    return gettext("Timeline of %(name)s: %(parts)s") % {"name": roadmap.name, "parts": "; ".join(parts)}

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from metrics.windows import local_day
 from roadmap.kpi import KpiValue, is_reached, text_of
@@ -38,14 +39,19 @@ class SinceThen:
     def word(self) -> str:
         """'Same', 'Changed', or what a change did to the criterion."""
         if not self.is_changed:
-            return "Same"
+            return gettext("Same")
         if self.was_met is not None and self.is_met is not None and self.was_met != self.is_met:
-            return "Now met" if self.is_met else "No longer met"
-        return "Changed"
+            return gettext("Now met") if self.is_met else gettext("No longer met")
+        return gettext("Changed")
 
     @property
     def tone(self) -> str:
-        return {"Same": "none", "Changed": "amber", "Now met": "green", "No longer met": "red"}[self.word]
+        return {
+            gettext("Same"): "none",
+            gettext("Changed"): "amber",
+            gettext("Now met"): "green",
+            gettext("No longer met"): "red",
+        }[self.word]
 
 
 def since_then(decision: GateDecision, *, now: datetime | None = None) -> list[SinceThen]:
@@ -78,7 +84,7 @@ def _compared(item: Mapping[str, Any], kpi: Kpi | None, values: WindowValues) ->
             unit=item["unit"],
             then=then,
             now=None,
-            text="the KPI is gone" if kpi is None else "measured otherwise today",
+            text=gettext("the KPI is gone") if kpi is None else gettext("measured otherwise today"),
             is_changed=True,
             is_met=None,
             was_met=None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from metrics.errors import RuleViolation
 from roadmap.kpis import BY_NAME
@@ -61,9 +62,11 @@ def template_named(slug: str) -> Template:
         return found
     row = None if "\0" in slug else PlanTemplate.objects.filter(slug=slug).first()
     if row is None:
-        raise RuleViolation("unknown_template", "There is no such template.", "template")
+        raise RuleViolation("unknown_template", gettext("There is no such template."), "template")
     if row.retired_at is not None:
-        raise RuleViolation("template_retired", f"The template '{row.name}' is retired.", "template")
+        raise RuleViolation(
+            "template_retired", gettext("The template '%(name)s' is retired.") % {"name": row.name}, "template"
+        )
     return own_template(row)
 
 
@@ -71,7 +74,7 @@ def by_industry(templates: Sequence[Template]) -> list[Group]:
     """The templates as the choice shows them: any use case first, then each industry, own ones last."""
     groups: dict[str, list[Template]] = {}
     for item in templates:
-        title = "Your organisation's own" if item.is_own else item.industry or "Any industry"
+        title = gettext("Your organisation's own") if item.is_own else item.industry or gettext("Any industry")
         groups.setdefault(title, []).append(item)
     return [Group(title, rows) for title, rows in groups.items()]
 
@@ -105,4 +108,10 @@ def _kpi(kpi: KpiTemplate) -> KpiPreview:
     direction = kpi.direction or BY_NAME[kpi.measure].direction
     sign = "≥" if direction == "higher" else "≤"
     example = "" if kpi.example is None else f"{sign} {wording.number(kpi.example)}"
-    return KpiPreview(kpi.name.replace("{currency}", currency), unit, f"{direction} is better", example, kpi.is_value)
+    return KpiPreview(
+        kpi.name.replace("{currency}", currency),
+        unit,
+        gettext("%(direction)s is better") % {"direction": direction},
+        example,
+        kpi.is_value,
+    )
