@@ -224,6 +224,7 @@ SPECTACULAR_SETTINGS = {
         "CostKindEnum": "roadmap.models.cost_entry.CostEntry.Kind",
         "CostStatusEnum": "roadmap.models.cost_entry.CostEntry.Status",
         "RiskCategoryEnum": "roadmap.models.steering.Risk.Category",
+        "ReportChangeEnum": "roadmap.api.report_comparison.CHANGES",
         "ReportLinkStateEnum": "roadmap.models.report_link.ReportLink.State",
         "RiskStateEnum": "roadmap.models.steering.Risk.State",
         "ReportStateEnum": "roadmap.models.report.Report.State",

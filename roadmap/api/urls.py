@@ -2,13 +2,19 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import dashboard, me, report_links, reports, spend, templates, usage
+from roadmap.api import dashboard, me, report_comparison, report_links, reports, spend, templates, usage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
     path("reports/<uuid:uuid>/report.<slug:kind>", reports.ReportFileView.as_view(), name="api_report_file"),
+    path("reports/compare/", report_comparison.ReportComparison.as_view(), name="api_report_comparison"),
+    path(
+        "reports/compare/comparison.<slug:kind>",
+        report_comparison.ReportComparisonFile.as_view(),
+        name="api_report_comparison_file",
+    ),
     path("reports/<uuid:uuid>/links/", report_links.ReportLinkList.as_view(), name="api_report_links"),
     path("reports/<uuid:uuid>/links/<int:pk>", report_links.ReportLinkDetail.as_view(), name="api_report_link"),
     # GET reads by roadmaps and phases; POST is the push of metrics.api.usage.

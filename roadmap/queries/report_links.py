@@ -10,6 +10,7 @@ from accounts.access import Asker, can, sees_everything
 from accounts.models import Role
 from accounts.tokens import digest_of
 from roadmap.models import Report, ReportLink
+from roadmap.queries.reports import same_subject
 
 
 def are_links_on() -> bool:
@@ -54,7 +55,7 @@ def count_use(link: ReportLink) -> None:
 
 def later_revision(report: Report) -> Report | None:
     """The last published revision after this one, without its payload; None where this one is the last."""
-    same = Report.objects.filter(
-        scope=report.scope, roadmap=report.roadmap, month=report.month, is_demo=report.is_demo
-    ).filter(state=Report.State.PUBLISHED, revision__gt=report.revision)
-    return same.defer("payload").order_by("-revision").first()
+    later = Report.objects.filter(
+        same_subject(report), month=report.month, state=Report.State.PUBLISHED, revision__gt=report.revision
+    )
+    return later.defer("payload").order_by("-revision").first()

@@ -39,6 +39,11 @@ def visible_reports(asker: Asker) -> QuerySet[Report]:
     return Report.objects.filter(mine).select_related("roadmap__workload", "programme")
 
 
+def same_subject(report: Report) -> Q:
+    """Reports of the same roadmap, of the same programme, or of the portfolio; of the demo's or not."""
+    return Q(scope=report.scope, roadmap=report.roadmap_id, programme=report.programme_id, is_demo=report.is_demo)
+
+
 def managed_workloads(asker: Asker) -> QuerySet[Workload]:
     """The workloads for which the asker is a manager; for admins all that they see."""
     workloads = visible_workloads(asker)

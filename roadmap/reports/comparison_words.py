@@ -121,9 +121,15 @@ def _figures(found: Comparison, names: tuple[str, str]) -> list[Section]:
         "kpis": _("KPIs"),
     }
     return [
-        Section(name=name, title=titles[name], blocks=[_figure_table(titles[name], rows, names)])
+        Section(name=name, title=titles[name], sub=_unit_of(rows), blocks=[_figure_table(titles[name], rows, names)])
         for name, rows in found.figures.items()
     ]
+
+
+def _unit_of(rows: Sequence[FigureRow]) -> str:
+    """The one unit of all rows, said once above them; nothing where they have several."""
+    units = {item.unit for row in rows for item in (row.first, row.second) if item is not None}
+    return units.pop() if len(units) == 1 else ""
 
 
 def _figure_table(title: str, rows: Sequence[FigureRow], names: tuple[str, str]) -> Table:
@@ -135,15 +141,17 @@ def _figure_table(title: str, rows: Sequence[FigureRow], names: tuple[str, str])
         Column(label=_("Percent"), is_numeric=True, share=0.8),
         Column(label=_("Change"), share=1.2),
     ]
-    return Table(label=title, columns=columns, rows=[_figure_row(row) for row in rows])
+    return Table(
+        label=title, columns=columns, rows=[_figure_row(row, is_unit_said=bool(_unit_of(rows))) for row in rows]
+    )
 
 
-def _figure_row(row: FigureRow) -> list[Cell]:
+def _figure_row(row: FigureRow, *, is_unit_said: bool) -> list[Cell]:
     difference, ratio = row.difference, row.ratio
     is_money = bool(row.second and row.second.is_money) or bool(row.first and row.first.is_money)
     signed = wording.signed_exact if is_money else wording.signed
     return [
-        Cell(text=row.label, sub=row.unit),
+        Cell(text=row.label, sub="" if is_unit_said else row.unit),
         _value(row.first),
         _value(row.second),
         Cell(text=signed(difference) if difference else wording.DASH, value=difference),
@@ -194,7 +202,7 @@ def _lights(found: Comparison, names: tuple[str, str]) -> list[Section]:
         Column(label=_("Signal"), share=0.9),
         Column(label=names[0], share=2),
         Column(label=names[1], share=2),
-        Column(label=_("Change"), share=0.8),
+        Column(label=_("Change"), share=1),
     ]
     sections = []
     for name, rows in (("lights", found.lights), ("statuses", found.statuses)):

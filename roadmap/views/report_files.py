@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404
 from django.http.response import HttpResponseBase
+from django.utils.text import slugify
 
 from roadmap.models import Report, ReportFile
 from roadmap.reports.documents import document_of
@@ -15,7 +16,7 @@ from web.spreadsheets import attachment
 
 PDF, XLSX, CSV, JSON = "pdf", "xlsx", "csv", "json"
 KINDS = (PDF, XLSX, CSV, JSON)
-_CONTENT_TYPES = {
+CONTENT_TYPES = {
     PDF: "application/pdf",
     XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     CSV: "text/csv; charset=utf-8",
@@ -30,9 +31,15 @@ def file_response(report: Report, kind: str, language: str = "en") -> HttpRespon
     """
     if kind not in KINDS:
         raise Http404(f"A report comes as {', '.join(KINDS)}.")
-    about = report.roadmap.slug if report.roadmap else "portfolio"
-    name = f"{about}-{report.month:%Y-%m}-revision-{report.revision}.{kind}"
-    return attachment(_content(report, kind, language), name, _CONTENT_TYPES[kind])
+    name = f"{subject_name(report)}-{report.month:%Y-%m}-revision-{report.revision}.{kind}"
+    return attachment(_content(report, kind, language), name, CONTENT_TYPES[kind])
+
+
+def subject_name(report: Report) -> str:
+    """What the report is about, as part of a file's name."""
+    if report.roadmap is not None:
+        return report.roadmap.slug
+    return slugify(report.programme.name)[:80] or "programme" if report.programme is not None else "portfolio"
 
 
 def _content(report: Report, kind: str, language: str) -> bytes:

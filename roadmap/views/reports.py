@@ -16,6 +16,7 @@ from metrics.errors import RuleViolation
 from roadmap.actions.reports import close_month
 from roadmap.forms.reports import CloseMonthForm, ReportFilterForm
 from roadmap.models import Report
+from roadmap.queries.report_comparison import nearby_reports
 from roadmap.queries.report_links import may_link
 from roadmap.queries.reports import visible_reports
 from roadmap.reports.documents import document_of
@@ -61,6 +62,7 @@ def report(request: HttpRequest, uuid: UUID) -> HttpResponse:
         "report": found,
         "revisions": others.order_by("revision"),
         "may_link": may_link(asker, found),
+        "nearby": nearby_reports(asker, found),
     }
     return render(request, "reports/report.html", context)
 

@@ -1,7 +1,8 @@
 """The contract of one side of a comparison: what a frozen payload says, by keys that every schema version shares.
 
 A reader (`comparisons/v<schema version>.py`) SHALL make a `Side` from the payload alone, with labels in the language in
-force, and SHALL leave None where its payload has no such section, so that 'not in that report' and 'unknown' stay apart.
+force, and SHALL leave None where its payload has no such section, so that 'not in that report' and
+'unknown' stay apart.
 Pure: no database, no clock, no settings.
 """
 

@@ -66,13 +66,14 @@ def _as_codes(payload: Json) -> Json:
 
 
 def _figure(key: str, figure: Json) -> Json:
-    label, found = figure["label"], {"phase": "", "name": "", "measure": ""}
+    label: str = figure["label"]
+    found = {"phase": "", "name": "", "measure": ""}
     if key == "forecast":
         found["phase"] = _code(PHASES, label.removeprefix(_FORECAST)) if label.startswith(_FORECAST) else ""
     elif key == "value":
         found["name"] = label.removeprefix(_VALUE) if label.startswith(_VALUE) else ""
     elif key == "unit_cost":
-        titles = {measure.title_in(figure["unit"]): code for code, measure in BY_NAME.items()}
+        titles: dict[str, str] = {measure.title_in(figure["unit"]): code for code, measure in BY_NAME.items()}
         found["measure"] = titles.get(label, label)
     return {**figure, **found, "key": key}
 
