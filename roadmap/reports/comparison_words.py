@@ -81,17 +81,22 @@ def _summary(found: Comparison, names: tuple[str, str]) -> str:
     rows = found.all_figures
     differ = sum(row.change in (Change.MORE, Change.LESS) for row in rows)
     same = sum(row.change == Change.SAME for row in rows)
-    counted = ngettext(
-        "%(count)s figure differs, %(same)s are the same, and of %(rest)s no difference is known.",
-        "%(count)s figures differ, %(same)s are the same, and of %(rest)s no difference is known.",
-        differ,
-    ) % {
-        "count": wording.count(differ),
-        "same": wording.count(same),
-        "rest": wording.count(len(rows) - differ - same),
-    }
+    rest = [row for row in rows if row.change not in (Change.MORE, Change.LESS, Change.SAME)]
+    counted = [
+        _counted(ngettext("%(count)s figure differs.", "%(count)s figures differ.", differ), differ),
+        _counted(ngettext("%(count)s is the same.", "%(count)s are the same.", same), same),
+        _counted(
+            ngettext("Of %(count)s no difference is known.", "Of %(count)s no difference is known.", len(rest)),
+            len(rest),
+        ),
+    ]
     spend = next((row for row in found.figures.get("figures", ()) if row.key == "spend"), None)
-    return " ".join(filter(None, (_spend(spend, names) if spend else "", counted)))
+    return " ".join(filter(None, (_spend(spend, names) if spend else "", *counted)))
+
+
+def _counted(text: str, count: int) -> str:
+    """The sentence with its count; nothing for none."""
+    return text % {"count": wording.count(count)} if count else ""
 
 
 def _spend(row: FigureRow, names: tuple[str, str]) -> str:
@@ -121,7 +126,9 @@ def _figures(found: Comparison, names: tuple[str, str]) -> list[Section]:
         "kpis": _("KPIs"),
     }
     return [
-        Section(name=name, title=titles[name], sub=_unit_of(rows), blocks=[_figure_table(titles[name], rows, names)])
+        Section(
+            name=name, title=titles[name], sub=_unit_of(rows), blocks=[_figure_table(name, titles[name], rows, names)]
+        )
         for name, rows in found.figures.items()
     ]
 
@@ -132,14 +139,20 @@ def _unit_of(rows: Sequence[FigureRow]) -> str:
     return units.pop() if len(units) == 1 else ""
 
 
-def _figure_table(title: str, rows: Sequence[FigureRow], names: tuple[str, str]) -> Table:
+def _figure_table(name: str, title: str, rows: Sequence[FigureRow], names: tuple[str, str]) -> Table:
+    heads = {
+        "roadmaps": _("Roadmap"),
+        "sources": _("Source"),
+        "performance": _("Measure"),
+        "kpis": _("KPI"),
+    }
     columns = [
-        Column(label=_("Figure"), share=2.2),
+        Column(label=heads.get(name, _("Figure")), share=2.2),
         Column(label=names[0], is_numeric=True, share=1.2),
         Column(label=names[1], is_numeric=True, share=1.2),
         Column(label=_("Difference"), is_numeric=True, share=1.1),
         Column(label=_("Percent"), is_numeric=True, share=0.8),
-        Column(label=_("Change"), share=1.2),
+        Column(label=pgettext("between two reports", "Change"), share=1.2),
     ]
     return Table(
         label=title, columns=columns, rows=[_figure_row(row, is_unit_said=bool(_unit_of(rows))) for row in rows]
@@ -198,15 +211,16 @@ def change_word(change: Change) -> str:
 
 def _lights(found: Comparison, names: tuple[str, str]) -> list[Section]:
     titles = {"lights": _("Status and signals"), "statuses": _("Status by roadmap")}
-    columns = [
-        Column(label=_("Signal"), share=0.9),
-        Column(label=names[0], share=2),
-        Column(label=names[1], share=2),
-        Column(label=_("Change"), share=1),
-    ]
+    heads = {"lights": _("Signal"), "statuses": _("Roadmap")}
     sections = []
     for name, rows in (("lights", found.lights), ("statuses", found.statuses)):
         if rows:
+            columns = [
+                Column(label=heads[name], share=0.9),
+                Column(label=names[0], share=2),
+                Column(label=names[1], share=2),
+                Column(label=pgettext("between two reports", "Change"), share=1),
+            ]
             cells = [[Cell(text=row.label), _light(row.first), _light(row.second), _turn(row)] for row in rows]
             table = Table(label=titles[name], columns=columns, rows=cells)
             sections.append(Section(name=name, title=titles[name], blocks=[table]))
@@ -230,7 +244,7 @@ def _dates(found: Comparison, names: tuple[str, str]) -> list[Section]:
         Column(label=_("Gate or milestone"), share=2),
         Column(label=names[0], is_numeric=True, share=1.4),
         Column(label=names[1], is_numeric=True, share=1.4),
-        Column(label=_("Change"), share=1.4),
+        Column(label=pgettext("between two reports", "Change"), share=1.4),
     ]
     gates = [_dated_row(row) for row in found.gates]
     moved = [row for row in found.milestones if row.change != Change.SAME]
@@ -295,7 +309,7 @@ def _risks(found: Comparison, names: tuple[str, str]) -> list[Section]:
         Column(label=_("Risk"), share=3),
         Column(label=names[0], is_numeric=True),
         Column(label=names[1], is_numeric=True),
-        Column(label=_("Change"), share=1.2),
+        Column(label=pgettext("between two reports", "Change"), share=1.2),
     ]
     rows = [
         [Cell(text=row.label), _score(row.first), _score(row.second), Cell(text=_risk_word(row))] for row in found.risks

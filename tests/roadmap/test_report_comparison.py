@@ -6,8 +6,9 @@ import hashlib
 import io
 import json
 from copy import deepcopy
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
 import openpyxl
@@ -36,6 +37,7 @@ __all__ = ["roadmap"]
 SEPTEMBER = date(2026, 9, 1)
 PEOPLE = ("oscar", "vera", "erin", "bob", "alice", "adam")
 KINDS = ("pdf", "xlsx", "csv", "json")
+DATA = Path(__file__).parents[1] / "data" / "reports"
 PAGE = "/reports/compare/"
 REST = "/api/v1/reports/compare/"
 
@@ -189,42 +191,61 @@ def test_two_of_one_name_stay_two():
 # --- A revision, and what it says of itself ---------------------------------------------------------------------------
 
 
-def leaves_of(report: Report, was: Report) -> set[tuple[str | None, str | None]]:
-    """(before, after) of each value that the revision says it moved."""
-    return {(line["before"], line["after"]) for line in moved_figures(was.payload, report.payload)}
+def place_of(line) -> tuple[str, str] | None:
+    """Where a value that a revision moved stands in a comparison; None for what is in none."""
+    section, row, field = line["section"], line["row"], line["field"]
+    if section == "headline" and line["rows"] == "figures" and field == "value":
+        return "figures", row["key"]
+    if section == "money" and row and field == "spend":
+        return "sources", f"{row['kind']}/{row.get('category') or row['name']}"
+    if section == "money" and field in ("billed", "estimated", "entered", "total"):
+        return "parts", field
+    if section == "performance" and field == "value":
+        return "performance", row["measure"]
+    if section == "kpis" and field == "value":
+        return "kpis", row["name"]
+    return None
+
+
+def text_of(value: Decimal | None) -> str | None:
+    return None if value is None else format(value.normalize(), "f")
 
 
 def test_what_a_revision_says_moved_is_what_the_comparison_finds(revisions):
     was, now = revisions
-    assert now.payload["moved"]
+    says = {
+        place: (line["before"], line["after"]) for line in now.payload["moved"] if (place := place_of(line)) is not None
+    }
     found = comparison_of(was.payload, now.payload)
-    moved = leaves_of(now, was)
-    differing = {
-        (format(row.first.value.normalize(), "f"), format(row.second.value.normalize(), "f"))
-        for row in found.all_figures
-        if row.difference
+    finds = {
+        (section, row.key): (text_of(row.first.value), text_of(row.second.value))
+        for section, rows in found.figures.items()
+        for row in rows
+        if row.first.value != row.second.value
     }
-    # Whatever differs here, the revision lists.
-    assert differing
-    assert differing <= moved
-    # And what it lists of figures that are compared, differs here.
-    for row in found.all_figures:
-        if row.change == Change.SAME and row.first and row.first.value is not None:
-            text = format(row.first.value.normalize(), "f")
-            assert (text, text) not in moved
-    values = {
-        (line["before"], line["after"])
-        for line in moved_figures(was.payload, now.payload)
-        if line["where"].endswith(("/ spend", "/ value", "/ total", "/ estimated", "/ billed", "/ entered"))
+    assert says == finds
+    # By hand: 7.50 more of usage.
+    assert finds["parts", "total"] == ("352.5", "360")
+    lights = {
+        line["row"]["signal"]: (line["before"], line["after"])
+        for line in now.payload["moved"]
+        if line["section"] == "signals" and line["field"] == "tone"
     }
-    unmatched = {pair for pair in values if None not in pair and pair not in differing}
-    # What moved last month to this, and the path of the forecast, are no figures of either month.
-    listed = {
-        (line["before"], line["after"])
-        for line in moved_figures(was.payload, now.payload)
-        if any(part in line["where"] for part in ("movers", "course"))
-    }
-    assert unmatched <= listed
+    assert lights == {row.key: (row.first.tone, row.second.tone) for row in found.lights if row.change != Change.SAME}
+
+
+def test_dates_that_a_revision_moved_are_those_of_the_comparison(months):
+    payload = deepcopy(months[1].payload)
+    delivery = next(section["value"] for section in payload["sections"] if section["name"] == "delivery")
+    line = delivery["milestones"][0]
+    line["due_on"] = (date.fromisoformat(line["due_on"]) + timedelta(days=14)).isoformat()
+    (moved,) = moved_figures(months[1].payload, payload)
+    found = comparison_of(months[1].payload, payload)
+    (row,) = [row for row in found.milestones if row.change != Change.SAME]
+    assert (row.change, row.days, row.label) == (Change.LATER, 14, moved["row"]["name"])
+    assert (row.first.due_on.isoformat(), row.second.due_on.isoformat()) == (moved["before"], moved["after"])
+    back = comparison_of(payload, months[1].payload)
+    assert [row.days for row in back.milestones if row.change == Change.EARLIER] == [-14]
 
 
 def test_a_revision_that_changes_nothing_compared_differs_in_nothing(months):
@@ -240,6 +261,76 @@ def test_columns_are_revisions_where_the_month_is_one(revisions):
     document = comparison_document(*(report.payload for report in revisions), "en")
     assert document.title == "Letters: Revision 1 and Revision 2"
     assert "360.00" in json.dumps([str(section) for section in document.sections])
+
+
+# --- Across schema versions -------------------------------------------------------------------------------------------
+
+
+def kept(name: str):
+    """A payload as it was once published."""
+    return json.loads((DATA / f"{name}.json").read_text())
+
+
+def test_the_same_month_in_two_schema_versions_is_the_same():
+    found = comparison_of(kept("v1_october"), kept("v2_october"))
+    assert (found.first.schema_version, found.second.schema_version) == (1, 2)
+    for name in ("figures", "parts", "sources", "kpis"):
+        assert {row.key: row.change for row in found.figures[name] if row.change != Change.SAME} == {}, name
+    # Measures that only the newer version lists stand as such; all others agree.
+    changes = {row.change for row in found.figures["performance"]}
+    assert changes <= {Change.SAME, Change.ONLY_SECOND}
+    assert Change.SAME in changes
+    for rows in (found.lights, found.gates, found.milestones, found.risks):
+        assert rows
+        assert {row.change for row in rows} == {Change.SAME}
+
+
+def test_two_months_of_version_1_are_compared_by_code():
+    found = comparison_of(kept("v1_september"), kept("v1_october"))
+    assert [row.key for row in found.figures["figures"]] == ["spend", "forecast", "unit_cost", "value"]
+    spend = found.figures["figures"][0]
+    assert spend.difference == Decimal(kept("v1_october")["sections"][0]["value"]["figures"][0]["value"]) - Decimal(
+        kept("v1_september")["sections"][0]["value"]["figures"][0]["value"]
+    )
+    assert {row.key for row in found.gates} == {"poc", "scale_up", "optimise"}
+    assert {row.key for row in found.lights} == {"status", "schedule", "budget", "quality", "latency", "risk"}
+    schedule = next(row for row in found.lights if row.key == "schedule")
+    assert (schedule.first.tone, schedule.second.tone, schedule.change) == ("green", "amber", "worse")
+
+
+def test_portfolios_are_compared_roadmap_by_roadmap():
+    found = comparison_of(kept("v1_portfolio_september"), kept("v1_portfolio_october"))
+    then, now = kept("v1_portfolio_september")["rows"], kept("v1_portfolio_october")["rows"]
+    assert {row.key for row in found.figures["roadmaps"]} == {row["slug"] for row in (*then, *now)}
+    (total,) = found.figures["figures"]
+    assert total.second.value == sum(Decimal(row["spend"]) for row in now)
+    unknown = {**kept("v1_portfolio_october"), "rows": [{**now[0], "spend": None}, *now[1:]]}
+    (total,) = comparison_of(kept("v1_portfolio_september"), unknown).figures["figures"]
+    assert (total.second.value, total.difference, total.change) == (None, None, Change.UNKNOWN)
+    assert {row.key for row in found.statuses} == {row["slug"] for row in (*then, *now)}
+    document = comparison_document(kept("v1_portfolio_september"), kept("v1_portfolio_october"), "nl")
+    assert document.title == "Portfolio: september\u00a02026 en oktober\u00a02026".replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize("first", ["v1_september", "v1_october", "v2_october"])
+@pytest.mark.parametrize("second", ["v1_september", "v1_october", "v2_october"])
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_every_pair_can_be_drawn_on_paper(first, second, language):
+    document = comparison_document(kept(first), kept(second), language)
+    assert pdf_of(document, "0" * 64).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", ["v1_october", "v2_october"])
+def test_a_section_that_one_lacks_is_said_to_be_missing_and_is_not_unknown(name):
+    whole = kept(name)
+    for lacking in [section["name"] for section in whole["sections"]]:
+        less = {**whole, "sections": [section for section in whole["sections"] if section["name"] != lacking]}
+        found = comparison_of(whole, less)
+        changes = {row.change for row in (*found.all_figures, *found.lights, *found.gates, *found.milestones)}
+        assert changes <= {Change.SAME, Change.UNKNOWN, Change.ONLY_FIRST}
+        if lacking in ("headline", "money", "performance", "kpis", "signals", "delivery"):
+            assert Change.ONLY_FIRST in changes
+        assert all(row.difference is None for row in found.all_figures if row.change == Change.ONLY_FIRST)
 
 
 # --- From the documents alone -----------------------------------------------------------------------------------------

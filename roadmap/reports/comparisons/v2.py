@@ -40,7 +40,7 @@ def side_of(payload: Json) -> Side:
         currency=currency,
         zone=payload["zone"],
         is_demo=payload["is_demo"],
-        figures=None if headline is None else [_figure(figure) for figure in headline["figures"]],
+        figures=total_of(payload, currency) if headline is None else [_figure(row) for row in headline["figures"]],
         lights=None if headline is None and signals is None else _lights(headline, signals),
         sources=None if money is None else [_source(row, currency) for row in money["rows"]],
         parts=None if money is None else parts_of(money, currency),
@@ -76,6 +76,16 @@ def scored(row: Json) -> Scored:
 def roadmap_spend(row: Json, currency: str) -> Item:
     """A roadmap's spend in a report of several; the same in schema version 1."""
     return Item(key=row["slug"], label=row["name"], value=number_of(row["spend"]), unit=currency, is_money=True)
+
+
+def total_of(payload: Json, currency: str) -> list[Item] | None:
+    """The spend of all roadmaps of a report of several; not known where one of them is not."""
+    if "rows" not in payload:
+        return None
+    spends = [number_of(row["spend"]) for row in payload["rows"]]
+    known = [spend for spend in spends if spend is not None]
+    value = sum(known, Decimal(0)) if len(known) == len(spends) else None
+    return [Item(key="spend", label=figure_label("spend"), value=value, unit=currency, is_money=True)]
 
 
 def roadmap_status(row: Json) -> Light:
