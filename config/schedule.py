@@ -77,6 +77,11 @@ SCHEDULE = {
         "schedule": 20.0,
         "options": {"expires": 18},
     },
+    "mail-reports": {
+        "task": "roadmap.mail_reports",
+        "schedule": 20.0,
+        "options": {"expires": 18},
+    },
     "note-occasions": {
         "task": "roadmap.note_occasions",
         "schedule": crontab(minute=12),

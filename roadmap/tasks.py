@@ -9,6 +9,7 @@ from roadmap import deliver
 from roadmap.actions import occasions
 from roadmap.actions.reports import close_due_months as close_due
 from roadmap.imports.uploads import forget_old
+from roadmap.mailing import post
 
 
 @shared_task(name="roadmap.close_due_months")
@@ -27,6 +28,12 @@ def forget_plan_imports() -> None:
 def deliver_notices() -> None:
     """Tells people what waits in the outbox."""
     deliver.work_off()
+
+
+@shared_task(name="roadmap.mail_reports")
+def mail_reports() -> None:
+    """Sends the mails of reports that wait."""
+    post.work_off()
 
 
 @shared_task(name="roadmap.note_occasions")

@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("spend/spend.xlsx", spend.spend_xlsx, name="spend_xlsx"),
     path("spend/focus.csv", spend.spend_focus, name="spend_focus"),
     path("", include("roadmap.notice_urls")),
+    path("", include("roadmap.report_mail_urls")),
     path("", include("roadmap.plan_urls")),
     path("settings/templates/", templates.templates, name="templates"),
     path("settings/templates/<slug:slug>/", templates.template, name="template"),

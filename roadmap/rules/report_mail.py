@@ -55,3 +55,8 @@ def addresses_in(text: str) -> list[str]:
         if piece:
             found.append(piece)
     return found
+
+
+def report_language(code: str) -> str:
+    """The language of a report, 'en', for one of the installation's, 'en-gb'."""
+    return code.partition("-")[0].lower()

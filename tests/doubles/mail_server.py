@@ -25,6 +25,8 @@ class MailServer:
         self.refuse: list[str] = []
         self.address = ""
         self.is_held = False
+        # Takes the next mail and breaks off before it says so.
+        self.hangs_up = False
         self.begun = 0
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
@@ -42,6 +44,9 @@ class MailServer:
             return self.refuse.pop(0)
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         self.recipients.append(list(envelope.rcpt_tos))
+        if self.hangs_up:
+            self.hangs_up = False
+            server.transport.abort()
         return "250 OK"
 
 

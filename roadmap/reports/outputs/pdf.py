@@ -30,7 +30,7 @@ def pdf_of(document: Document, sha256: str) -> bytes:
     drawn: bytes = typst.compile(
         _SHEET.read_bytes(),
         format="pdf",
-        font_paths=_fonts(),
+        font_paths=fonts(),
         sys_inputs={"document": _shown(json.dumps(_plain(document, sha256), ensure_ascii=False, sort_keys=True))},
         pdf_standards=STANDARDS,
         timestamp=datetime.combine(document.dated_on, time(), UTC),
@@ -39,7 +39,8 @@ def pdf_of(document: Document, sha256: str) -> bytes:
 
 
 @cache
-def _fonts() -> typst.Fonts:
+def fonts() -> typst.Fonts:
+    """The fonts that reports are drawn with, out of a package."""
     folder = files(font_source_sans_pro) / "files"
     return typst.Fonts(include_system_fonts=False, font_paths=[str(folder)])
 
@@ -55,7 +56,7 @@ def _has_glyph(character: str) -> bool:
         typst.compile(
             b'#set document(title: "x")\n#set text(font: "Source Sans Pro")\n#sys.inputs.character',
             format="pdf",
-            font_paths=_fonts(),
+            font_paths=fonts(),
             sys_inputs={"character": character},
             pdf_standards=STANDARDS,
         )
