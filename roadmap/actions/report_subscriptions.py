@@ -137,7 +137,7 @@ def remove_report_subscriber(asker: Asker, subscription: ReportSubscription) -> 
 
 @transaction.atomic
 def end_report_subscription(subscription: ReportSubscription) -> bool:
-    """Whoever holds the signed link of a mail ends its subscription; whether it was still on. Audited as by the link."""
+    """Who holds the signed link of a mail ends its subscription; whether it was still on. Audited as by the link."""
     row = ReportSubscription.objects.select_for_update(of=("self",)).filter(pk=subscription.pk).first()
     if row is None or not row.is_on:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
@@ -27,7 +27,7 @@ class Letter:
 
     stored: StoredMail
     # The PDF as a part of a message, encoded once.
-    attached: MIMEPart
+    attached: EmailMessage
     name: str
 
     def to(self, mail: ReportMail, address: str) -> bytes:
@@ -65,7 +65,7 @@ def letter_of(report_id: int, language: str) -> Letter:
     """The letter of a published report in a language."""
     report = Report.objects.select_related("roadmap__workload").get(pk=report_id)
     name = f"{report.roadmap.slug if report.roadmap else report.scope}-{report.month:%Y-%m}"
-    pdf = MIMEPart(policy=SMTP)
+    pdf = EmailMessage(policy=SMTP)
     pdf.set_content(
         pdf_for(report, language),
         maintype="application",
@@ -77,7 +77,7 @@ def letter_of(report_id: int, language: str) -> Letter:
 
 
 def mail_for(report: Report, language: str) -> bytes:
-    """The mail as it was kept; one of a report that was published before mails were kept is drawn, to the same bytes."""
+    """The mail as it was kept; of a report that was published before mails were kept it is drawn, to the same."""
     kept = kept_files(report, ReportFile.Kind.MAIL, language)
     return kept[0] if kept else drawn_mail(report, language)
 

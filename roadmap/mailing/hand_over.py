@@ -34,11 +34,11 @@ _DOT = re.compile(rb"^\.", re.MULTILINE)
 _NOBODYS = ("django.core.mail.backends.smtp.EmailBackend", "django.core.mail.backends.console.EmailBackend")
 
 
-class ServerAway(ConnectorError):
+class ServerAway(ConnectorError):  # noqa: N818 - what it says
     """The server cannot be reached, does not let us in, or has enough of us: no other message would fare better now."""
 
 
-class AnswerUnheard(Exception):
+class AnswerUnheard(Exception):  # noqa: N818 - what it says
     """The message was handed over and the answer did not come: it may have been taken or not."""
 
 
@@ -69,7 +69,7 @@ class Line:
             self._smtp = None
 
     def offer(self, address: str, content: bytes) -> Callable[[], str]:
-        """Everything of a message but its end; returns `finish`. Raises ConnectorError, by `permanent` for this mailbox.
+        """Everything of a message but its end; returns `finish`. Raises ConnectorError, `permanent` for this mailbox.
 
         `finish` returns the server's words when it takes the message; raises ConnectorError where it refuses, and
         AnswerUnheard where nobody knows.

@@ -49,8 +49,8 @@ class Claim:
     until: datetime
 
 
-class _NoLongerOurs(Exception):
-    pass
+class _NoLongerOurs(Exception):  # noqa: N818 - what it says
+    """Somebody else has taken it up meanwhile."""
 
 
 def work_off(seconds: float = WORK_SECONDS) -> int:

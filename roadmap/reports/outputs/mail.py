@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
+from typing import cast
 
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -80,8 +81,7 @@ def assemble(mail: StoredMail, *, name: str = "phaseline") -> EmailMessage:
     message["Subject"] = mail.subject
     message.set_content(mail.text, cte="quoted-printable")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
-    html = message.get_payload()[1]  # type: ignore[index]
-    assert isinstance(html, MIMEPart)
+    html = cast(MIMEPart, message.get_payload()[1])  # type: ignore[index]
     for number, picture in enumerate(mail.pictures, 1):
         html.add_related(
             picture.content,
@@ -102,10 +102,9 @@ def assemble(mail: StoredMail, *, name: str = "phaseline") -> EmailMessage:
 def read_mail(content: bytes) -> StoredMail:
     """The parts of a mail that was kept."""
     message = message_from_bytes(content, policy=SMTP)
-    assert isinstance(message, EmailMessage)
     text, html = message.get_body(("plain",)), message.get_body(("html",))
-    assert text is not None
-    assert html is not None
+    if text is None or html is None:
+        raise ValueError("A mail of a report has a text and an HTML part.")
     pictures = [
         Picture(str(part["Content-ID"]).strip("<>"), part.get_content())
         for part in message.walk()
