@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -84,7 +86,7 @@ def test_the_page_leads_nowhere_but_to_its_files(report, secret, portfolio):
     page = read(secret).content.decode()
     links = set(re.findall(r'href="([^"]*)"', page))
     beyond = {link for link in links if not link.startswith(("/static/", "#"))}
-    assert beyond == {f"/r/{secret}/report.{kind}" for kind in KINDS}
+    assert beyond == {"?lang=nl", *(f"/r/{secret}/report.{kind}?lang=en" for kind in KINDS)}
     assert "<script" not in page
     assert "<form" not in page
     assert "csrf" not in page
@@ -176,6 +178,54 @@ def test_a_page_costs_the_same_queries_however_many_links_there_are(report, secr
 def test_nothing_is_changed_at_it(secret):
     for method in ("post", "put", "patch", "delete"):
         assert getattr(Client(), method)(page_of(secret)).status_code == 405
+
+
+# --- In which language ------------------------------------------------------------------------------------------------
+
+
+def test_it_speaks_the_language_asked_for(secret):
+    english, dutch = Client().get(page_of(secret)), Client().get(page_of(secret), {"lang": "nl"})
+    assert '<html lang="en">' in english.content.decode()
+    assert '<html lang="nl">' in dutch.content.decode()
+    assert (english["Content-Language"], dutch["Content-Language"]) == ("en", "nl")
+    assert "Letters, oktober" in dutch.content.decode().replace("\u00a0", " ")
+    # Each of the two leads to the other, and to the files in its own.
+    assert 'href="?lang=nl"' in english.content.decode()
+    assert 'href="?lang=en"' in dutch.content.decode()
+    assert f"/r/{secret}/report.pdf?lang=nl" in dutch.content.decode()
+    files = [Client().get(f"/r/{secret}/report.csv", {"lang": language}).content for language in ("en", "nl")]
+    assert files[0] != files[1]
+    assert b"oktober" in Client().get(f"/r/{secret}/report.csv", {"lang": "nl"}).content or b"Uitgaven" in files[1]
+    # What is hashed has no language.
+    assert len({Client().get(f"/r/{secret}/report.json", {"lang": one}).content for one in ("en", "nl", "x")}) == 1
+
+
+def test_the_browser_s_language_is_the_reader_s(secret):
+    assert '<html lang="nl">' in Client().get(page_of(secret), headers={"accept-language": "nl-BE"}).content.decode()
+    assert '<html lang="nl">' in Client().get("/r/x/", headers={"accept-language": "nl"}).content.decode()
+    assert "Deze link werkt niet meer" in Client().get("/r/x/", {"lang": "nl"}).content.decode()
+
+
+@pytest.mark.parametrize("value", ["de", "", "nl-BE", "x" * 5000, "%00", "../nl", "<script>"])
+def test_a_language_that_is_not_spoken_is_english(secret, value):
+    answer = Client().get(page_of(secret), {"lang": value})
+    assert answer.status_code == 200
+    assert '<html lang="en">' in answer.content.decode()
+    assert "<script" not in answer.content.decode()
+
+
+def test_a_report_of_version_1_is_english_alone(report, alice):
+    kept = json.loads((Path(__file__).parents[1] / "data" / "reports" / "v1_october.json").read_text())
+    old = Report.objects.create(
+        scope=Report.Scope.ROADMAP, roadmap=report.roadmap, month=date(2026, 8, 1), state=Report.State.PUBLISHED,
+        payload=kept, schema_version=1, sha256="0" * 64, published_at=NOW,
+    )  # fmt: skip
+    secret = make_report_link(Asker(alice), old, label="x")[1]
+    page = Client().get(page_of(secret), {"lang": "nl"}).content.decode()
+    assert '<html lang="en">' in page
+    assert "?lang=" not in page
+    for kind in KINDS:
+        assert Client().get(f"/r/{secret}/report.{kind}", {"lang": "nl"}).status_code == 200
 
 
 # --- What does not work any more --------------------------------------------------------------------------------------
@@ -485,7 +535,7 @@ def test_none_is_made_where_they_are_switched_off(report, secret, alice, sign_in
 def test_only_what_is_published_has_links(report, alice, adam):
     draft = Report.objects.create(
         scope=Report.Scope.ROADMAP, roadmap=report.roadmap, month=date(2026, 9, 1), state=Report.State.DRAFT,
-        payload=report.payload, sha256=report.sha256,
+        payload=report.payload,
     )  # fmt: skip
     with pytest.raises(RuleViolation) as caught:
         make_report_link(Asker(alice), draft, label="x")
