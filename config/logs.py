@@ -1,4 +1,4 @@
-"""What no log may hold: addresses that are secrets themselves, of a calendar, a report or the first set-up."""
+"""What no log may hold: addresses that are secrets, of a calendar, a report, a subscription or the first set-up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 # What is shorter is a number or a word of ours, and no secret.
-SECRET_ADDRESS = re.compile(r"(/(?:calendar|setup|r)/)[^/\s?#.'\"]{20,}")
+SECRET_ADDRESS = re.compile(r"(/(?:calendar|setup|r|unsubscribe)/)[^/\s?#.'\"]{20,}")
 HIDDEN = "•••"
 
 

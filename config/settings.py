@@ -359,9 +359,15 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_secret_addresses"]},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    # These log each address that they ask, query and headers included.
     "loggers": {
-        name: {"level": "WARNING"}
-        for name in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "azure", "google.auth", "requests_oauthlib")
+        # runserver's own handler would write each address as it was asked for.
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # These log each address that they ask, query and headers included.
+        **{
+            name: {"level": "WARNING"}
+            for name in (
+                *("httpx", "httpcore", "botocore", "boto3", "urllib3", "azure", "google.auth", "requests_oauthlib"),
+            )
+        },
     },
 }

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 # Parts of a document that say when it was made, or of what shape it is, not what happened.
 _ABOUT_ITSELF = frozenset({"schema_version", "dated_on", "revision", "moved"})
+# What version 2 tells to the month's end, where version 1 told how far it went.
+_TOLD_OTHERWISE = frozenset({"data_until"})
+_EMPTY = ("", None)
 # What names a row of a list, so that rows are compared with themselves and not with what took their place: the first
 # of these that it has ...
 _OWN_NAMES = ("key", "signal", "measure", "slug", "on")
@@ -48,7 +51,15 @@ def moved_figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[d
     """
     old, new = values_of(before), values_of(after)
     if before.get("schema_version", 0) != after.get("schema_version", 0):
-        new = {place: value for place, value in new.items() if place in old and _is_plain(value)}
+        new = {
+            place: value
+            for place, value in new.items()
+            if place in old
+            and _is_plain(value)
+            and place.field not in _TOLD_OTHERWISE
+            # What a sentence of version 1 left empty is no value in version 2.
+            and (value not in _EMPTY or old[place] not in _EMPTY)
+        }
         old = {place: value for place, value in old.items() if place in new}
     places = [place for place in dict.fromkeys([*new, *old]) if old.get(place) != new.get(place)]
     where = _path if after.get("schema_version") == 1 else _place

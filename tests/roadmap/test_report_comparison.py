@@ -285,6 +285,15 @@ def test_the_same_month_in_two_schema_versions_is_the_same():
         assert {row.change for row in rows} == {Change.SAME}
 
 
+def test_a_new_schema_version_alone_is_no_reason_for_a_revision():
+    assert moved_figures(kept("v1_october"), kept("v2_october")) == []
+    changed = kept("v2_october")
+    money = next(section["value"] for section in changed["sections"] if section["name"] == "money")
+    money["total"] = "1"
+    (line,) = moved_figures(kept("v1_october"), changed)
+    assert (line["section"], line["field"], line["after"]) == ("money", "total", "1")
+
+
 def test_two_months_of_version_1_are_compared_by_code():
     found = comparison_of(kept("v1_september"), kept("v1_october"))
     assert [row.key for row in found.figures["figures"]] == ["spend", "forecast", "unit_cost", "value"]

@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.log import ServerFormatter
 
 from accounts.access import Asker
 from accounts.models import AuditEvent, Membership, Role
@@ -597,6 +598,10 @@ def test_an_address_is_taken_out_of_a_line(line):
     assert "/r/•••" in without_secret_addresses(line)
 
 
+def test_an_address_that_ends_a_subscription_is_one():
+    assert SECRET not in without_secret_addresses(f"GET /reports/unsubscribe/{SECRET}/ HTTP/1.1")
+
+
 def test_other_addresses_stay_as_they_are():
     for line in ("GET /reports/0b0e7c52-8f2b-4a6e-9a42-0c3a6b2f7c11/ HTTP/1.1", "GET /r/short/ HTTP/1.1", "/r/"):
         assert without_secret_addresses(line) == line
@@ -610,6 +615,18 @@ def test_django_does_not_log_it(secret, caplog):
     assert "/r/•••" in caplog.text
     assert SECRET not in caplog.text
     assert secret not in caplog.text
+
+
+def test_every_handler_of_the_logs_takes_it_out(settings):
+    """runserver's too, which Django gives a handler of its own."""
+    assert settings.LOGGING["loggers"]["django.server"]["handlers"] == ["console"]
+    named = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    of_ours = [one for log in named for one in log.handlers if one.formatter and one.formatter._fmt.startswith("%(asc")]
+    assert of_ours
+    for handler in of_ours:
+        assert any(isinstance(one, NoSecretAddresses) for one in handler.filters)
+    own = logging.getLogger("django.server").handlers
+    assert not [one for one in own if isinstance(one.formatter, ServerFormatter)]
 
 
 def test_pages_and_mails_of_errors_do_not_quote_it(rf: RequestFactory, settings):
