@@ -6,6 +6,7 @@ import web.file_tables  # noqa: F401  says what 'file_form' in an address is, by
 from roadmap.views import (
     calendars,
     demo,
+    fiscal_year,
     linked_report,
     me,
     phase,
@@ -45,6 +46,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/demo/", demo.demo_page, name="demo"),
     path("settings/demo/remove/", demo.demo_remove, name="demo_remove"),
     path("reports/", reports.reports, name="reports"),
+    path("reports/year/", fiscal_year.fiscal_year, name="fiscal_year"),
+    path("reports/year/year.<file_form:form>", fiscal_year.fiscal_year_file, name="fiscal_year_file"),
     path("reports/close/", reports.report_close, name="report_close"),
     path("reports/<uuid:uuid>/", reports.report, name="report"),
     path("reports/<uuid:uuid>/report.<slug:kind>", reports.report_file, name="report_file"),

@@ -88,6 +88,33 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: filled up to `filled`, outlined from there to `outlined`, a tick across at `tick`. Heights 0 to 1."""
+
+    label: str
+    filled: float = 0.0
+    outlined: float | None = None
+    tick: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """What was (filled), what is expected (dashed outline) and what was planned (tick), period by period.
+
+    `said` is the drawing in a sentence, for whoever does not see it; `levels` are heights with their texts. The names
+    of the three marks stand in the legend; one that no bar has is empty.
+    """
+
+    kind: ClassVar[str] = "bars"
+    said: str
+    bars: Sequence[Bar]
+    levels: Sequence[tuple[float, str]] = ()
+    filled_name: str = ""
+    outlined_name: str = ""
+    tick_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """One steered measure. `figure` empty means that nothing fills it: `missing` then says what would."""
 

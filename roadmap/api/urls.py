@@ -2,10 +2,11 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import dashboard, me, report_comparison, report_links, reports, spend, templates, usage
+from roadmap.api import dashboard, fiscal_year, me, report_comparison, report_links, reports, spend, templates, usage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
+    path("fiscal-year", fiscal_year.FiscalYearView.as_view(), name="api_fiscal_year"),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
     path("reports/<uuid:uuid>/report.<slug:kind>", reports.ReportFileView.as_view(), name="api_report_file"),

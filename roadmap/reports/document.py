@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from web.pieces import Course
+from web.pieces import Bars, Course
 
 Json = dict[str, Any]
 Tone = Literal["", "green", "amber", "red", "off", "none"]
@@ -21,12 +21,16 @@ Tone = Literal["", "green", "amber", "red", "off", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell of a table. `tone` goes with a word and a mark, never alone; `sub` stands below, smaller."""
+    """One cell of a table. `tone` goes with a word and a mark, never alone; `sub` stands below, smaller.
+
+    `bar`: a share, 0 to 1, drawn as a bar under the text, which says it too.
+    """
 
     text: str = ""
     sub: str = ""
     tone: Tone = ""
     value: Decimal | date | None = None
+    bar: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,7 @@ class Table:
     """`rows` and `foot` have a cell for each column, the first of which names the row.
 
     `on_paper`: how many of its rows are printed, None: all.
+    Two tables in a row that are `is_half` stand side by side where there is room.
     """
 
     kind: ClassVar[str] = "table"
@@ -106,6 +111,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     foot: Sequence[Cell] | None = None
     on_paper: int | None = None
+    is_half: bool = False
 
     @property
     def body(self) -> list[list[tuple[Column, Cell]]]:
@@ -118,7 +124,7 @@ class Table:
         return list(zip(self.columns, self.foot or (), strict=self.foot is not None))
 
 
-Block = Status | Figures | Paragraph | Bullets | Table | Course
+Block = Status | Figures | Paragraph | Bullets | Table | Course | Bars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,10 +77,19 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Spend / plan, 0.8 for 80%. `coverage`: the share of the spend that has a plan; None where there is no spend."""
+    """Spend / plan, 0.8 for 80%. `coverage`: the share of the spend that has a plan; None where there is no spend.
+
+    `spent`: that part of the spend, which is what is held against the plan.
+    """
 
     value: Decimal | None = None
     coverage: Decimal | None = None
+    spent: Decimal | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the spend has a plan."""
+        return self.coverage is None or self.coverage >= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +212,8 @@ def share_of(planned: Decimal | None, plan: Decimal | None, whole: Decimal | Non
         return Share()
     coverage = min(planned / whole, Decimal(1)) if whole > 0 and planned >= 0 else None
     if coverage is not None and coverage < _HALF:
-        return Share(None, coverage)
-    return Share(planned / plan, coverage)
+        return Share(None, coverage, planned)
+    return Share(planned / plan, coverage, planned)
 
 
 def expected_by_month(year: FiscalYear, outlook: Forecast | None, spent: Mapping[date, Decimal]) -> dict[date, Decimal]:

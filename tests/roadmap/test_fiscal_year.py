@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import csv
+import io
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -10,10 +12,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.access import Asker
-from metrics import identity, ledger
-from metrics.ledger import PostedCell
-from metrics.models import Backend, Receipt
-from metrics.usage import FeedKind, SeriesKey
+from accounts.models import Membership, Role
+from metrics import identity
 from roadmap.actions.roadmaps import make_roadmap
 from roadmap.models import CostEntry, Phase, Report, Roadmap
 from roadmap.queries.fiscal_year import year_facts, year_of_month
@@ -28,9 +28,9 @@ from roadmap.rules.fiscal_year import (
     held_against,
     share_of,
 )
+from tests.roadmap.many_roadmaps import spend_daily
 
 D = Decimal
-DAY = timedelta(days=1)
 OCTOBER = date(2026, 10, 1)
 
 
@@ -51,27 +51,6 @@ def made(adam, name: str, *, budget=None, span=(date(2026, 9, 1), date(2026, 12,
         budget_amount=budget, budget_currency="EUR", planned_start_on=span[0], planned_end_on=span[1]
     )
     return roadmap
-
-
-def spend_daily(roadmap, amount, first: date, last: date, *, provider="openai") -> None:
-    """`amount` on each day, through the ledger; `roadmap` None: unallocated."""
-    backend, _ = Backend.objects.get_or_create(
-        slug=f"push-{provider}", defaults={"name": provider, "connector": "push_only", "provider": provider}
-    )
-    wanted = identity.SeriesIdentity(
-        SeriesKey(provider=provider, model="m1"),
-        backend.pk,
-        is_pushed=True,
-        workload_id=roadmap.workload_id if roadmap else None,
-    )
-    series_id = identity.series_ids([wanted])[wanted]
-    cells = []
-    day = first
-    while day <= last:
-        at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
-        cells.append(PostedCell(series_id, at, {"requests": 10, "estimated_cost": D(amount)}, {}, "EUR"))
-        day += DAY
-    ledger.post(Receipt(kind=FeedKind.PUSH, backend=backend), ledger.feed(FeedKind.PUSH, backend), cells)
 
 
 @pytest.fixture
@@ -195,7 +174,7 @@ def test_a_member_sees_the_year_of_what_is_theirs(worked, oscar, erin):
     whole = year_of_month(scope_of_plan(plan_of(Asker(erin))), OCTOBER)
     assert whole.to_date.spent.total == 5345
     one = year_of_month(scope_of_plan(plan_of(Asker(erin)), roadmap="letters"), OCTOBER)
-    assert (one.to_date.spent.total, one.to_date.share) == (4880, Share(D("0.8"), D(1)))
+    assert (one.to_date.spent.total, one.to_date.share) == (4880, Share(D("0.8"), D(1), D(4880)))
 
 
 def test_an_earlier_month_that_was_restated_since_it_was_published_is_told(worked, adam):
@@ -255,17 +234,21 @@ def test_what_has_no_plan_is_not_in_the_share_and_lowers_its_coverage():
     spents = {1: Spent(billed=D(80)), 2: Spent(estimated=D(20)), None: Spent(estimated=D(10))}
     found = held_against(spents, {1: D(100), 2: None})
     assert (found.spent.total, found.plan) == (110, 100)
-    assert found.share == Share(D("0.8"), D(80) / 110)
+    assert found.share == Share(D("0.8"), D(80) / 110, D(80))
 
 
 def test_under_half_covered_there_is_no_share():
-    assert held_against({1: Spent(billed=D(49)), 2: Spent(billed=D(51))}, {1: D(10)}).share == Share(None, D("0.49"))
-    assert held_against({1: Spent(billed=D(50)), 2: Spent(billed=D(50))}, {1: D(10)}).share == Share(D(5), D("0.5"))
+    assert held_against({1: Spent(billed=D(49)), 2: Spent(billed=D(51))}, {1: D(10)}).share == Share(
+        None, D("0.49"), D(49)
+    )
+    assert held_against({1: Spent(billed=D(50)), 2: Spent(billed=D(50))}, {1: D(10)}).share == Share(
+        D(5), D("0.5"), D(50)
+    )
 
 
 def test_a_roadmap_with_a_plan_that_spent_nothing_yet_keeps_its_plan():
     found = held_against({1: Spent(billed=D(50))}, {1: D(50), 2: D(150)})
-    assert found.share == Share(D("0.25"), D(1))
+    assert found.share == Share(D("0.25"), D(1), D(50))
 
 
 @pytest.mark.parametrize("plan", [None, D(0), D(-1)])
@@ -275,10 +258,52 @@ def test_without_a_plan_there_is_no_share(plan):
 
 
 def test_a_month_of_credits_alone_has_a_share_and_no_coverage():
-    assert held_against({1: Spent(billed=D(-5))}, {1: D(100)}).share == Share(D("-0.05"), None)
+    assert held_against({1: Spent(billed=D(-5))}, {1: D(100)}).share == Share(D("-0.05"), None, D(-5))
 
 
 def test_spend_that_nobody_knows_is_unknown():
     assert held_against({1: Spent(not_priced_tokens=D(9))}, {1: D(100)}).share == Share()
     assert (Spent(billed=D(1)) + Spent()).total == 1
     assert Spent().total is None
+
+
+# --- Page, file, API
+
+
+def test_each_sees_the_year_of_what_is_theirs_on_page_in_file_and_api(vera, oscar, erin, worked, sign_in, api, client):
+    letters, _claims = worked
+    assert client.get("/reports/year/").status_code == 302
+    assert client.get("/api/v1/fiscal-year").status_code == 401
+    assert api(erin, scopes=["push"]).get("/api/v1/fiscal-year").status_code == 403
+    Membership.objects.create(user=vera, workload=letters.workload, role=Role.VIEWER)
+    for person, total in ((erin, "5345"), (vera, "4880"), (oscar, None)):
+        answer = api(person, scopes=["read"]).get("/api/v1/fiscal-year?year=2026").json()
+        spent = answer["to_date"]["spent"]
+        assert (None if spent is None else Decimal(spent)) == (None if total is None else Decimal(total))
+        signed_in = sign_in(person)
+        page = signed_in.get("/reports/year/?year=2026").content.decode()
+        assert ("Letters" in page) == (person != oscar)
+        assert ("Claims" in page) == (person == erin)
+        rows = list(csv.DictReader(io.StringIO(signed_in.get("/reports/year/year.csv?year=2026").getvalue().decode())))
+        assert len(rows) == 12
+        october = next(row for row in rows if row["month"] == "2026-10-01")
+        assert october["spent_EUR"].startswith({erin: "2945", vera: "2480", oscar: ""}[person])
+    # What one may not see is answered as what there is not.
+    denied = api(vera, scopes=["read"]).get("/api/v1/fiscal-year?roadmap=claims-2")
+    assert denied.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "query", ["year=abc", "year=1", "year=99999999999999999999", "roadmap=none", "programme=%00x", "year=２０２６"]
+)
+def test_a_bad_filter_is_answered_in_words(worked, sign_in, api, erin, query):
+    assert 'role="alert"' in sign_in(erin).get(f"/reports/year/?{query}").content.decode()
+    assert sign_in(erin).get(f"/reports/year/year.xlsx?{query}").status_code == 422
+    assert api(erin, scopes=["read"]).get(f"/api/v1/fiscal-year?{query}").status_code == 422
+
+
+def test_the_page_says_no_plan_and_to_come_and_no_data_apart(worked, sign_in, erin, monkeypatch):
+    monkeypatch.setattr("django.utils.timezone.now", lambda: datetime(2026, 11, 1, 12, tzinfo=UTC))
+    page = sign_in(erin).get("/reports/year/?year=2026").content.decode()
+    for text in ("no plan", "to come", "no data", "Unallocated", "so far", "Fiscal year 2026/27"):
+        assert text in page

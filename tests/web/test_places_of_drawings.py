@@ -26,6 +26,10 @@ DRAWINGS = {
         "{% timeline lanes axis today 'plan' %}",
         {"lanes": [pieces.Lane(SPAN, pieces.GateMark(date(2026, 7, 4), "open", "Gate"))]},
     ),
+    "bars": (
+        "{% bars item %}{% share_bar 0.317 %}",
+        {"item": pieces.Bars(said="", bars=[pieces.Bar("Jan", 0.317, 0.5, 0.41)], levels=[(0.333, "1")])},
+    ),
     "course": (
         "{% course item %}",
         {"item": pieces.Course(said="", past=[(0.0, 0.0), (0.317, 0.279)], levels=[(0.333, "1")], limit=0.77)},

@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from web import drawings, pieces, wording
+from web.bars import draw_bars
 from web.charts import is_bundle_built
 from web.course import draw_course
 from web.file_tables import FORMS
@@ -124,6 +125,21 @@ def plan_axis(axis: drawings.Axis, today: date) -> dict[str, Any]:
 def course(item: pieces.Course) -> dict[str, Any]:
     """{% course item %}: a line to today, what is expected, and the limit."""
     return {"course": draw_course(item)}
+
+
+@register.inclusion_tag("components/bars.html")
+def bars(item: pieces.Bars, *, says: bool = True) -> dict[str, Any]:
+    """{% bars item %}: what was, what is expected and what was planned, period by period.
+
+    `says=False` where the finding stands beside it already.
+    """
+    return {"bars": draw_bars(item), "says": says}
+
+
+@register.inclusion_tag("components/share.html")
+def share_bar(share: float) -> dict[str, Any]:
+    """{% share_bar 0.4 %}: a share of a whole, under a figure that says it too."""
+    return {"percent": f"{min(max(share, 0.0), 1.0):.1%}"}
 
 
 @register.inclusion_tag("components/timeline.html")

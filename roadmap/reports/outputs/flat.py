@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from roadmap.reports.document import Block, Bullets, Course, Document, Figures, Paragraph, Section, Table
+from roadmap.reports.document import Bars, Block, Bullets, Course, Document, Figures, Paragraph, Section, Table
 from web.spreadsheets import Value, csv_pieces
 
 HEADS = ("section", "row", "column", "value", "text")
@@ -33,7 +33,7 @@ def _lines(section: Section, block: Block) -> Iterator[tuple[Value, ...]]:
     elif isinstance(block, Bullets):
         for number, item in enumerate(block.items, start=1):
             yield name, str(number), "", None, item
-    elif isinstance(block, Course):
+    elif isinstance(block, Course | Bars):
         yield name, "", "", None, block.said
     elif isinstance(block, Paragraph):
         yield name, "", "", None, block.text

@@ -16,7 +16,7 @@ from typing import cast
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from roadmap.reports.document import Block, Bullets, Document, Figures, Paragraph, Section, Status, Table
+from roadmap.reports.document import Bars, Block, Bullets, Document, Figures, Paragraph, Section, Status, Table
 from roadmap.reports.outputs.chart import WIDTH_PX, png_of
 from roadmap.reports.outputs.news import news_of
 from web.pieces import Course
@@ -165,7 +165,7 @@ def _lines(block: Block) -> list[str]:
         return [block.text, ""]
     if isinstance(block, Bullets):
         return [*(f"- {item}" for item in block.items), ""]
-    if isinstance(block, Course):
+    if isinstance(block, Course | Bars):
         return [block.said, ""]
     rows = [*block.body, *([block.tail] if block.foot else [])]
     lines = []

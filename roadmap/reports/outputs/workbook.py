@@ -9,7 +9,7 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
-from roadmap.reports.document import Bullets, Cell, Course, Document, Figures, Paragraph, Section, Status, Table
+from roadmap.reports.document import Bars, Bullets, Cell, Course, Document, Figures, Paragraph, Section, Status, Table
 from web.spreadsheets import safe_text
 
 _NAME_CHARACTERS = 31
@@ -73,7 +73,7 @@ def _draw(page: Worksheet, document: Document, section: Section, formats: dict[s
                 page.write_string(line, 2, safe_text(box.unit or box.value_unit), formats["text"])
                 page.write_string(line, 3, safe_text("; ".join(box.notes)))
                 line += 1
-        elif isinstance(block, Course):
+        elif isinstance(block, Course | Bars):
             page.write_string(line, 0, safe_text(block.said))
             line += 1
         else:
