@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -33,6 +34,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "phrase": ("text",),
 }
 TEMPLATE_CALLS: dict[str, None] = dict.fromkeys(("_", "gettext", "ngettext", "pgettext", "npgettext"))
+PRESET_TABLES = Path("metrics", "connectors", "presets", "tables")
 PLURAL_FILTER = re.compile(r"\|plural:\"([^\"]+)\"")
 
 
@@ -57,6 +59,9 @@ def marked_texts(root: Path) -> dict[Marked, str]:
             if "migrations" not in path.parts:
                 for line, marked in in_python(path.read_text(encoding="utf-8"), str(path.relative_to(root))):
                     found.setdefault(marked, f"{path.relative_to(root)}:{line}")
+    for path in sorted((root / PRESET_TABLES).glob("*.toml")):
+        for text in in_preset(path.read_text(encoding="utf-8")):
+            found.setdefault(Marked(text), f"{path.relative_to(root)}:1")
     for path in sorted((root / "templates").rglob("*")):
         if path.suffix in {".html", ".txt"}:
             for line, marked in in_template(path.read_text(encoding="utf-8"), str(path.relative_to(root))):
@@ -89,6 +94,12 @@ def _is_text(node: ast.expr) -> bool:
 
 def _counted(one: str, many: str = "") -> Marked:
     return Marked(text=f"%(count)s {one}", many=f"%(count)s {many or one + 's'}")
+
+
+def in_preset(source: str) -> Iterator[str]:
+    """The sentences of a preset's file that its form shows: what to switch on, and what to do about what is missing."""
+    table = tomllib.loads(source)
+    yield from filter(None, (table.get("setup"), *table.get("not_offered", {}).values()))
 
 
 def in_template(source: str, name: str = "") -> Iterator[tuple[int, Marked]]:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from metrics.errors import ConnectorError
 from metrics.usage import UsageCell
+from metrics.words import phrase
 
 # Above what any organization uses in an hour or pays in a day, and well inside the columns that hold it.
 MOST_COUNTED = 10**16
@@ -44,9 +45,16 @@ class Reader:
     def malformed(self, what: str) -> ConnectorError:
         """The error for an answer that cannot be used; `what` is a clause, 'a bucket has no results'."""
         return ConnectorError(
-            f"{self.source}'s answer cannot be used: {what}. Nothing was taken from this pull.",
+            phrase(
+                "%(source)s's answer cannot be used: %(what)s. Nothing was taken from this pull.",
+                source=self.source,
+                what=what,
+            ),
             permanent=False,
-            hint=f"It is asked again by itself; if it stays, look whether {self.source} has changed its answers.",
+            hint=phrase(
+                "It is asked again by itself; if it stays, look whether %(source)s has changed its answers.",
+                source=self.source,
+            ),
         )
 
     def count(self, value: Any, field: str) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from metrics.models import Backend, BillingSource, Series
 from metrics.sources import BILLING_FILE
 from metrics.usage import SeriesKind
@@ -33,7 +35,7 @@ def undecided() -> list[BillQuestion]:
     for pk, source in by_id.items():
         names = [one.name for one, providers in counted if providers & billed[pk]]
         if names:
-            found.append(BillQuestion(source, " or ".join(names[:3])))
+            found.append(BillQuestion(source, gettext(" or ").join(names[:3])))
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import TruncMonth
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can_change_backends
 from metrics import billed_elsewhere, importing, sources
@@ -21,6 +22,7 @@ from metrics.importer import Charge, Layout, RowRejected
 from metrics.imports.focus_layout import FocusLayout
 from metrics.imports.mapped_layout import ColumnMapping, MappedLayout
 from metrics.models import Backend, BillingImport, BillingSource, ImportedCharge
+from web import wording
 
 State = BillingImport.State
 SERVICES_SHOWN = 100
@@ -71,8 +73,12 @@ class PreviewRow:
         if self.charge is None or self.charge.counts is None:
             return ""
         given, _, _, out, requests = self.charge.counts
-        told = [(given, "in"), (out, "out"), (requests, "requests")]
-        return ", ".join(f"{count:,f} {word}" for count, word in told if count is not None)
+        told = [
+            (given, gettext("%(count)s in")),
+            (out, gettext("%(count)s out")),
+            (requests, gettext("%(count)s requests")),
+        ]
+        return ", ".join(words % {"count": wording.count(count)} for count, words in told if count is not None)
 
 
 @dataclass(frozen=True, slots=True)

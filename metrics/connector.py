@@ -57,12 +57,17 @@ from metrics.meter import History, Pace
 from metrics.packages import missing_text
 from metrics.usage import ForeignHistogram, MeasuredAt, SeriesKey, UsageCell
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 if TYPE_CHECKING:
     from metrics.http import HttpClient
 
 Clock = Callable[[], datetime]
 CounterValue = int | Decimal | ForeignHistogram
+
+
+# What an offer shows, word by word (`Connector.shows`).
+SHOWN = (N_("cost"), N_("tokens"), N_("requests"), N_("errors"), N_("latency"), N_("energy"))
 
 
 class Group(StrEnum):
@@ -132,17 +137,23 @@ class Parameter:
             text = str(self.default)
         if not text:
             if self.required:
-                raise RuleViolation("required", f"{self.label} is needed.", self.name)
+                raise RuleViolation("required", phrase("%(label)s is needed.", label=self.label), self.name)
             return None
         if "\n" in text or "\r" in text:
-            raise RuleViolation("one_line", f"{self.label} is one line.", self.name)
+            raise RuleViolation("one_line", phrase("%(label)s is one line.", label=self.label), self.name)
         if self.kind is ParameterKind.URL:
             return self._clean_url(text)
         if self.kind is ParameterKind.INTEGER:
             return self._clean_integer(text)
         if self.kind is ParameterKind.CHOICE and text not in {choice for choice, _ in self.choices}:
             raise RuleViolation(
-                "unknown_choice", f"{self.label}: choose one of {', '.join(c for c, _ in self.choices)}.", self.name
+                "unknown_choice",
+                phrase(
+                    "%(label)s: choose one of %(choices)s.",
+                    label=self.label,
+                    choices=", ".join(c for c, _ in self.choices),
+                ),
+                self.name,
             )
         return text
 
@@ -152,11 +163,13 @@ class Parameter:
         if not lines and self.default is not None:
             lines = str(self.default).splitlines()
         if not lines and self.required:
-            raise RuleViolation("required", f"{self.label} is needed, one a line.", self.name)
+            raise RuleViolation("required", phrase("%(label)s is needed, one a line.", label=self.label), self.name)
         if self.kind is ParameterKind.URLS:
             lines = [self._clean_url(line) for line in lines]
             if len(set(lines)) < len(lines):
-                raise RuleViolation("repeated", f"{self.label} names the same address twice.", self.name)
+                raise RuleViolation(
+                    "repeated", phrase("%(label)s names the same address twice.", label=self.label), self.name
+                )
         return lines
 
     def _clean_url(self, text: str) -> str:
@@ -168,12 +181,17 @@ class Parameter:
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
             raise RuleViolation(
                 "not_an_address",
-                f"{self.label}: an address starts with http:// or https://, for example http://10.0.0.5:8000.",
+                phrase(
+                    "%(label)s: an address starts with http:// or https://, for example http://10.0.0.5:8000.",
+                    label=self.label,
+                ),
                 self.name,
             )
         if parts.username or parts.password:
             raise RuleViolation(
-                "secret_in_address", f"{self.label}: leave name and password out of the address.", self.name
+                "secret_in_address",
+                phrase("%(label)s: leave name and password out of the address.", label=self.label),
+                self.name,
             )
         return text
 
@@ -181,11 +199,21 @@ class Parameter:
         try:
             number = int(text)
         except ValueError:
-            raise RuleViolation("not_a_number", f"{self.label} is a whole number.", self.name) from None
+            raise RuleViolation(
+                "not_a_number", phrase("%(label)s is a whole number.", label=self.label), self.name
+            ) from None
         if self.minimum is not None and number < self.minimum:
-            raise RuleViolation("too_small", f"{self.label} is at least {self.minimum}.", self.name)
+            raise RuleViolation(
+                "too_small",
+                phrase("%(label)s is at least %(minimum)s.", label=self.label, minimum=self.minimum),
+                self.name,
+            )
         if self.maximum is not None and number > self.maximum:
-            raise RuleViolation("too_large", f"{self.label} is at most {self.maximum}.", self.name)
+            raise RuleViolation(
+                "too_large",
+                phrase("%(label)s is at most %(maximum)s.", label=self.label, maximum=self.maximum),
+                self.name,
+            )
         return number
 
 
@@ -357,7 +385,11 @@ class Connector(ABC):
             raise RuleViolation("package_missing", missing)
         unknown = sorted(set(values) - {parameter.name for parameter in cls.parameters})
         if unknown:
-            raise RuleViolation("unknown_parameter", f"{cls.title} does not know {', '.join(unknown)}.", unknown[0])
+            raise RuleViolation(
+                "unknown_parameter",
+                phrase("%(title)s does not know %(names)s.", title=cls.title, names=", ".join(unknown)),
+                unknown[0],
+            )
         cleaned = {parameter.name: parameter.clean(values.get(parameter.name)) for parameter in cls.parameters}
         cls.check_parameters(cleaned)
         return cleaned

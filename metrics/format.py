@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from metrics.currency import CURRENCIES
 from metrics.errors import RuleViolation
+from metrics.words import N_
 
 MAX_COUNT = 10**12
 MAX_DURATION_MS = 86_400_000
@@ -89,21 +90,21 @@ class Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 # What each field takes, in words: in rejections, in the API's description and in docs/push.md.
-_COUNT = "a whole number from 0 to 10^12"
-_AMOUNT = "a number from 0 to 10^12"
-_MILLISECONDS = "a number above 0, at most 86,400,000, of a single successful request"
-_HISTOGRAM = 'an object {"bounds_ms": [...], "counts": [...]} with ascending bounds and one more count than bounds'
+_COUNT = N_("a whole number from 0 to 10^12")
+_AMOUNT = N_("a number from 0 to 10^12")
+_MILLISECONDS = N_("a number above 0, at most 86,400,000, of a single successful request")
+_HISTOGRAM = N_('an object {"bounds_ms": [...], "counts": [...]} with ascending bounds and one more count than bounds')
 TAKES: dict[str, str] = {
-    "timestamp": "a time with its offset such as 2026-11-22T14:00:00Z",
-    "model": "text of 1 to 200 characters",
-    "roadmap": "the slug of a roadmap",
-    "provider": "text of 1 to 60 characters",
-    "backend": "the slug of a backend",
-    "operation": "text of 1 to 60 characters",
-    "service_tier": "text of 1 to 40 characters",
-    "requests": "a whole number from 1 to 10^12",
-    "errors": "a whole number from 0 to the number of requests",
-    "error_type": "text of at most 200 characters",
+    "timestamp": N_("a time with its offset such as 2026-11-22T14:00:00Z"),
+    "model": N_("text of 1 to 200 characters"),
+    "roadmap": N_("the slug of a roadmap"),
+    "provider": N_("text of 1 to 60 characters"),
+    "backend": N_("the slug of a backend"),
+    "operation": N_("text of 1 to 60 characters"),
+    "service_tier": N_("text of 1 to 40 characters"),
+    "requests": N_("a whole number from 1 to 10^12"),
+    "errors": N_("a whole number from 0 to the number of requests"),
+    "error_type": N_("text of at most 200 characters"),
     "input_tokens": _COUNT,
     "cached_input_tokens": _COUNT,
     "cache_write_input_tokens": _COUNT,
@@ -115,18 +116,18 @@ TAKES: dict[str, str] = {
     "duration_histogram": _HISTOGRAM,
     "time_to_first_token_histogram": _HISTOGRAM,
     "inter_token_histogram": _HISTOGRAM,
-    "cost": 'decimal text from "0" to "1000000000" with at most 10 decimals, such as "0.0123"',
-    "currency": "an ISO 4217 code in capitals such as USD",
+    "cost": N_('decimal text from "0" to "1000000000" with at most 10 decimals, such as "0.0123"'),
+    "currency": N_("an ISO 4217 code in capitals such as USD"),
     "gpu_busy_seconds": _AMOUNT,
     "energy_wh": _AMOUNT,
-    "quality": "a number from 0 to 1",
-    "quality_sum": "a number from 0 to quality_count",
+    "quality": N_("a number from 0 to 1"),
+    "quality_sum": N_("a number from 0 to quality_count"),
     "quality_count": _COUNT,
     "blocked": _COUNT,
     "overridden": _COUNT,
     "false_alarms": _COUNT,
-    "labels": "an object of at most 8 texts of at most 200 characters",
-    "id": "text of 1 to 128 characters",
+    "labels": N_("an object of at most 8 texts of at most 200 characters"),
+    "id": N_("text of 1 to 128 characters"),
 }
 FIELDS = tuple(Record.__struct_fields__)
 _ABSENT = dict.fromkeys(FIELDS) | {"labels": LABELS_NOT_GIVEN}

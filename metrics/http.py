@@ -25,6 +25,7 @@ from metrics.meter import Meter
 from metrics.outbound import OutboundPolicy, parse_networks
 from metrics.redaction import all_spellings, redact, secrets_in, shown_address
 from metrics.transport import CheckedTransport
+from metrics.words import N_, phrase
 
 __all__ = [
     "Answer",
@@ -86,9 +87,9 @@ class Answer:
             return self.body.decode("utf-8")
         except UnicodeDecodeError:
             raise ConnectorError(
-                f"{self.address} answered with text that is not UTF-8.",
+                phrase("%(address)s answered with text that is not UTF-8.", address=self.address),
                 permanent=True,
-                hint="Check that the address is the one that the documentation names.",
+                hint=N_("Check that the address is the one that the documentation names."),
             ) from None
 
     def json(self) -> Any:
@@ -100,7 +101,10 @@ class Answer:
             return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             raise ConnectorError(
-                f"{self.address} answered with something that is not valid JSON, perhaps cut off.", permanent=False
+                phrase(
+                    "%(address)s answered with something that is not valid JSON, perhaps cut off.", address=self.address
+                ),
+                permanent=False,
             ) from None
 
     def looks_like_html(self) -> bool:
@@ -108,9 +112,9 @@ class Answer:
 
     def is_a_web_page(self) -> ConnectorError:
         return ConnectorError(
-            f"{self.address} answered with a web page instead of data.",
+            phrase("%(address)s answered with a web page instead of data.", address=self.address),
             permanent=True,
-            hint="Check the address: a sign-in page or a proxy may stand in front of it.",
+            hint=N_("Check the address: a sign-in page or a proxy may stand in front of it."),
         )
 
 
@@ -244,9 +248,9 @@ class HttpClient:
                 response.close()
         except httpx.TimeoutException:
             raise ConnectorError(
-                f"{address} did not answer in time.",
+                phrase("%(address)s did not answer in time.", address=address),
                 permanent=False,
-                hint="Check that the server runs and that a firewall lets the worker through.",
+                hint=N_("Check that the server runs and that a firewall lets the worker through."),
             ) from None
         except httpx.ConnectError as error:
             raise _not_connected(address, error) from None
@@ -265,7 +269,7 @@ class HttpClient:
         return ConnectorError(
             self.redact(f"{address} or one of the headers cannot be sent as it is."),
             permanent=True,
-            hint="Look for blanks, line breaks and letters outside ASCII.",
+            hint=N_("Look for blanks, line breaks and letters outside ASCII."),
         )
 
     def _body(self, response: httpx.Response, address: str, deadline: float) -> bytes:
@@ -280,7 +284,12 @@ class HttpClient:
                 )
             if time.monotonic() > deadline:
                 raise ConnectorError(
-                    f"{address} took more than {self.limits.total_seconds:.0f} seconds to answer.", permanent=False
+                    phrase(
+                        "%(address)s took more than %(total_seconds)s seconds to answer.",
+                        address=address,
+                        total_seconds=format(self.limits.total_seconds, ".0f"),
+                    ),
+                    permanent=False,
                 )
             chunks.append(chunk)
         return b"".join(chunks)
@@ -342,18 +351,22 @@ def _retry_after_seconds(value: str | None) -> float | None:
 def _not_connected(address: str, error: httpx.ConnectError) -> ConnectorError:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ConnectorError(
-            f"The certificate of {address} could not be verified.",
+            phrase("The certificate of %(address)s could not be verified.", address=address),
             permanent=True,
-            hint="Use the name that the certificate is for, or install your company's authority on this machine.",
+            hint=N_("Use the name that the certificate is for, or install your company's authority on this machine."),
         )
     if "SSL" in str(error):
         return ConnectorError(
-            f"{address} does not speak https there.", permanent=True, hint="Check the port, or use http://."
+            phrase("%(address)s does not speak https there.", address=address),
+            permanent=True,
+            hint=N_("Check the port, or use http://."),
         )
     return ConnectorError(
-        f"{address} refuses the connection or cannot be reached.",
+        phrase("%(address)s refuses the connection or cannot be reached.", address=address),
         permanent=False,
-        hint="Check that the server runs, that address and port are right, and that it listens on more than localhost.",
+        hint=N_(
+            "Check that the server runs, that address and port are right, and that it listens on more than localhost."
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 import psutil
 
 from metrics.errors import ConnectorError
+from metrics.words import N_, phrase
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
@@ -78,18 +79,22 @@ class OutboundPolicy:
         """
         if scheme not in {"http", "https"}:
             kind = f"{scheme}:// addresses are" if scheme else "An address without http:// or https:// is"
-            raise ConnectorError(f"{kind} not called, only http:// and https:// ones.", permanent=True)
+            raise ConnectorError(
+                phrase("%(kind)s not called, only http:// and https:// ones.", kind=kind), permanent=True
+            )
         if not host:
-            raise ConnectorError("The address has no host.", permanent=True, hint="Write it as http://10.0.0.5:8000.")
+            raise ConnectorError(
+                N_("The address has no host."), permanent=True, hint=N_("Write it as http://10.0.0.5:8000.")
+            )
         try:
             texts = list(self.resolver(host, port))
         except (OSError, UnicodeError):
             texts = []
         if not texts:
             raise ConnectorError(
-                f"The name {host} is not known to the name service (DNS).",
+                phrase("The name %(host)s is not known to the name service (DNS).", host=host),
                 permanent=False,
-                hint="Check its spelling, and that it can be resolved where the worker runs.",
+                hint=N_("Check its spelling, and that it can be resolved where the worker runs."),
             )
         for text in texts:
             self._check(_plain(text), scheme=scheme, host=host, port=port)
@@ -99,27 +104,37 @@ class OutboundPolicy:
         where = f"{host} ({address})" if str(address) != host else host
         if self._is_own_server(address, port):
             raise ConnectorError(
-                f"{where} port {port} is Phaseline's own database or broker, which is never called.", permanent=True
+                phrase(
+                    "%(where)s port %(port)s is Phaseline's own database or broker, which is never called.",
+                    where=where,
+                    port=port,
+                ),
+                permanent=True,
             )
         if _is_never_called(address):
             raise ConnectorError(
-                f"{where} is a link-local, metadata, multicast or reserved address, which is never called.",
+                phrase(
+                    "%(where)s is a link-local, metadata, multicast or reserved address, which is never called.",
+                    where=where,
+                ),
                 permanent=True,
             )
         if is_public(address):
             if scheme != "https":
                 raise ConnectorError(
-                    f"{where} is a public address, and those are called over https only.",
+                    phrase("%(where)s is a public address, and those are called over https only.", where=where),
                     permanent=True,
-                    hint="Change the address to https://.",
+                    hint=N_("Change the address to https://."),
                 )
         elif not _is_in(address, self.allow):
             kind = "this machine itself" if address.is_loopback else "a private address"
             entries = ",".join([*(str(network) for network in self.allow), str(ipaddress.ip_network(address))])
             raise ConnectorError(
-                f"{where} is {kind}, and this installation may not call it.",
+                phrase("%(where)s is %(kind)s, and this installation may not call it.", where=where, kind=kind),
                 permanent=True,
-                hint=f"To allow it, put this line into .env and restart: OUTBOUND_ALLOW={entries}",
+                hint=phrase(
+                    "To allow it, put this line into .env and restart: OUTBOUND_ALLOW=%(entries)s", entries=entries
+                ),
             )
 
     def _is_own_server(self, address: IpAddress, port: int) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from metrics.words import N_
+
 NO_TOKEN = "<make a token first>"  # noqa: S105 - stands where a token will
 
 
@@ -31,32 +33,36 @@ class Addresses:
 def snippets(addresses: Addresses, *, token: str, at: datetime) -> list[Snippet]:
     """One for each way of sending. `at` is the time of the example record, aware UTC."""
     return [
-        Snippet("curl", "curl", "Paste it into a terminal: one record arrives, timed now.", curl(addresses, token, at)),
-        Snippet("python", "Python", "Needs nothing but Python's standard library.", _python(addresses, token)),
-        Snippet("node", "Node", "Needs Node 18 or newer.", _node(addresses, token)),
+        Snippet(
+            "curl", "curl", N_("Paste it into a terminal: one record arrives, timed now."), curl(addresses, token, at)
+        ),
+        Snippet("python", "Python", N_("Needs nothing but Python's standard library."), _python(addresses, token)),
+        Snippet("node", "Node", N_("Needs Node 18 or newer."), _node(addresses, token)),
         Snippet(
             "opentelemetry",
             "OpenTelemetry",
-            "Variables of a program that is instrumented with OpenTelemetry's GenAI conventions, Traceloop or "
-            "OpenInference. Nothing else changes.",
+            N_(
+                "Variables of a program that is instrumented with OpenTelemetry's GenAI conventions, Traceloop or "
+                "OpenInference. Nothing else changes."
+            ),
             _otel_variables(addresses, token),
         ),
         Snippet(
             "collector",
             "OpenTelemetry Collector",
-            "An exporter for the Collector's configuration, and the pipelines that use it.",
+            N_("An exporter for the Collector's configuration, and the pipelines that use it."),
             _collector(addresses, token),
         ),
         Snippet(
             "litellm",
             "LiteLLM",
-            "Goes into the proxy's config.yaml; each request arrives some seconds after it ended.",
+            N_("Goes into the proxy's config.yaml; each request arrives some seconds after it ended."),
             _litellm(addresses, token),
         ),
         Snippet(
             "csv",
             "CSV",
-            "Sends a file usage.csv, one record a row; the header names the fields of a record.",
+            N_("Sends a file usage.csv, one record a row; the header names the fields of a record."),
             _csv(addresses, token, at),
         ),
     ]

@@ -18,6 +18,7 @@ from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient, OutboundPolicy, parse_networks
 from metrics.models import Backend
 from metrics.secrets import open_sealed
+from metrics.words import N_, phrase
 
 PUSH_ONLY = "push_only"
 # Carries what billing files state (metrics.importing).
@@ -56,14 +57,14 @@ def connector_of(backend: Backend, *, is_backfill: bool = False) -> Iterator[Con
     Where the source allows so many requests a day they are counted; a backfill may use half of them.
     """
     if backend.connector in NOT_PULLED:
-        raise ConnectorError("This backend is pushed to; there is nothing to pull.", permanent=True)
+        raise ConnectorError(N_("This backend is pushed to; there is nothing to pull."), permanent=True)
     try:
         connector_for(backend.connector)
     except RuleViolation:
         raise ConnectorError(
-            f"This installation knows no connector '{backend.connector}'.",
+            phrase("This installation knows no connector '%(connector)s'.", connector=backend.connector),
             permanent=True,
-            hint="It was added by a version that has it; upgrade, or remove the backend.",
+            hint=N_("It was added by a version that has it; upgrade, or remove the backend."),
         ) from None
     with connector_with(backend.connector, {**backend.parameters, **open_sealed(backend.secrets)}) as connector:
         allowed, meter = connector.pace.requests_a_day, connector.http.meter

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.utils.translation import gettext
+
 from accounts.access import Asker
 from metrics.actions.usage import can_reverse
 from metrics.actions.usage_files import can_change_file
@@ -113,7 +115,7 @@ def files_of(receipts: Sequence[Receipt]) -> dict[int, UsageFile]:
 
 def _column(name: str, field: str) -> ColumnRow:
     if field.startswith("labels."):
-        return ColumnRow(name, field, f"the label '{field.removeprefix('labels.')}'")
+        return ColumnRow(name, field, gettext("the label '%(name)s'") % {"name": field.removeprefix("labels.")})
     return ColumnRow(name, field, TAKES[field])
 
 

@@ -15,6 +15,7 @@ from metrics.http import HttpClient, OutboundPolicy
 from metrics.redaction import all_spellings, redact, shown_address
 from metrics.secrets import open_sealed, seal
 from metrics.sources import outbound_policy
+from metrics.words import N_
 
 LONGEST_ADDRESS = 2_000
 # What can be told from a slow network in one go; more attempts are made by whoever keeps the message.
@@ -25,14 +26,14 @@ def seal_address(url: str, *, secret: str = "", may_be_private: bool) -> tuple[b
     """Return an address encrypted, and its host to show. Raises RuleViolation where it would not be called."""
     url = url.strip()
     if not url or len(url) > LONGEST_ADDRESS or any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise RuleViolation("invalid", "Paste the whole address, https:// and all, without blanks.", "address")
+        raise RuleViolation("invalid", N_("Paste the whole address, https:// and all, without blanks."), "address")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise RuleViolation("invalid", "This is not an address. It begins with https://.", "address") from None
+        raise RuleViolation("invalid", N_("This is not an address. It begins with https://."), "address") from None
     if parts.username is not None or parts.password is not None:
-        raise RuleViolation("invalid", "An address with user and password in front is not called.", "address")
+        raise RuleViolation("invalid", N_("An address with user and password in front is not called."), "address")
     default = 443 if parts.scheme == "https" else 80
     try:
         _policy(may_be_private=may_be_private).checked_addresses(scheme=parts.scheme, host=host, port=port or default)
@@ -40,7 +41,7 @@ def seal_address(url: str, *, secret: str = "", may_be_private: bool) -> tuple[b
         raise RuleViolation("not_callable", _said(error, may_be_private=may_be_private), "address") from None
     sealed = seal({"url": url, "secret": secret})
     if sealed is None:
-        raise RuleViolation("missing", "Give an address.", "address")
+        raise RuleViolation("missing", N_("Give an address."), "address")
     return sealed, host
 
 

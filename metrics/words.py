@@ -24,7 +24,11 @@ class Said(str):
 
 
 def phrase(template: str, **values: Any) -> Said:
-    """Return "%(what)s is needed." with its values filled in. A value may itself be `Said` or marked."""
-    sentence = Said(template % values)
+    """Return "%(what)s is needed." with its values filled in.
+
+    A value may itself be `Said`, marked, or one of metrics.errors; whole numbers get their separators.
+    """
+    written = {name: f"{one:,}" if isinstance(one, int) else one for name, one in values.items()}
+    sentence = Said(template % written)
     sentence.template, sentence.values = template, values
     return sentence

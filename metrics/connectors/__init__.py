@@ -14,6 +14,7 @@ from metrics.connectors.openrouter import OpenRouter
 from metrics.connectors.prometheus_server import PrometheusServer
 from metrics.connectors.vertex import VertexAI
 from metrics.errors import RuleViolation
+from metrics.words import phrase
 
 REGISTRY: tuple[type[Connector], ...] = (
     MetricsEndpoint,
@@ -34,4 +35,4 @@ def connector_for(kind: str) -> type[Connector]:
     for connector in REGISTRY:
         if connector.kind == kind:
             return connector
-    raise RuleViolation("unknown_connector", f"There is no connector of the kind {kind}.", "kind")
+    raise RuleViolation("unknown_connector", phrase("There is no connector of the kind %(kind)s.", kind=kind), "kind")

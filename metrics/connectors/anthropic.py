@@ -26,6 +26,7 @@ from metrics.http import HttpClient
 from metrics.meter import History, Pace
 from metrics.usage import UsageCell
 from metrics.windows import DAY, HOUR, Window, hour_of
+from metrics.words import N_, phrase
 
 BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -38,7 +39,7 @@ HOURS_A_PAGE, DAYS_A_PAGE, ROWS_A_PAGE = 168, 31, 1000
 # The analytics reports answer for a year, from this day on, and for at most 31 days at a time.
 ANALYTICS_DAYS, ANALYTICS_SPAN = 365, 30 * DAY
 ANALYTICS_FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-KEY_HINT = (
+KEY_HINT = N_(
     "Make an Admin key (sk-ant-admin...): Claude Console, Settings, Admin keys. Only an admin of the organization can; "
     "the key of a workspace cannot read usage."
 )
@@ -50,43 +51,46 @@ class Anthropic(StatementConnector):
     """Usage of all models of an organization, or of some of its workspaces, and what Anthropic charges for it."""
 
     kind = "anthropic"
-    title = "Anthropic"
+    title = N_("Anthropic")
     group = Group.PROVIDER
-    summary = "Reads an organization's usage by the hour and its costs by the day."
-    needs = "An Admin key of the organization; keys of a workspace cannot read usage."
-    who_gives = "An admin of the Anthropic organization. Individual accounts have no Admin keys."
+    summary = N_("Reads an organization's usage by the hour and its costs by the day.")
+    needs = N_("An Admin key of the organization; keys of a workspace cannot read usage.")
+    who_gives = N_("An admin of the Anthropic organization. Individual accounts have no Admin keys.")
     shows = ("cost", "tokens")
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("admin_key", "Admin key", ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-ant-admin..."),
+        Parameter("admin_key", N_("Admin key"), ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-ant-admin..."),
         Parameter(
             "reports",
-            "Reports",
+            N_("Reports"),
             ParameterKind.CHOICE,
             required=False,
             default=CLASSIC,
             choices=(
-                (CLASSIC, "usage and cost reports of the Admin API"),
-                (ANALYTICS, "analytics reports (newer): requests as well, for the last 365 days"),
+                (CLASSIC, N_("usage and cost reports of the Admin API")),
+                (ANALYTICS, N_("analytics reports (newer): requests as well, for the last 365 days")),
             ),
-            help="The analytics reports are in beta, and take a key with the scope read:analytics as well.",
+            help=N_("The analytics reports are in beta, and take a key with the scope read:analytics as well."),
         ),
         Parameter(
             "split_by",
-            "Split usage by",
+            N_("Split usage by"),
             ParameterKind.CHOICE,
             required=False,
             default=WORKSPACES,
-            choices=((WORKSPACES, "workspace"), (API_KEYS, "workspace and API key")),
-            help="Costs are stated by workspace; keys share them by their tokens.",
+            choices=((WORKSPACES, N_("workspace")), (API_KEYS, N_("workspace and API key"))),
+            help=N_("Costs are stated by workspace; keys share them by their tokens."),
         ),
         Parameter(
             "workspaces",
-            "Only these workspaces",
+            N_("Only these workspaces"),
             ParameterKind.LINES,
             required=False,
-            help=f"Ids such as wrkspc_01AbC, one a line; '{DEFAULT_WORKSPACE}' is the default one. Empty: all of them.",
+            help=phrase(
+                "Ids such as wrkspc_01AbC, one a line; '%(default)s' is the default one. Empty: all of them.",
+                default=DEFAULT_WORKSPACE,
+            ),
         ),
-        Parameter("address", "API address", ParameterKind.URL, required=False, default=BASE),
+        Parameter("address", N_("API address"), ParameterKind.URL, required=False, default=BASE),
     )
     reports = frozenset(
         {
@@ -99,10 +103,10 @@ class Anthropic(StatementConnector):
         }
     )
     not_offered: Mapping[str, str] = {
-        "requests": "Anthropic's classic reports count no requests: choose the analytics reports, or push them.",
-        "duration": "Anthropic's reports have no latency: push it from the application, or put a gateway in front.",
-        "time_to_first_token": "Anthropic's reports have no latency: push it from the application.",
-        "errors": "Anthropic's reports count no errors: push them from the application.",
+        "requests": N_("Anthropic's classic reports count no requests: choose the analytics reports, or push them."),
+        "duration": N_("Anthropic's reports have no latency: push it from the application, or put a gateway in front."),
+        "time_to_first_token": N_("Anthropic's reports have no latency: push it from the application."),
+        "errors": N_("Anthropic's reports count no errors: push them from the application."),
     }
     provider = "anthropic"
     trailing_hours = 72
@@ -162,18 +166,23 @@ class Anthropic(StatementConnector):
         quick = self.http.with_limits(attempts=1, read_seconds=10.0, total_seconds=15.0)
         is_analytics = self.values.get("reports") == ANALYTICS
         paths = ("analytics/usage", "analytics/cost") if is_analytics else ("usage_report/messages", "cost_report")
-        for what, path in zip(("Usage", "Costs"), paths, strict=True):
+        for what, path in zip((N_("Usage"), N_("Costs")), paths, strict=True):
             width = ("time_bucket_width", "1d") if is_analytics else ("bucket_width", "1d")
             try:
                 data = self._page(quick, path, [*_span(span), width, ("limit", "2")])["data"]
             except ConnectorError as error:
-                result.bad(f"{what}: {error}")
+                result.bad(phrase("%(what)s: %(error)s", what=what, error=error))
                 continue
             is_busy = any(not isinstance(bucket, dict) or bucket.get("results", True) for bucket in data)
-            result.good(f"{what} can be read" + ("." if is_busy else "; the last two days are empty."))
+            if is_busy:
+                result.good(phrase("%(what)s can be read.", what=what))
+            else:
+                result.good(phrase("%(what)s can be read; the last two days are empty.", what=what))
         if result.ok:
-            result.info("Latency and errors are not available here: push them from the application.")
-            result.info("What the priority tier costs is not in the cost report: it stays estimated, or not priced.")
+            result.info(N_("Latency and errors are not available here: push them from the application."))
+            result.info(
+                N_("What the priority tier costs is not in the cost report: it stays estimated, or not priced.")
+            )
         return result
 
     # --- Classic

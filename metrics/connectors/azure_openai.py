@@ -19,6 +19,7 @@ from metrics.http import HttpClient
 from metrics.meter import History
 from metrics.packages import require
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RESOURCE = re.compile(
@@ -32,52 +33,56 @@ class AzureOpenAI(StatementConnector):
     """Usage, mean latency and costs of some Azure OpenAI resources, by deployment."""
 
     kind = "azure_openai"
-    title = "Azure OpenAI"
-    summary = "Reads usage and mean latency from Azure Monitor by the hour, and costs from Cost Management by the day."
+    title = N_("Azure OpenAI")
+    summary = N_(
+        "Reads usage and mean latency from Azure Monitor by the hour, and costs from Cost Management by the day."
+    )
     group = Group.PROVIDER
-    needs = "An app registration with a client secret that may read metrics and costs, and the resource ids."
-    who_gives = "Whoever manages the Azure subscription."
+    needs = N_("An app registration with a client secret that may read metrics and costs, and the resource ids.")
+    who_gives = N_("Whoever manages the Azure subscription.")
     shows = ("cost", "tokens", "requests", "errors", "latency")
     packages = PACKAGES
     packages_file = FILE
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("tenant_id", "Tenant id", ParameterKind.TEXT, help="Microsoft Entra admin center, Overview."),
-        Parameter("client_id", "Client id", ParameterKind.TEXT, help="The app registration's application id."),
-        Parameter("client_secret", "Client secret", ParameterKind.SECRET, help=CLIENT_HINT),
+        Parameter("tenant_id", N_("Tenant id"), ParameterKind.TEXT, help=N_("Microsoft Entra admin center, Overview.")),
+        Parameter("client_id", N_("Client id"), ParameterKind.TEXT, help=N_("The app registration's application id.")),
+        Parameter("client_secret", N_("Client secret"), ParameterKind.SECRET, help=CLIENT_HINT),
         Parameter(
             "resources",
-            "Resource ids",
+            N_("Resource ids"),
             ParameterKind.LINES,
-            help="One a line: /subscriptions/.../providers/Microsoft.CognitiveServices/accounts/NAME, as the "
-            "resource's properties show it.",
+            help=N_(
+                "One a line: /subscriptions/.../providers/Microsoft.CognitiveServices/accounts/NAME, as the "
+                "resource's properties show it."
+            ),
         ),
         Parameter(
             "costs",
-            "Costs",
+            N_("Costs"),
             ParameterKind.CHOICE,
             required=False,
             default="ActualCost",
             choices=(
-                ("ActualCost", "as invoiced (actual)"),
-                ("AmortizedCost", "reservations spread over their time (amortized)"),
-                (NO_COSTS, "do not ask Cost Management"),
+                ("ActualCost", N_("as invoiced (actual)")),
+                ("AmortizedCost", N_("reservations spread over their time (amortized)")),
+                (NO_COSTS, N_("do not ask Cost Management")),
             ),
         ),
         Parameter(
             "address",
-            "Management address",
+            N_("Management address"),
             ParameterKind.URL,
             required=False,
             default=MANAGEMENT,
-            help="Only for another Azure cloud, or a private endpoint.",
+            help=N_("Only for another Azure cloud, or a private endpoint."),
         ),
         Parameter(
             "login_address",
-            "Sign-in address",
+            N_("Sign-in address"),
             ParameterKind.URL,
             required=False,
             default=LOGIN,
-            help="Only for another Azure cloud, such as https://login.microsoftonline.us.",
+            help=N_("Only for another Azure cloud, such as https://login.microsoftonline.us."),
         ),
     )
     reports = frozenset(
@@ -96,12 +101,14 @@ class AzureOpenAI(StatementConnector):
         }
     )
     not_offered: Mapping[str, str] = {
-        "duration": "Azure Monitor has averages and no percentiles: push latency from the application, or put a "
-        "gateway in front.",
-        "time_to_first_token": "Azure Monitor has averages and no percentiles: push it from the application.",
-        "inter_token": "Azure Monitor has averages and no percentiles: push it from the application.",
-        "cached_input_tokens": "Azure Monitor does not count cached tokens: push them from the application.",
-        "cache_write_input_tokens": "Azure Monitor does not count them: push them from the application.",
+        "duration": N_(
+            "Azure Monitor has averages and no percentiles: push latency from the application, or put a "
+            "gateway in front."
+        ),
+        "time_to_first_token": N_("Azure Monitor has averages and no percentiles: push it from the application."),
+        "inter_token": N_("Azure Monitor has averages and no percentiles: push it from the application."),
+        "cached_input_tokens": N_("Azure Monitor does not count cached tokens: push them from the application."),
+        "cache_write_input_tokens": N_("Azure Monitor does not count them: push them from the application."),
     }
     provider = "azure.ai.openai"
     trailing_hours = 72
@@ -117,14 +124,17 @@ class AzureOpenAI(StatementConnector):
             if not RESOURCE.fullmatch(resource):
                 raise RuleViolation(
                     "not_a_resource",
-                    f"Resource ids: '{resource[:60]}' is none. Copy it whole from the resource's properties: it begins "
-                    "with /subscriptions/ and ends with the account's name.",
+                    phrase(
+                        "Resource ids: '%(value)s' is none. Copy it whole from the resource's properties: it begins "
+                        "with /subscriptions/ and ends with the account's name.",
+                        value=resource[:60],
+                    ),
                     "resources",
                 )
         if not re.fullmatch(r"[0-9A-Za-z.-]{4,100}", values["tenant_id"]):
             raise RuleViolation(
                 "not_a_tenant",
-                "Tenant id: the id or the domain of the tenant, such as contoso.onmicrosoft.com.",
+                N_("Tenant id: the id or the domain of the tenant, such as contoso.onmicrosoft.com."),
                 "tenant_id",
             )
 
@@ -132,7 +142,7 @@ class AzureOpenAI(StatementConnector):
     def offer(cls, values: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, str]]:
         if values.get("costs") != NO_COSTS:
             return cls.reports, cls.not_offered
-        hint = "Cost Management is not asked, as chosen: costs are tokens x price."
+        hint = N_("Cost Management is not asked, as chosen: costs are tokens x price.")
         return cls.reports - {"billed_cost"}, {**cls.not_offered, "billed_cost": hint}
 
     @classmethod
@@ -167,7 +177,7 @@ class AzureOpenAI(StatementConnector):
         try:
             require(self.title, self.packages, self.packages_file)
         except ConnectorError as error:
-            result.bad(str(error))
+            result.bad(phrase("%(error)s", error=error))
             return result
         azure = self._azure(self.http.with_limits(attempts=1, read_seconds=8.0, total_seconds=10.0))
         now = self.clock().replace(minute=0, second=0, microsecond=0)
@@ -177,24 +187,30 @@ class AzureOpenAI(StatementConnector):
             try:
                 cells = list(hours_of_resource(azure, resource, Window(now - DAY, now)))
             except ConnectorError as error:
-                result.bad(f"{name}: {error}")
+                result.bad(phrase("%(name)s: %(error)s", name=name, error=error))
                 continue
             models = sorted({cell.key.model for cell in cells})
             has_times = has_times or any("duration_count" in cell.sums for cell in cells)
-            result.good(f"{name}: usage can be read" + (f", of {', '.join(models)}." if models else "; a quiet day."))
+            if models:
+                result.good(phrase("%(name)s: usage can be read, of %(models)s.", name=name, models=", ".join(models)))
+            else:
+                result.good(phrase("%(name)s: usage can be read; a quiet day.", name=name))
         if result.ok and "billed_cost" in self.reports:
             try:
                 days = Window(now.replace(hour=0) - 3 * DAY, now.replace(hour=0))
                 found = list(statements(azure, self.values["resources"], days, [], kind=self._cost_kind))
             except ConnectorError as error:
-                result.bad(f"Costs: {error}")
+                result.bad(phrase("Costs: %(error)s", error=error))
             else:
                 currencies = ", ".join(sorted({one.currency for one in found}))
-                result.good(f"Costs can be read{f', in {currencies}' if currencies else '; none in the last 3 days'}.")
+                if currencies:
+                    result.good(phrase("Costs can be read, in %(currencies)s.", currencies=currencies))
+                else:
+                    result.good(N_("Costs can be read; none in the last 3 days."))
         if result.ok and not has_times:
-            result.info("No latency was found: some deployments have none in Azure Monitor.")
+            result.info(N_("No latency was found: some deployments have none in Azure Monitor."))
         if result.ok:
-            result.info("Latency comes as a mean, without percentiles: push it from the application for those.")
+            result.info(N_("Latency comes as a mean, without percentiles: push it from the application for those."))
         return result
 
     def _azure(self, http: HttpClient) -> Azure:

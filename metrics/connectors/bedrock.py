@@ -30,6 +30,7 @@ from metrics.meter import History
 from metrics.packages import require
 from metrics.usage import UsageCell
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d")
 DAY = timedelta(days=1)
@@ -46,74 +47,87 @@ class Bedrock(StatementConnector):
     """Usage, latency and costs of the models that one AWS account calls in some regions."""
 
     kind = "bedrock"
-    title = "Amazon Bedrock"
-    summary = "Reads usage and latency from CloudWatch by the hour, and costs from Cost Explorer by the day."
+    title = N_("Amazon Bedrock")
+    summary = N_("Reads usage and latency from CloudWatch by the hour, and costs from Cost Explorer by the day.")
     group = Group.PROVIDER
-    needs = "An access key of an IAM user that may read CloudWatch and Cost Explorer, and the regions in use."
-    who_gives = "Whoever manages the AWS account."
+    needs = N_("An access key of an IAM user that may read CloudWatch and Cost Explorer, and the regions in use.")
+    who_gives = N_("Whoever manages the AWS account.")
     shows = ("cost", "tokens", "requests", "errors", "latency")
     packages = PACKAGES
     packages_file = FILE
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("access_key_id", "Access key id", ParameterKind.TEXT, placeholder="AKIA...", help=KEY_HINT),
-        Parameter("secret_access_key", "Secret access key", ParameterKind.SECRET),
+        Parameter("access_key_id", N_("Access key id"), ParameterKind.TEXT, placeholder="AKIA...", help=KEY_HINT),
+        Parameter("secret_access_key", N_("Secret access key"), ParameterKind.SECRET),
         Parameter(
             "regions",
-            "Regions",
+            N_("Regions"),
             ParameterKind.LINES,
             default="us-east-1",
-            help="Where models are called, one a line, such as eu-central-1. CloudWatch knows each region by itself.",
+            help=N_(
+                "Where models are called, one a line, such as eu-central-1. CloudWatch knows each region by itself."
+            ),
         ),
         Parameter(
             "costs",
-            "Costs",
+            N_("Costs"),
             ParameterKind.CHOICE,
             required=False,
             default="UnblendedCost",
-            choices=(*COST_METRICS, (NO_COSTS, "do not ask Cost Explorer")),
-            help="Cost Explorer takes 0.01 USD a request. It is asked once a day, with about three requests.",
+            choices=(*COST_METRICS, (NO_COSTS, N_("do not ask Cost Explorer"))),
+            help=N_("Cost Explorer takes 0.01 USD a request. It is asked once a day, with about three requests."),
         ),
         Parameter(
             "invocations",
-            "What Invocations counts",
+            N_("What Invocations counts"),
             ParameterKind.CHOICE,
             required=False,
             default="all",
-            choices=(("all", "all accepted requests, failed ones too"), ("successful", "successful requests only")),
-            help="AWS's documentation has said both. Requests are then Invocations, or Invocations and errors.",
+            choices=(
+                ("all", N_("all accepted requests, failed ones too")),
+                ("successful", N_("successful requests only")),
+            ),
+            help=N_("AWS's documentation has said both. Requests are then Invocations, or Invocations and errors."),
         ),
         Parameter(
             "cache",
-            "Cached tokens",
+            N_("Cached tokens"),
             ParameterKind.CHOICE,
             required=False,
             default="apart",
-            choices=(("apart", "not among InputTokenCount"), ("inside", "among InputTokenCount")),
-            help="As Bedrock bills them they are apart, and are added to the input tokens.",
+            choices=(("apart", N_("not among InputTokenCount")), ("inside", N_("among InputTokenCount"))),
+            help=N_("As Bedrock bills them they are apart, and are added to the input tokens."),
         ),
         Parameter(
             "profiles",
-            "Models behind inference profiles",
+            N_("Models behind inference profiles"),
             ParameterKind.LINES,
             required=False,
-            help="Of application inference profiles, one a line: abc123 = anthropic.claude-x. Else they have no price.",
+            help=N_(
+                "Of application inference profiles, one a line: abc123 = anthropic.claude-x. Else they have no price."
+            ),
         ),
         Parameter(
             "more_models",
-            "Models no longer in use",
+            N_("Models no longer in use"),
             ParameterKind.LINES,
             required=False,
-            help="To read back further than two weeks: CloudWatch lists only what was used since. One ModelId a line.",
+            help=N_(
+                "To read back further than two weeks: CloudWatch lists only what was used since. One ModelId a line."
+            ),
         ),
         Parameter(
             "cloudwatch_address",
-            "CloudWatch address",
+            N_("CloudWatch address"),
             ParameterKind.URL,
             required=False,
-            help="Only for a private endpoint of the one region above.",
+            help=N_("Only for a private endpoint of the one region above."),
         ),
         Parameter(
-            "cost_explorer_address", "Cost Explorer address", ParameterKind.URL, required=False, help="As above."
+            "cost_explorer_address",
+            N_("Cost Explorer address"),
+            ParameterKind.URL,
+            required=False,
+            help=N_("As above."),
         ),
     )
     reports = frozenset(
@@ -133,11 +147,14 @@ class Bedrock(StatementConnector):
         }
     )
     not_offered: Mapping[str, str] = {
-        "duration": "CloudWatch states percentiles of its own hours, shown as Amazon Bedrock's and never merged: "
-        "push latency from the application, or put a gateway in front, for percentiles over any window.",
-        "time_to_first_token": "CloudWatch states percentiles of its own hours, which are never merged: push it from "
-        "the application.",
-        "inter_token": "CloudWatch has no latency between tokens: push it from the application.",
+        "duration": N_(
+            "CloudWatch states percentiles of its own hours, shown as Amazon Bedrock's and never merged: "
+            "push latency from the application, or put a gateway in front, for percentiles over any window."
+        ),
+        "time_to_first_token": N_(
+            "CloudWatch states percentiles of its own hours, which are never merged: push it from the application."
+        ),
+        "inter_token": N_("CloudWatch has no latency between tokens: push it from the application."),
     }
     provider = "aws.bedrock"
     trailing_hours = 72
@@ -152,26 +169,30 @@ class Bedrock(StatementConnector):
         for region in values["regions"]:
             if not REGION.fullmatch(region):
                 raise RuleViolation(
-                    "not_a_region", f"Regions: '{region[:40]}' is none; they look like eu-central-1.", "regions"
+                    "not_a_region",
+                    phrase("Regions: '%(value)s' is none; they look like eu-central-1.", value=region[:40]),
+                    "regions",
                 )
         if values.get("cloudwatch_address") and len(values["regions"]) > 1:
             raise RuleViolation(
                 "one_region",
-                "A CloudWatch address is that of one region: add a backend for each.",
+                N_("A CloudWatch address is that of one region: add a backend for each."),
                 "cloudwatch_address",
             )
         for line in values.get("profiles") or []:
             name, equals, model = line.partition("=")
             if not (equals and name.strip() and model.strip()):
                 raise RuleViolation(
-                    "not_a_profile", f"Inference profiles are written 'abc123 = model', not '{line[:60]}'.", "profiles"
+                    "not_a_profile",
+                    phrase("Inference profiles are written 'abc123 = model', not '%(value)s'.", value=line[:60]),
+                    "profiles",
                 )
 
     @classmethod
     def offer(cls, values: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, str]]:
         if values.get("costs") != NO_COSTS:
             return cls.reports, cls.not_offered
-        hint = "Cost Explorer is not asked, as chosen: costs are tokens x price."
+        hint = N_("Cost Explorer is not asked, as chosen: costs are tokens x price.")
         return cls.reports - {"billed_cost"}, {**cls.not_offered, "billed_cost": hint}
 
     @classmethod
@@ -211,7 +232,7 @@ class Bedrock(StatementConnector):
         try:
             require(self.title, self.packages, self.packages_file)
         except ConnectorError as error:
-            result.bad(str(error))
+            result.bad(phrase("%(error)s", error=error))
             return result
         quick = self.http.with_limits(attempts=1, read_seconds=8.0, total_seconds=10.0)
         for region in self.values["regions"]:
@@ -221,27 +242,46 @@ class Bedrock(StatementConnector):
             try:
                 services = self._costs(quick).services(today - 7 * DAY, today)
             except ConnectorError as error:
-                result.bad(f"Costs: {error}")
+                result.bad(phrase("Costs: %(error)s", error=error))
             else:
-                result.good(f"Costs can be read (this question cost 0.01 USD): {', '.join(services)}.")
+                result.good(
+                    phrase(
+                        "Costs can be read (this question cost 0.01 USD): %(services)s.", services=", ".join(services)
+                    )
+                )
         if result.ok:
-            result.info("Cost Explorer takes 0.01 USD a request and is asked once a day, with about three requests.")
-            result.info("Percentiles are CloudWatch's own, by the hour: shown as such, never merged.")
+            result.info(
+                N_("Cost Explorer takes 0.01 USD a request and is asked once a day, with about three requests.")
+            )
+            result.info(N_("Percentiles are CloudWatch's own, by the hour: shown as such, never merged."))
         return result
 
     def _test_region(self, http: HttpClient, region: str, result: TestResult) -> None:
         try:
             metrics = [m for name in (RUNTIME, MANTLE) for m in self._watch(http, region).metrics(name)]
         except ConnectorError as error:
-            result.bad(f"{region}: {error}")
+            result.bad(phrase("%(region)s: %(error)s", region=region, error=error))
             return
         named = (dict(metric.dimensions) for metric in metrics)
         models = sorted({values.get("ModelId") or values.get("Model") or "" for values in named} - {""})
         if models:
-            more = f" and {len(models) - 5} more" if len(models) > 5 else ""
-            result.good(f"{region}: usage can be read, of {', '.join(models[:5])}{more}.")
+            shown, more = ", ".join(models[:5]), len(models) - 5
+            if more > 0:
+                told = phrase(
+                    "%(name)s: usage can be read, of %(models)s and %(more)s more.",
+                    name=region,
+                    models=shown,
+                    more=more,
+                )
+                result.good(told)
+            else:
+                result.good(phrase("%(name)s: usage can be read, of %(models)s.", name=region, models=shown))
         else:
-            result.good(f"{region}: CloudWatch answers; no model was called there in the last two weeks.")
+            result.good(
+                phrase(
+                    "%(region)s: CloudWatch answers; no model was called there in the last two weeks.", region=region
+                )
+            )
 
     def _watch(self, http: HttpClient, region: str) -> CloudWatch:
         address = self.values.get("cloudwatch_address") or f"https://monitoring.{region}.{_domain(region)}/"

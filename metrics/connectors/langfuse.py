@@ -31,6 +31,7 @@ from metrics.meter import Pace
 from metrics.request_hours import RequestHours
 from metrics.usage import MeasuredAt, SeriesKey
 from metrics.windows import DAY, HOUR, Window
+from metrics.words import N_, phrase
 
 CLOUD = "https://cloud.langfuse.com"
 MOST_ROWS = 1000
@@ -39,7 +40,7 @@ ALLOWED_A_DAY = {"hobby": 100, "core": 200, "pro": 2000}
 OPERATIONS = {"GENERATION": "chat", "EMBEDDING": "embeddings"}
 PERCENTS = ("50", "95", "99")
 LATENCIES = {"latency": "duration", "timeToFirstToken": "time_to_first_token"}
-KEY_HINT = "Project settings, API Keys, in Langfuse: enter the public and the secret key of the project to read."
+KEY_HINT = N_("Project settings, API Keys, in Langfuse: enter the public and the secret key of the project to read.")
 HINTS = {
     401: KEY_HINT,
     403: KEY_HINT,
@@ -56,65 +57,67 @@ class Langfuse(StatementConnector):
     """Requests, tokens, cost, latency and scores of one project."""
 
     kind = "langfuse"
-    title = "Langfuse"
-    summary = "Reads a Langfuse project: requests, tokens, estimated cost, latency, and scores as quality."
+    title = N_("Langfuse")
+    summary = N_("Reads a Langfuse project: requests, tokens, estimated cost, latency, and scores as quality.")
     group = Group.GATEWAY
-    needs = "The public and the secret key of the project."
-    who_gives = "A member of the Langfuse project who may see its settings."
+    needs = N_("The public and the secret key of the project.")
+    who_gives = N_("A member of the Langfuse project who may see its settings.")
     shows = ("cost", "tokens", "requests", "errors", "latency")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             "address",
-            "Address",
+            N_("Address"),
             ParameterKind.URL,
             required=False,
             default=CLOUD,
-            help="https://us.cloud.langfuse.com in the United States, or that of your own server.",
+            help=N_("https://us.cloud.langfuse.com in the United States, or that of your own server."),
         ),
-        Parameter("public_key", "Public key", ParameterKind.TEXT, help=KEY_HINT, placeholder="pk-lf-..."),
-        Parameter("secret_key", "Secret key", ParameterKind.SECRET, placeholder="sk-lf-..."),
+        Parameter("public_key", N_("Public key"), ParameterKind.TEXT, help=KEY_HINT, placeholder="pk-lf-..."),
+        Parameter("secret_key", N_("Secret key"), ParameterKind.SECRET, placeholder="sk-lf-..."),
         Parameter(
             "scores",
-            "Scores that are quality",
+            N_("Scores that are quality"),
             ParameterKind.LINES,
             required=False,
-            help="Names of scores between 0 and 1, higher is better, one a line. Test connection lists what is there. "
-            "Empty: none is read.",
+            help=N_(
+                "Names of scores between 0 and 1, higher is better, one a line. Test connection lists what is there. "
+                "Empty: none is read."
+            ),
             placeholder="correctness",
         ),
         Parameter(
             "split_by",
-            "Split by",
+            N_("Split by"),
             ParameterKind.CHOICE,
             required=False,
             default="environment",
             choices=(
-                ("environment", "Environment"),
-                ("trace", "Environment and trace name"),
-                ("nothing", "Model only"),
+                ("environment", N_("Environment")),
+                ("trace", N_("Environment and trace name")),
+                ("nothing", N_("Model only")),
             ),
-            help="What tells the use of one team from another's, as labels of the series.",
+            help=N_("What tells the use of one team from another's, as labels of the series."),
         ),
         Parameter(
             "plan",
-            "Plan",
+            N_("Plan"),
             ParameterKind.CHOICE,
             required=False,
             default="hobby",
             choices=(
-                ("hobby", "Hobby: 100 requests a day"),
-                ("core", "Core: 200 requests a day"),
-                ("pro", "Pro, Team or Enterprise: 2,000 requests a day"),
+                ("hobby", N_("Hobby: 100 requests a day")),
+                ("core", N_("Core: 200 requests a day")),
+                ("pro", N_("Pro, Team or Enterprise: 2,000 requests a day")),
             ),
-            help="How often Langfuse's cloud may be asked. Your own server has no such limit.",
+            help=N_("How often Langfuse's cloud may be asked. Your own server has no such limit."),
         ),
         Parameter(
             "provider",
-            "Provider",
+            N_("Provider"),
             ParameterKind.TEXT,
             required=False,
             default="unknown",
-            help="Who serves the models, where it is one provider for all: Langfuse does not say.",
+            help=N_("Who serves the models, where it is one provider for all: Langfuse does not say."),
             placeholder="openai",
         ),
     )
@@ -134,9 +137,9 @@ class Langfuse(StatementConnector):
         }
     )
     not_offered: Mapping[str, str] = {
-        "duration": "Langfuse states percentiles of an hour, which are shown as its own: push for merged ones.",
-        "cached_input_tokens": "Langfuse's metrics sum all input tokens: read them from the provider or a gateway.",
-        "billed_cost": "Langfuse estimates cost from its price list: add the provider itself for what it charges.",
+        "duration": N_("Langfuse states percentiles of an hour, which are shown as its own: push for merged ones."),
+        "cached_input_tokens": N_("Langfuse's metrics sum all input tokens: read them from the provider or a gateway."),
+        "billed_cost": N_("Langfuse estimates cost from its price list: add the provider itself for what it charges."),
     }
     measured_at = MeasuredAt.GATEWAY
     provider = "unknown"
@@ -188,27 +191,45 @@ class Langfuse(StatementConnector):
             every = _query("scores-numeric", ["name"], [("count", "count"), ("value", "min"), ("value", "max")])
             scores = self._ask({**every, **_span(now - 7 * DAY, now)}, http=quick)
         except ConnectorError as error:
-            result.bad(str(error))
+            result.bad(phrase("%(error)s", error=error))
             return result
         requests = sum(_count(row.get("count_count"), "count") or 0 for row in models)
-        result.good(f"The project can be read: {requests:,} generations in the last 24 hours.")
+        result.good(
+            phrase(
+                "The project can be read: %(requests)s generations in the last 24 hours.",
+                requests=requests,
+            )
+        )
         wanted = set(self.values.get("scores") or [])
         for row in scores:
             name = str(row.get("name") or "")
             low, high = (_amount(row.get(f"{which}_value"), "a score") for which in ("min", "max"))
             is_quality = low is not None and high is not None and low >= 0 and high <= 1
             if name in wanted and not is_quality:
-                result.bad(f"Score {name} lies between {low} and {high}: only scores from 0 to 1 are quality.")
+                result.bad(
+                    phrase(
+                        "Score %(name)s lies between %(low)s and %(high)s: only scores from 0 to 1 are quality.",
+                        name=name,
+                        low=low,
+                        high=high,
+                    )
+                )
             elif name in wanted:
-                result.good(f"Score {name} is read as quality.")
+                result.good(phrase("Score %(name)s is read as quality.", name=name))
             elif is_quality:
-                result.info(f"Score {name} lies between 0 and 1: enter its name if it is quality.")
+                result.info(phrase("Score %(name)s lies between 0 and 1: enter its name if it is quality.", name=name))
             wanted.discard(name)
         for name in sorted(wanted):
-            result.info(f"Score {name} was not given in the last 7 days.")
+            result.info(phrase("Score %(name)s was not given in the last 7 days.", name=name))
         if self.pace.requests_a_day:
             asks = 3 if self.values.get("scores") else 2
-            result.info(f"Langfuse allows {self.pace.requests_a_day:,} requests a day; each pull takes {asks} or more.")
+            result.info(
+                phrase(
+                    "Langfuse allows %(most)s requests a day; each pull takes %(asks)s or more.",
+                    most=self.pace.requests_a_day,
+                    asks=asks,
+                )
+            )
         return result
 
     # --- What is asked
@@ -243,9 +264,12 @@ class Langfuse(StatementConnector):
             hours = (end - start) // HOUR
             if hours <= 1:
                 raise ConnectorError(
-                    f"Langfuse has more than {MOST_ROWS} combinations in one hour, and gives no more than that.",
+                    phrase(
+                        "Langfuse has more than %(most)s combinations in one hour, and gives no more than that.",
+                        most=MOST_ROWS,
+                    ),
                     permanent=True,
-                    hint="Choose less to split by.",
+                    hint=N_("Choose less to split by."),
                 )
             middle = start + (hours // 2) * HOUR
             yield from self._rows(query, start, middle)
@@ -314,9 +338,13 @@ class Langfuse(StatementConnector):
             value = _amount(row.get(f"{which}_value"), "a score")
             if value is not None and not 0 <= value <= 1:
                 raise ConnectorError(
-                    f"Score {row.get('name')} has a value of {value}; quality lies between 0 and 1.",
+                    phrase(
+                        "Score %(name)s has a value of %(value)s; quality lies between 0 and 1.",
+                        name=row.get("name"),
+                        value=value,
+                    ),
                     permanent=True,
-                    hint="Take it out of the scores that are quality, or score from 0 to 1.",
+                    hint=N_("Take it out of the scores that are quality, or score from 0 to 1."),
                 )
         found.add(self._key(row, "observationModelName"), hour, {"quality_sum": total, "quality_count": count})
 

@@ -19,6 +19,7 @@ from metrics.http import HttpClient, StatusError
 from metrics.request_hours import RequestHours
 from metrics.usage import UsageCell
 from metrics.windows import DAY, HOUR, Window
+from metrics.words import N_, phrase
 
 SHORTEST_SPAN = timedelta(minutes=1)
 # A row takes up to 10 kB, since LiteLLM writes the model's whole price entry into it.
@@ -29,7 +30,7 @@ MOST_PAGES = 2000
 COUNTED_UP_TO = 10_000
 # Logs with fewer of a day's requests than this were switched off or deleted: the day is read from the totals.
 COMPLETE = Decimal("0.98")
-KEY_HINT = (
+KEY_HINT = N_(
     "Make a key of a user with the role proxy_admin_viewer, allowed to call /spend/logs/v2, /user/daily/activity and "
     "/v2/team/list only; docs/connectors/litellm.md has the two commands. An ordinary key sees nothing but itself."
 )
@@ -43,40 +44,44 @@ class LiteLLM(StatementConnector):
     """Requests, tokens, spend and latency of all teams and keys behind one proxy."""
 
     kind = "litellm"
-    title = "LiteLLM"
-    summary = "Reads a LiteLLM proxy's spend logs: spend, tokens and latency of each team and key."
+    title = N_("LiteLLM")
+    summary = N_("Reads a LiteLLM proxy's spend logs: spend, tokens and latency of each team and key.")
     group = Group.GATEWAY
-    needs = "A key of a user with the role proxy_admin_viewer, and a proxy with a database."
-    who_gives = "Whoever runs the LiteLLM proxy."
+    needs = N_("A key of a user with the role proxy_admin_viewer, and a proxy with a database.")
+    who_gives = N_("Whoever runs the LiteLLM proxy.")
     shows = ("cost", "tokens", "requests", "errors", "latency")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             "address",
-            "Address",
+            N_("Address"),
             ParameterKind.URL,
-            help="Of the proxy, as applications call it, without /v1.",
+            help=N_("Of the proxy, as applications call it, without /v1."),
             placeholder="http://litellm.internal:4000",
         ),
-        Parameter("key", "Key", ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-..."),
+        Parameter("key", N_("Key"), ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-..."),
         Parameter(
             "read",
-            "Read",
+            N_("Read"),
             ParameterKind.CHOICE,
             required=False,
             default="requests",
             choices=(
-                ("requests", "Spend logs: hours and latency"),
-                ("days", "Totals of each day: no hours, no percentiles"),
+                ("requests", N_("Spend logs: hours and latency")),
+                ("days", N_("Totals of each day: no hours, no percentiles")),
             ),
-            help="Totals of each day suit a proxy with more than some 200,000 requests a day, or without spend logs.",
+            help=N_(
+                "Totals of each day suit a proxy with more than some 200,000 requests a day, or without spend logs."
+            ),
         ),
         Parameter(
             "tags",
-            "Tags to keep",
+            N_("Tags to keep"),
             ParameterKind.LINES,
             required=False,
-            help="One a line, with * for any ending (project-*). The first that a request carries becomes its label "
-            "tag. Empty: none. Only in spend logs.",
+            help=N_(
+                "One a line, with * for any ending (project-*). The first that a request carries becomes its label "
+                "tag. Empty: none. Only in spend logs."
+            ),
             placeholder="project-*",
         ),
     )
@@ -95,8 +100,8 @@ class LiteLLM(StatementConnector):
         }
     )
     not_offered: Mapping[str, str] = {
-        "billed_cost": "LiteLLM estimates spend from its price list: add the provider itself for what it charges.",
-        "quality": "LiteLLM scores nothing: push scores, or add Langfuse.",
+        "billed_cost": N_("LiteLLM estimates spend from its price list: add the provider itself for what it charges."),
+        "quality": N_("LiteLLM scores nothing: push scores, or add Langfuse."),
     }
     measured_at = StatementConnector.measured_at.GATEWAY
     provider = "litellm"
@@ -113,7 +118,9 @@ class LiteLLM(StatementConnector):
     def offer(cls, values: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, str]]:
         if values.get("read") != "days":
             return cls.reports, cls.not_offered
-        missing = "A day's totals have a mean and no percentiles: read the spend logs, or push from the application."
+        missing = N_(
+            "A day's totals have a mean and no percentiles: read the spend logs, or push from the application."
+        )
         latencies = frozenset({"duration", "time_to_first_token", "inter_token"})
         return cls.reports - latencies, {**cls.not_offered, **dict.fromkeys(sorted(latencies), missing)}
 
@@ -149,23 +156,29 @@ class LiteLLM(StatementConnector):
             days = self._days((today - DAY).date(), today.date(), http=quick)
             logged = self._logged(today - DAY, http=quick)
         except ConnectorError as error:
-            result.bad(str(error))
+            result.bad(phrase("%(error)s", error=error))
             return result
-        result.good(f"The key reads all teams ({len(teams)}).")
+        result.good(phrase("The key reads all teams (%(count)s).", count=len(teams)))
         requests = _requests_of(days.get((today - DAY).date(), []))
-        result.good(f"Totals of a day can be read: {requests:,} requests yesterday.")
+        result.good(phrase("Totals of a day can be read: %(requests)s requests yesterday.", requests=requests))
         if self.values["read"] == "days":
-            result.info("Totals have no hours: a day stands at 12:00 UTC, with a mean latency and no percentiles.")
+            result.info(N_("Totals have no hours: a day stands at 12:00 UTC, with a mean latency and no percentiles."))
         elif logged is not None and logged < requests * COMPLETE:
             result.info(
-                f"Spend logs hold {logged:,} of yesterday's {requests:,} requests: they are off, or deleted after a "
-                "while. Such days are read from the totals, without hours and percentiles."
+                phrase(
+                    "Spend logs hold %(logged)s of yesterday's %(requests)s requests: they are off, or deleted after a "
+                    "while. Such days are read from the totals, without hours and percentiles.",
+                    logged=logged,
+                    requests=requests,
+                )
             )
         else:
-            result.good("Spend logs can be read: hours, latency, tokens and spend of each request.")
+            result.good(N_("Spend logs can be read: hours, latency, tokens and spend of each request."))
         if requests > 200_000 and self.values["read"] != "days":
-            result.info("That is a lot to read request by request: choose 'Totals of each day' if pulls take too long.")
-        result.info("Spend is LiteLLM's estimate; models that it has no price for are priced here.")
+            result.info(
+                N_("That is a lot to read request by request: choose 'Totals of each day' if pulls take too long.")
+            )
+        result.info(N_("Spend is LiteLLM's estimate; models that it has no price for are priced here."))
         return result
 
     # --- Spend logs
@@ -267,9 +280,9 @@ class LiteLLM(StatementConnector):
         except StatusError as error:
             if any(words in error.message.lower() for words in NO_DATABASE):
                 raise ConnectorError(
-                    "This LiteLLM proxy has no database, and keeps no spend without one.",
+                    N_("This LiteLLM proxy has no database, and keeps no spend without one."),
                     permanent=True,
-                    hint="Read its /metrics page instead, or give the proxy a database.",
+                    hint=N_("Read its /metrics page instead, or give the proxy a database."),
                 ) from None
             raise
         return reader.mapping(document, "the answer")

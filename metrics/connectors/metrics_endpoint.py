@@ -30,6 +30,7 @@ from metrics.connectors.presets.gpu import (
 from metrics.connectors.presets.page import Page, points_of, read_page
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient
+from metrics.words import N_, phrase
 
 HINTS = {
     401: "Enter the token that the server was started with (vLLM and llama.cpp: --api-key).",
@@ -49,47 +50,51 @@ class MetricsEndpoint(CounterConnector):
     """Sums the same counters of all its addresses: replicas of one deployment are one backend."""
 
     kind = "metrics_endpoint"
-    title = "Inference server (/metrics)"
-    summary = (
+    title = N_("Inference server (/metrics)")
+    summary = N_(
         "Reads the counters that vLLM, SGLang, TGI, NVIDIA NIM and Triton, llama.cpp, Ray Serve and others show at "
         "/metrics; GPU use and energy from NVIDIA's DCGM exporter beside it."
     )
     group = Group.SERVER
-    needs = "The server's address, reachable from here; its API key where it asks for one."
-    who_gives = "Whoever runs the server."
+    needs = N_("The server's address, reachable from here; its API key where it asks for one.")
+    who_gives = N_("Whoever runs the server.")
     shows = ("tokens", "requests", "errors", "latency", "energy")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             "addresses",
-            "Addresses",
+            N_("Addresses"),
             ParameterKind.URLS,
-            help="One a line, one for each replica; they are added up. /metrics is added where no path is given. "
-            "A new or changed address counts from its next reading on; what it had counted before is not added.",
+            help=N_(
+                "One a line, one for each replica; they are added up. /metrics is added where no path is given. "
+                "A new or changed address counts from its next reading on; what it had counted before is not added."
+            ),
             placeholder="http://10.0.0.5:8000",
         ),
         PRESET_PARAMETER,
         Parameter(
             "token",
-            "Token",
+            N_("Token"),
             ParameterKind.SECRET,
             required=False,
-            help="Sent as 'Authorization: Bearer ...'. Leave empty where the page is open.",
+            help=N_("Sent as 'Authorization: Bearer ...'. Leave empty where the page is open."),
         ),
         *METRIC_PARAMETERS,
         Parameter(
             "gpu_addresses",
-            "GPU exporters",
+            N_("GPU exporters"),
             ParameterKind.URLS,
             required=False,
-            help="NVIDIA's DCGM exporter of each machine that serves, one a line: GPU use and energy. Read at least "
-            "every 15 minutes, or what lies between is unknown.",
+            help=N_(
+                "NVIDIA's DCGM exporter of each machine that serves, one a line: GPU use and energy. Read at least "
+                "every 15 minutes, or what lies between is unknown."
+            ),
             placeholder="http://10.0.0.5:9400",
         ),
         GPU_SELECTOR,
     )
     reports = frozenset().union(*(preset.reports() for preset in PRESETS))
     not_offered: Mapping[str, str] = {
-        "billed_cost": "A server sends no bill: add a rate card, or the invoice as a cost entry.",
+        "billed_cost": N_("A server sends no bill: add a rate card, or the invoice as a cost entry."),
     }
 
     def __init__(self, parameters: Mapping[str, Any], http: HttpClient, clock: Any) -> None:
@@ -110,7 +115,7 @@ class MetricsEndpoint(CounterConnector):
     def check_parameters(cls, values: Mapping[str, Any]) -> None:
         check_preset(values)
         if parse_selector(values.get("gpu_selector") or "", "gpu_selector") and not values.get("gpu_addresses"):
-            raise RuleViolation("required", "Enter the address of the GPUs' exporter, too.", "gpu_addresses")
+            raise RuleViolation("required", N_("Enter the address of the GPUs' exporter, too."), "gpu_addresses")
 
     def sample(self) -> Sample:
         points: list[CounterPoint] = []
@@ -137,19 +142,24 @@ class MetricsEndpoint(CounterConnector):
             try:
                 read = self._read(quick, address)
             except ConnectorError as error:
-                result.bad(str(error))
+                result.bad(phrase("%(error)s", error=error))
                 continue
             models = sorted({point.key.model for point in read.points if point.key.model})
-            result.good(f"{read.page.address} answers; it serves {', '.join(models) or 'nothing yet'}.")
+            served = ", ".join(models) or N_("nothing yet")
+            result.good(phrase("%(address)s answers; it serves %(models)s.", address=read.page.address, models=served))
             reported |= {point.measure for point in read.points}
         for address in self.values.get("gpu_addresses") or ():
             try:
                 read = self._read_gpus(quick, address)
             except ConnectorError as error:
-                result.bad(str(error))
+                result.bad(phrase("%(error)s", error=error))
                 continue
             gpus = self._gpus(read.page)
-            result.good(f"{read.page.address} shows {len(gpus)} GPU{'s' if len(gpus) > 1 else ''}: {', '.join(gpus)}.")
+            told = {"address": read.page.address, "names": ", ".join(gpus)}
+            if len(gpus) == 1:
+                result.good(phrase("%(address)s shows 1 GPU: %(names)s.", **told))
+            else:
+                result.good(phrase("%(address)s shows %(count)s GPUs: %(names)s.", count=len(gpus), **told))
             reported |= {point.measure for point in read.points}
         if reported:
             self._say_what_is_read(result, reported)
@@ -157,14 +167,20 @@ class MetricsEndpoint(CounterConnector):
 
     def _say_what_is_read(self, result: TestResult, reported: set[str]) -> None:
         names = [words(measure) for measure in sorted(reported) if not measure.endswith(("_count", "_ms"))]
-        result.good(f"Read: {', '.join(names)}.")
+        result.good(phrase("Read: %(names)s.", names=", ".join(names)))
         absent = sorted(words(m) for m in self.reports - reported if not m.endswith(("_count", "_ms", "held_seconds")))
         if absent:
-            result.info(f"Not on the page, perhaps until there is some: {', '.join(absent)}.")
+            result.info(phrase("Not on the page, perhaps until there is some: %(names)s.", names=", ".join(absent)))
         for measure in (*MISSED, "gpu_busy_seconds", "energy_wh"):
             if measure in self.not_offered:
-                result.info(f"{words(measure).capitalize()}: not offered. {self.not_offered[measure]}")
-        result.info("Counting starts with the first pull; what the server did before is not known.")
+                result.info(
+                    phrase(
+                        "%(what)s: not offered. %(instead)s",
+                        what=words(measure).capitalize(),
+                        instead=self.not_offered[measure],
+                    )
+                )
+        result.info(N_("Counting starts with the first pull; what the server did before is not known."))
 
     def _read(self, http: HttpClient, address: str) -> _Read:
         url = _metrics_url(address, self.preset.path)
@@ -180,9 +196,9 @@ class MetricsEndpoint(CounterConnector):
         if not points:
             what = "of the GPUs that the selector names" if self.exporter.readings[0].where else "of GPUs"
             raise ConnectorError(
-                f"{page.address} shows no figures {what}.",
+                phrase("%(address)s shows no figures %(what)s.", address=page.address, what=what),
                 permanent=False,
-                hint="It should be NVIDIA's DCGM exporter, port 9400, with labels such as Hostname and gpu.",
+                hint=N_("It should be NVIDIA's DCGM exporter, port 9400, with labels such as Hostname and gpu."),
             )
         return _Read(page, points)
 
@@ -203,7 +219,9 @@ class MetricsEndpoint(CounterConnector):
         other = next((p for p in all_presets() if any(page.names(reading) for reading in p.readings)), None)
         hint = f"It looks like {other.title}: choose that kind." if other else "Check address and kind of server."
         return ConnectorError(
-            f"{page.address} shows none of the counters of {self.preset.title}.",
+            phrase(
+                "%(address)s shows none of the counters of %(title)s.", address=page.address, title=self.preset.title
+            ),
             permanent=other is not None,
             hint=hint,
         )
@@ -222,10 +240,12 @@ class MetricsEndpoint(CounterConnector):
             listed = http.get(url, headers=self._headers()).json()
             name = str(listed["data"][0]["id"])
         except ConnectorError as error:
-            raise ConnectorError(str(error), permanent=error.permanent, hint="Or enter the model's name.") from None
+            raise ConnectorError(str(error), permanent=error.permanent, hint=N_("Or enter the model's name.")) from None
         except (LookupError, TypeError):
             raise ConnectorError(
-                f"{url} does not say which model is served.", permanent=True, hint="Enter the model's name."
+                phrase("%(url)s does not say which model is served.", url=url),
+                permanent=True,
+                hint=N_("Enter the model's name."),
             ) from None
         return name.replace("\\", "/").rsplit("/", 1)[-1]
 

@@ -18,12 +18,13 @@ from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
 from metrics.usage import SeriesKey, UsageCell
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BASE = "https://api.openai.com/v1"
 HOURS_A_PAGE, DAYS_A_PAGE = 168, 180
 GIBIBYTE = 1024**3
-KEY_HINT = (
+KEY_HINT = N_(
     "Make an admin key with read access to usage: platform.openai.com, Settings, Organization, Admin keys. "
     "Ordinary project keys cannot read usage."
 )
@@ -94,28 +95,28 @@ class OpenAI(StatementConnector):
     """Usage of all models of an organization, or of some of its projects, and what OpenAI charges for it."""
 
     kind = "openai"
-    title = "OpenAI"
-    summary = "Reads an organization's usage by the hour and its costs by the day."
+    title = N_("OpenAI")
+    summary = N_("Reads an organization's usage by the hour and its costs by the day.")
     group = Group.PROVIDER
-    needs = "An admin key of the organization; project keys cannot read usage."
-    who_gives = "An owner of the OpenAI organization."
+    needs = N_("An admin key of the organization; project keys cannot read usage.")
+    who_gives = N_("An owner of the OpenAI organization.")
     shows = ("cost", "tokens", "requests")
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("admin_key", "Admin key", ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-admin-..."),
+        Parameter("admin_key", N_("Admin key"), ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-admin-..."),
         Parameter(
             "projects",
-            "Only these projects",
+            N_("Only these projects"),
             ParameterKind.LINES,
             required=False,
-            help="Ids such as proj_abc123, one a line. Empty: the whole organization.",
+            help=N_("Ids such as proj_abc123, one a line. Empty: the whole organization."),
         ),
         Parameter(
             "address",
-            "API address",
+            N_("API address"),
             ParameterKind.URL,
             required=False,
             default=BASE,
-            help="Only where your organization has an address of its own.",
+            help=N_("Only where your organization has an address of its own."),
         ),
     )
     reports = frozenset(
@@ -130,9 +131,9 @@ class OpenAI(StatementConnector):
         }
     )
     not_offered: Mapping[str, str] = {
-        "duration": "OpenAI's usage has no latency: push it from the application, or put a gateway in front.",
-        "time_to_first_token": "OpenAI's usage has no latency: push it from the application.",
-        "errors": "OpenAI's usage counts no errors: push them from the application.",
+        "duration": N_("OpenAI's usage has no latency: push it from the application, or put a gateway in front."),
+        "time_to_first_token": N_("OpenAI's usage has no latency: push it from the application."),
+        "errors": N_("OpenAI's usage counts no errors: push them from the application."),
     }
     provider = "openai"
     trailing_hours = 72
@@ -169,22 +170,27 @@ class OpenAI(StatementConnector):
         result = TestResult()
         today = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
         quick = self.http.with_limits(attempts=1, read_seconds=10.0, total_seconds=15.0)
-        for what, path in (("usage", "usage/completions"), ("costs", "costs")):
+        for what, path in ((N_("Usage"), "usage/completions"), (N_("Costs"), "costs")):
             span = [("start_time", _unix(today - 2 * DAY)), ("end_time", _unix(today)), ("bucket_width", "1d")]
             try:
                 data = self._page(quick, path, [*span, ("limit", "2")])["data"]
             except ConnectorError as error:
-                result.bad(f"{what.capitalize()}: {error}")
+                result.bad(phrase("%(what)s: %(error)s", what=what, error=error))
                 continue
             is_busy = any(bucket.get("results") for bucket in data if isinstance(bucket, dict))
-            result.good(f"{what.capitalize()} can be read" + ("." if is_busy else "; the last two days are empty."))
+            if is_busy:
+                result.good(phrase("%(what)s can be read.", what=what))
+            else:
+                result.good(phrase("%(what)s can be read; the last two days are empty.", what=what))
         try:
             self._page(quick, "projects", [("limit", "1")])
         except ConnectorError:
-            result.info("Names of projects cannot be read with this key, so their ids are shown.")
+            result.info(N_("Names of projects cannot be read with this key, so their ids are shown."))
         if result.ok:
-            result.info("Latency and errors are not available here: push them from the application.")
-            result.info("Costs come by the day and may be restated; the last three days are read again at each pull.")
+            result.info(N_("Latency and errors are not available here: push them from the application."))
+            result.info(
+                N_("Costs come by the day and may be restated; the last three days are read again at each pull.")
+            )
         return result
 
     def _usage(self, usage: _Usage, start: datetime, end: datetime) -> Iterator[UsageCell]:

@@ -26,12 +26,13 @@ from metrics.http import HttpClient, StatusError
 from metrics.meter import History, Pace
 from metrics.usage import MeasuredAt, SeriesKey, UsageCell
 from metrics.windows import DAY, NOON, Window
+from metrics.words import N_, phrase
 
 BASE = "https://openrouter.ai/api/v1"
 KEPT_DAYS = 30
 # Up to so many days are asked for one by one; more come in one answer, which has all that is kept.
 DAYS_ONE_BY_ONE = 7
-KEY_HINT = (
+KEY_HINT = N_(
     "Make a management key: openrouter.ai, Settings, Management keys. Ordinary API keys cannot read the activity of an "
     "account."
 )
@@ -51,41 +52,47 @@ class OpenRouter(StatementConnector):
     """An account's activity, or that of one of its keys."""
 
     kind = "openrouter"
-    title = "OpenRouter"
+    title = N_("OpenRouter")
     group = Group.GATEWAY
-    summary = "Reads an account's activity and what it cost, by day, model and workspace."
-    needs = "A management key of the account; ordinary API keys cannot read its activity."
-    who_gives = "Whoever administers the OpenRouter account or organization."
+    summary = N_("Reads an account's activity and what it cost, by day, model and workspace.")
+    needs = N_("A management key of the account; ordinary API keys cannot read its activity.")
+    who_gives = N_("Whoever administers the OpenRouter account or organization.")
     shows = ("cost", "tokens", "requests")
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("management_key", "Management key", ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-or-v1-..."),
+        Parameter(
+            "management_key", N_("Management key"), ParameterKind.SECRET, help=KEY_HINT, placeholder="sk-or-v1-..."
+        ),
         Parameter(
             "api_key_hash",
-            "Only this API key",
+            N_("Only this API key"),
             ParameterKind.TEXT,
             required=False,
-            help="The key's hash (64 letters and digits, from Keys). Empty: the whole account.",
+            help=N_("The key's hash (64 letters and digits, from Keys). Empty: the whole account."),
         ),
         Parameter(
             "own_keys",
-            "Requests with your own provider keys",
+            N_("Requests with your own provider keys"),
             ParameterKind.CHOICE,
             required=False,
             default=LEFT_OUT,
             choices=(
-                (LEFT_OUT, "their cost is on the provider's bill, which is a backend of its own or an import"),
-                (COUNTED, "count what OpenRouter says that the provider charges for them"),
+                (LEFT_OUT, N_("their cost is on the provider's bill, which is a backend of its own or an import")),
+                (COUNTED, N_("count what OpenRouter says that the provider charges for them")),
             ),
-            help="What a provider charges to your own key is not paid to OpenRouter; in both places it counts twice.",
+            help=N_(
+                "What a provider charges to your own key is not paid to OpenRouter; in both places it counts twice."
+            ),
         ),
-        Parameter("address", "API address", ParameterKind.URL, required=False, default=BASE),
+        Parameter("address", N_("API address"), ParameterKind.URL, required=False, default=BASE),
     )
     reports = frozenset({"requests", "input_tokens", "cached_input_tokens", "output_tokens", "billed_cost"})
     not_offered: Mapping[str, str] = {
-        "duration": "OpenRouter's activity has no latency: push it from the application.",
-        "time_to_first_token": "OpenRouter's activity has no latency: push it from the application.",
-        "errors": "OpenRouter's activity counts no errors: push them from the application.",
-        "cache_write_input_tokens": "OpenRouter's activity does not count tokens written to a cache; they are input.",
+        "duration": N_("OpenRouter's activity has no latency: push it from the application."),
+        "time_to_first_token": N_("OpenRouter's activity has no latency: push it from the application."),
+        "errors": N_("OpenRouter's activity counts no errors: push them from the application."),
+        "cache_write_input_tokens": N_(
+            "OpenRouter's activity does not count tokens written to a cache; they are input."
+        ),
     }
     finest_grain = "day"
     measured_at = MeasuredAt.GATEWAY
@@ -140,15 +147,20 @@ class OpenRouter(StatementConnector):
             rows = [READ.mapping(row, "a row") for row in self._ask(quick, [("date", day.isoformat())])]
             own = sum((READ.amount(row.get("byok_usage_inference") or 0) for row in rows), Decimal(0))
         except ConnectorError as error:
-            result.bad(str(error))
+            result.bad(phrase("%(error)s", error=error))
             return result
-        result.good("Activity can be read" + ("." if rows else "; yesterday is empty."))
+        result.good(N_("Activity can be read.") if rows else N_("Activity can be read; yesterday is empty."))
         if own and self.values.get("own_keys") != COUNTED:
-            result.info(f"Yesterday {own:.2f} USD went to providers through your own keys; they are not counted here.")
+            result.info(
+                phrase(
+                    "Yesterday %(own)s USD went to providers through your own keys; they are not counted here.",
+                    own=format(own, ".2f"),
+                )
+            )
         result.info(
-            "OpenRouter states whole UTC days, once they have ended, and keeps 30 of them: pull at least daily."
+            N_("OpenRouter states whole UTC days, once they have ended, and keeps 30 of them: pull at least daily.")
         )
-        result.info("Latency and errors are not available here: push them from the application.")
+        result.info(N_("Latency and errors are not available here: push them from the application."))
         return result
 
     def _today(self) -> datetime:

@@ -55,6 +55,7 @@ from metrics.http import HttpClient
 from metrics.meter import History
 from metrics.usage import UsageCell
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 HOUR = timedelta(hours=1)
 # How far back the last sample before a window may lie: a server that was out of reach for longer starts anew.
@@ -126,45 +127,45 @@ class PrometheusServer(StatementConnector):
     """States what the counters of all matching replicas counted in each hour, from raw samples."""
 
     kind = "prometheus"
-    title = "Prometheus"
-    summary = (
+    title = N_("Prometheus")
+    summary = N_(
         "Reads from a Prometheus that already scrapes your inference servers, with its history; GPU use and energy "
         "where it scrapes NVIDIA's DCGM exporter too."
     )
     group = Group.PROMETHEUS
-    needs = "The address of its HTTP API, reachable from here, and a header where a proxy asks for one."
-    who_gives = "Whoever runs your monitoring."
+    needs = N_("The address of its HTTP API, reachable from here, and a header where a proxy asks for one.")
+    who_gives = N_("Whoever runs your monitoring.")
     shows = ("tokens", "requests", "errors", "latency", "energy")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             "address",
-            "Address",
+            N_("Address"),
             ParameterKind.URL,
-            help="As you open it in the browser, with its path prefix where there is one.",
+            help=N_("As you open it in the browser, with its path prefix where there is one."),
             placeholder="http://prometheus.monitoring:9090",
         ),
         PRESET_PARAMETER,
         Parameter(
             "selector",
-            "Label selector",
+            N_("Label selector"),
             ParameterKind.TEXT,
             required=False,
-            help="Which servers belong to this backend. Empty: all of that kind.",
+            help=N_("Which servers belong to this backend. Empty: all of that kind."),
             placeholder='namespace="ml",job="vllm"',
         ),
         Parameter(
             "headers",
-            "Headers",
+            N_("Headers"),
             ParameterKind.SECRET_LINES,
             required=False,
-            help="One a line, for example X-Scope-OrgID: team-a or Authorization: Bearer ...",
+            help=N_("One a line, for example X-Scope-OrgID: team-a or Authorization: Bearer ..."),
         ),
         *METRIC_PARAMETERS,
         replace(GPU_SELECTOR, help=GPU_HELP),
     )
     reports = frozenset().union(*(preset.reports() for preset in PRESETS))
     not_offered: Mapping[str, str] = {
-        "billed_cost": "A server sends no bill: add a rate card, or the invoice as a cost entry.",
+        "billed_cost": N_("A server sends no bill: add a rate card, or the invoice as a cost entry."),
     }
     trailing_hours = 6
     settling_hours = 1
@@ -197,7 +198,9 @@ class PrometheusServer(StatementConnector):
     def check_parameters(cls, values: Mapping[str, Any]) -> None:
         check_preset(values)
         if chosen_preset(values).needs_a_model_name and not values.get("model"):
-            raise RuleViolation("required", "These servers' metrics do not name the model: enter its name.", "model")
+            raise RuleViolation(
+                "required", N_("These servers' metrics do not name the model: enter its name."), "model"
+            )
         parse_selector(values.get("selector") or "", "selector")
         parse_selector(values.get("gpu_selector") or "", "gpu_selector")
         headers_of(values)
@@ -227,29 +230,38 @@ class PrometheusServer(StatementConnector):
         api = self.api.with_http(self.http.with_limits(attempts=1, read_seconds=10.0, total_seconds=15.0))
         try:
             api.ask("query", {"query": "vector(1)"})
-            result.good("The query API answers.")
+            result.good(N_("The query API answers."))
             rows = self._series(api, self.part.shown_names(), self.part.selector)
             gpus = self._series(api, GPU_NAMES, self.exporter.selector)
         except ConnectorError as error:
-            result.bad(str(error))
+            result.bad(phrase("%(error)s", error=error))
             return result
         if not rows:
             result.bad(
-                f"No {self.preset.title} counters in the last hour match the selector. Check that Prometheus scrapes "
-                "the servers (its page Status > Targets) and that the selector's labels are spelt as there."
+                phrase(
+                    "No %(title)s counters in the last hour match the selector. Check that Prometheus scrapes the "
+                    "servers (its page Status > Targets) and that the selector's labels are spelt as there.",
+                    title=self.preset.title,
+                )
             )
             return result
         for candidate in _candidates(self.preset, rows, {}):
-            result.good(f"Found {candidate.name}: {candidate.detail}.")
+            result.good(phrase("Found %(name)s: %(detail)s.", name=candidate.name, detail=candidate.detail))
         shown = {spelling(str(row.get("__name__", ""))) for row in rows}
         missing = [reading.measure for reading in self.preset.readings if not _is_shown(reading.names, shown)]
         if missing:
-            result.info(f"Not there: {', '.join(sorted(set(missing))).replace('_', ' ')}.")
+            result.info(phrase("Not there: %(names)s.", names=", ".join(sorted(set(missing))).replace("_", " ")))
         self._say_gpus(result, gpus)
         for measure in MISSED:
             if measure in self.not_offered:
-                result.info(f"{words(measure).capitalize()}: not offered. {self.not_offered[measure]}")
-        result.info("History is read as far back as this Prometheus keeps it.")
+                result.info(
+                    phrase(
+                        "%(what)s: not offered. %(instead)s",
+                        what=words(measure).capitalize(),
+                        instead=self.not_offered[measure],
+                    )
+                )
+        result.info(N_("History is read as far back as this Prometheus keeps it."))
         return result
 
     def _say_gpus(self, result: TestResult, rows: Sequence[Mapping[str, str]]) -> None:
@@ -257,13 +269,17 @@ class PrometheusServer(StatementConnector):
         told = f"{len(names)} GPU{'' if len(names) == 1 else 's'}: {', '.join(names[:8])}"
         if not self.exporter.selector:
             if names:
-                result.info(f"This Prometheus knows {told}. Say under GPUs which of them this server runs on.")
+                result.info(
+                    phrase(
+                        "This Prometheus knows %(told)s. Say under GPUs which of them this server runs on.", told=told
+                    )
+                )
             elif "gpu_busy_seconds" in self.not_offered:
-                result.info(f"GPU use: not offered. {self.not_offered['gpu_busy_seconds']}")
+                result.info(phrase("GPU use: not offered. %(instead)s", instead=self.not_offered["gpu_busy_seconds"]))
         elif names:
-            result.good(f"Joined with {told}.")
+            result.good(phrase("Joined with %(told)s.", told=told))
         else:
-            result.bad("No GPU figures in the last hour match the selector of GPUs.")
+            result.bad(N_("No GPU figures in the last hour match the selector of GPUs."))
 
     def discover(self) -> Sequence[Candidate]:
         """Return each server that any preset knows, replicas together, under this form's selector."""

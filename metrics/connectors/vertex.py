@@ -16,12 +16,13 @@ from metrics.http import HttpClient
 from metrics.meter import History
 from metrics.packages import require
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Google keeps its own metrics for six weeks.
 KEPT = timedelta(days=42)
 PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{2,60}")
-COSTS_HINT = (
+COSTS_HINT = N_(
     "Google has no API for what Vertex AI costs: export Cloud Billing to BigQuery in the FOCUS format, and import that "
     "as a billing file. Until then costs are tokens x price."
 )
@@ -31,38 +32,38 @@ class VertexAI(StatementConnector):
     """Usage and latency of the publishers' models that one Google Cloud project calls."""
 
     kind = "vertex"
-    title = "Google Vertex AI"
-    summary = "Reads usage and latency of Gemini and other publishers' models from Cloud Monitoring by the hour."
+    title = N_("Google Vertex AI")
+    summary = N_("Reads usage and latency of Gemini and other publishers' models from Cloud Monitoring by the hour.")
     group = Group.PROVIDER
-    needs = "A service account with the role Monitoring Viewer, and its JSON key."
-    who_gives = "Whoever manages the Google Cloud project."
+    needs = N_("A service account with the role Monitoring Viewer, and its JSON key.")
+    who_gives = N_("Whoever manages the Google Cloud project.")
     shows = ("tokens", "requests", "errors", "latency")
     packages = PACKAGES
     packages_file = FILE
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("service_account_key", "Service account key (JSON)", ParameterKind.SECRET_LINES, help=KEY_HINT),
+        Parameter("service_account_key", N_("Service account key (JSON)"), ParameterKind.SECRET_LINES, help=KEY_HINT),
         Parameter(
             "project",
-            "Project id",
+            N_("Project id"),
             ParameterKind.TEXT,
             required=False,
-            help="The project whose usage is read. Empty: that of the service account.",
+            help=N_("The project whose usage is read. Empty: that of the service account."),
         ),
         Parameter(
             "address",
-            "Monitoring address",
+            N_("Monitoring address"),
             ParameterKind.URL,
             required=False,
             default=MONITORING,
-            help="Only for a private endpoint.",
+            help=N_("Only for a private endpoint."),
         ),
         Parameter(
             "token_address",
-            "Sign-in address",
+            N_("Sign-in address"),
             ParameterKind.URL,
             required=False,
             default=TOKENS,
-            help="Only for a private endpoint. The address in the key is not used.",
+            help=N_("Only for a private endpoint. The address in the key is not used."),
         ),
     )
     reports = frozenset(
@@ -81,9 +82,9 @@ class VertexAI(StatementConnector):
     )
     not_offered: Mapping[str, str] = {
         "billed_cost": COSTS_HINT,
-        "inter_token": "Cloud Monitoring has no latency between tokens: push it from the application.",
-        "cached_input_tokens": "Cloud Monitoring does not count cached tokens: push them from the application.",
-        "cache_write_input_tokens": "Cloud Monitoring does not count them: push them from the application.",
+        "inter_token": N_("Cloud Monitoring has no latency between tokens: push it from the application."),
+        "cached_input_tokens": N_("Cloud Monitoring does not count cached tokens: push them from the application."),
+        "cache_write_input_tokens": N_("Cloud Monitoring does not count them: push them from the application."),
     }
     provider = "gcp.vertex_ai"
     trailing_hours = 72
@@ -95,13 +96,13 @@ class VertexAI(StatementConnector):
         if key is None:
             raise RuleViolation(
                 "not_a_key",
-                f"Service account key: this is no JSON key of a service account. {KEY_HINT}",
+                phrase("Service account key: this is no JSON key of a service account. %(hint)s", hint=KEY_HINT),
                 "service_account_key",
             )
         project = values.get("project") or key.get("project_id")
         if not isinstance(project, str) or not PROJECT.fullmatch(project):
             raise RuleViolation(
-                "not_a_project", "Project id: give the project's id, such as my-project-123.", "project"
+                "not_a_project", N_("Project id: give the project's id, such as my-project-123."), "project"
             )
 
     @classmethod
@@ -142,12 +143,14 @@ class VertexAI(StatementConnector):
                 )
             )
         except ConnectorError as error:
-            result.bad(str(error))
+            result.bad(phrase("%(error)s", error=error))
             return result
         models = sorted({series_key(point.labels).model for point in found})
-        result.good(
-            f"{self._project}: usage can be read" + (f", of {', '.join(models)}." if models else "; a quiet day.")
-        )
+        if models:
+            told = phrase("%(name)s: usage can be read, of %(models)s.", name=self._project, models=", ".join(models))
+        else:
+            told = phrase("%(name)s: usage can be read; a quiet day.", name=self._project)
+        result.good(told)
         result.info(COSTS_HINT)
         return result
 

@@ -13,31 +13,36 @@ from typing import Any
 from metrics.errors import RuleViolation
 from metrics.importer import Charge, ChargeKey, LabelSieve, Layout, Limits, Row, RowRejected
 from metrics.imports import cells
+from metrics.words import N_
 
 # Field, what people call it, and how its column is usually called.
 FIELDS: tuple[tuple[str, str, str], ...] = (
     (
         "time",
-        "Day, hour or month",
+        N_("Day, hour or month"),
         r"^(date|day|time(stamp)?|usage[ _]?date|month|period|start.*|hour|datum|.*date.*)$",
     ),
-    ("amount", "Amount", r"^(amount|cost|spend|price|total([ _](cost|amount))?|betrag|kosten|.*cost.*|.*amount.*)$"),
-    ("currency", "Currency", r"^(currency([ _]?code)?|cur|ccy|w(ä|ae)hrung)$"),
-    ("model", "Model", r"^(model([ _]?(name|id))?|modell)$"),
-    ("provider", "Provider", r"^(provider([ _]?name)?|vendor|supplier|anbieter)$"),
+    (
+        "amount",
+        N_("Amount"),
+        r"^(amount|cost|spend|price|total([ _](cost|amount))?|betrag|kosten|.*cost.*|.*amount.*)$",
+    ),
+    ("currency", N_("Currency"), r"^(currency([ _]?code)?|cur|ccy|w(ä|ae)hrung)$"),
+    ("model", N_("Model"), r"^(model([ _]?(name|id))?|modell)$"),
+    ("provider", N_("Provider"), r"^(provider([ _]?name)?|vendor|supplier|anbieter)$"),
     (
         "project",
-        "Project",
+        N_("Project"),
         r"^(project([ _]?(name|id))?|workspace([ _]?name)?|account|team|cost[ _]?cent(er|re)|projekt)$",
     ),
     (
         "input_tokens",
-        "Input tokens, cached ones included",
+        N_("Input tokens, cached ones included"),
         r"^((input|prompt)[ _]?tokens?([ _]total)?|tokens?[ _]in(put)?)$",
     ),
-    ("cached_input_tokens", "Of these, cached tokens", r"^(cached?|cache[ _]read)[ _](input[ _])?tokens?$"),
-    ("output_tokens", "Output tokens", r"^((output|completion|generated)[ _]?tokens?|tokens?[ _]out(put)?)$"),
-    ("requests", "Requests", r"^(n[ _]?)?(requests?|calls?|request[ _]count|api[ _]calls)$"),
+    ("cached_input_tokens", N_("Of these, cached tokens"), r"^(cached?|cache[ _]read)[ _](input[ _])?tokens?$"),
+    ("output_tokens", N_("Output tokens"), r"^((output|completion|generated)[ _]?tokens?|tokens?[ _]out(put)?)$"),
+    ("requests", N_("Requests"), r"^(n[ _]?)?(requests?|calls?|request[ _]count|api[ _]calls)$"),
 )
 NEEDED = ("time", "amount")
 DATE_ORDERS = {"ymd": "2026-10-31", "dmy": "31.10.2026 or 31/10/2026", "mdy": "10/31/2026"}

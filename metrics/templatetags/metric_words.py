@@ -6,6 +6,7 @@ from django import template
 from django.utils.translation import gettext
 
 from metrics import spoken as sentences
+from metrics.connectors.presets.gpu import WORDS
 from metrics.models import LookAlike, Series
 from metrics.usage import MeasuredAt
 from web import wording
@@ -23,6 +24,14 @@ def spoken(text: object) -> str:
 def spoken_list(texts: Iterable[object]) -> str:
     """{{ offer.shows|spoken_list }}: 'cost, tokens', each word in the reader's language."""
     return ", ".join(sentences.spoken(text) for text in texts)
+
+
+@register.filter
+def spoken_measures(text: str) -> str:
+    """{{ measures|spoken_measures }}: 'Latency, errors' of a preset's list, each in the reader's language."""
+    first, *others = text.split(", ")
+    known = first if first in WORDS.values() else first[:1].lower() + first[1:]
+    return _begins(", ".join(sentences.spoken(word) for word in (known, *others)))
 
 
 @register.filter

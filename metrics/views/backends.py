@@ -27,7 +27,7 @@ from metrics.connectors.presets.describing import COLUMNS, describe
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.forms import BackendForm, BackfillForm, LinkForm, OwnPriceForm, RateCardForm
 from metrics.models import Backend
-from metrics.spoken import spoken
+from metrics.spoken import in_words, spoken
 from metrics.tasks import enqueue_on_commit, hand_out_backfills, pull_backend
 from metrics.views.offers import EXAMPLE, EXAMPLE_NAME, answers
 from metrics.visible import shown_backends, visible_backends
@@ -263,7 +263,7 @@ def _discovered(
         try:
             added.append(_add_candidate(request, form, connector, candidate))
         except (RuleViolation, ConnectorError) as error:
-            form.add_error(None, f"{candidate.name}: {_in_words(error)}")
+            form.add_error(None, f"{candidate.name}: {in_words(error)}")
     for one in added:
         _start(one)
     if form.errors:
@@ -310,13 +310,7 @@ def _show(form: BackendForm, error: RuleViolation | ConnectorError) -> None:
     if isinstance(error, RuleViolation):
         form.add_violation(error)
     else:
-        form.add_error(None, _in_words(error))
-
-
-def _in_words(error: RuleViolation | ConnectorError) -> str:
-    """What happened and what to do next, in the reader's language."""
-    hint = getattr(error, "hint", "")
-    return " ".join(spoken(part) for part in (error.message, hint) if part)
+        form.add_error(None, in_words(error))
 
 
 def _start(backend: Backend) -> None:

@@ -11,21 +11,25 @@ from django.urls import reverse
 from accounts.demo import is_present
 from metrics.connector import Group
 from metrics.connectors import REGISTRY
+from metrics.words import N_
 
 EXAMPLE = "example"
-EXAMPLE_NAME = "Example server"
+EXAMPLE_NAME = N_("Example server")
 
 # Offered first, so that somebody without a server of their own sees how it works.
-TO_TRY = ("Just to try it", "It is here as long as the demo is.")
+TO_TRY = (N_("Just to try it"), N_("It is here as long as the demo is."))
 
 # (answer, what it means to somebody who has never added a backend)
 WORDS: dict[Group, tuple[str, str]] = {
-    Group.GATEWAY: ("A gateway", "All calls to models go through it, so it knows team, key and model of each."),
-    Group.SERVER: ("A GPU server", "Models that run on machines of your own, owned or rented."),
-    Group.PROMETHEUS: ("Prometheus", "Your monitoring already collects what the servers say, with its history."),
-    Group.PROVIDER: ("A provider's admin key", "Models behind an API, billed by the provider or the cloud."),
-    Group.FILE: ("A billing file", "The provider or finance sends a file."),
-    Group.NONE: ("None of these", "Nothing can be asked from here: the application says what it did."),
+    Group.GATEWAY: (N_("A gateway"), N_("All calls to models go through it, so it knows team, key and model of each.")),
+    Group.SERVER: (N_("A GPU server"), N_("Models that run on machines of your own, owned or rented.")),
+    Group.PROMETHEUS: (
+        N_("Prometheus"),
+        N_("Your monitoring already collects what the servers say, with its history."),
+    ),
+    Group.PROVIDER: (N_("A provider's admin key"), N_("Models behind an API, billed by the provider or the cloud.")),
+    Group.FILE: (N_("A billing file"), N_("The provider or finance sends a file.")),
+    Group.NONE: (N_("None of these"), N_("Nothing can be asked from here: the application says what it did.")),
 }
 
 
@@ -40,7 +44,7 @@ class Offer:
     who_gives: str
     shows: tuple[str, ...]
     url: str
-    act: str = "Add"
+    act: str = N_("Add")
     is_example: bool = False
     is_main: bool = False
 
@@ -84,11 +88,13 @@ def offers(request: HttpRequest) -> list[Offer]:
     found.append(
         Offer(
             group=Group.SERVER,
-            title="A GPU server that cannot be asked",
-            summary="Edge, air-gapped or behind a firewall: its usage is pushed, also days late; its hours cost what "
-            "its rate card says.",
-            needs="What it costs by the hour, or its purchase; a token for whoever sends.",
-            who_gives="Whoever runs the server, and whoever paid for it.",
+            title=N_("A GPU server that cannot be asked"),
+            summary=N_(
+                "Edge, air-gapped or behind a firewall: its usage is pushed, also days late; its hours cost what "
+                "its rate card says."
+            ),
+            needs=N_("What it costs by the hour, or its purchase; a token for whoever sends."),
+            who_gives=N_("Whoever runs the server, and whoever paid for it."),
             shows=("cost", "tokens", "requests", "errors", "latency", "energy"),
             url=reverse("backend_new_pushed"),
         )
@@ -96,25 +102,25 @@ def offers(request: HttpRequest) -> list[Offer]:
     found.append(
         Offer(
             group=Group.FILE,
-            title="A billing file",
-            summary="FOCUS from a cloud, a gateway or finance (CSV, Parquet), or any CSV with days and amounts.",
-            needs="The file. Nothing counts before you have seen what is in it.",
-            who_gives="Whoever sees the invoices: finance, or the cloud's billing console.",
+            title=N_("A billing file"),
+            summary=N_("FOCUS from a cloud, a gateway or finance (CSV, Parquet), or any CSV with days and amounts."),
+            needs=N_("The file. Nothing counts before you have seen what is in it."),
+            who_gives=N_("Whoever sees the invoices: finance, or the cloud's billing console."),
             shows=("cost", "tokens", "requests"),
             url=reverse("import_new"),
-            act="Import",
+            act=N_("Import"),
         )
     )
     found.append(
         Offer(
             group=Group.NONE,
-            title="Your application",
-            summary="It sends its usage over REST, with a few lines of code.",
-            needs="A token, and a few lines in the application.",
-            who_gives="You make it under Send data.",
+            title=N_("Your application"),
+            summary=N_("It sends its usage over REST, with a few lines of code."),
+            needs=N_("A token, and a few lines in the application."),
+            who_gives=N_("You make it under Send data."),
             shows=("cost", "tokens", "requests", "errors", "latency"),
             url=reverse("send_data"),
-            act="Send data",
+            act=N_("Send data"),
         )
     )
     return found
@@ -124,9 +130,9 @@ def _example() -> Offer:
     return Offer(
         group=Group.SERVER,
         title=EXAMPLE_NAME,
-        summary="A small program on this machine that speaks vLLM's /metrics. Its figures are invented.",
-        needs="Nothing: it is running already.",
-        who_gives="Nobody has to.",
+        summary=N_("A small program on this machine that speaks vLLM's /metrics. Its figures are invented."),
+        needs=N_("Nothing: it is running already."),
+        who_gives=N_("Nobody has to."),
         shows=("tokens", "requests", "errors", "latency"),
         url=f"{reverse('backend_new', args=['metrics_endpoint'])}?{EXAMPLE}=1",
         is_example=True,

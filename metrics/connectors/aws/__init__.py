@@ -16,6 +16,7 @@ from metrics.answers import Reader
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
 from metrics.meter import Meter
+from metrics.words import N_, phrase
 
 FILE = "requirements-clouds.txt"
 PACKAGES = ("botocore",)
@@ -96,27 +97,41 @@ class AwsService:
         where = f"{self.title} in {self.region}"
         if any(word in error.body for word in _CLOCK_WORDS):
             return ConnectorError(
-                f"{where} refuses the request because this machine's clock is wrong{_by_how_much(meter)}.",
+                phrase(
+                    "%(where)s refuses the request because this machine's clock is wrong%(by)s.",
+                    where=where,
+                    by=_by_how_much(meter),
+                ),
                 permanent=True,
-                hint="Set the clock of the machine that runs the worker (turn on NTP); nothing is wrong with the key.",
+                hint=N_(
+                    "Set the clock of the machine that runs the worker (turn on NTP); nothing is wrong with the key."
+                ),
             )
         if error.status == 429 or "Throttl" in code or code in {"LimitExceededException", "TooManyRequestsException"}:
             return ConnectorError(
-                f"{where} asks to slow down.",
+                phrase("%(where)s asks to slow down.", where=where),
                 permanent=False,
-                hint="It is tried again later by itself.",
+                hint=N_("It is tried again later by itself."),
                 retry_after_seconds=error.retry_after_seconds,
             )
         if code in _KEY_CODES or (not code and error.status in {401, 403}):
             said = f": {_message_of(error.body)}" if error.body else ""
             hint = f"{KEY_HINT} A region that has to be enabled for the account refuses keys in the same way."
-            return ConnectorError(f"{where} does not accept the access key{said}.", permanent=True, hint=hint)
+            return ConnectorError(
+                phrase("%(where)s does not accept the access key%(said)s.", where=where, said=said),
+                permanent=True,
+                hint=hint,
+            )
         if code in _RIGHT_CODES:
             service = "ce" if self.name == "ce" else "cloudwatch"
             return ConnectorError(
-                f"{where} does not allow {action} with this access key.",
+                phrase("%(where)s does not allow %(action)s with this access key.", where=where, action=action),
                 permanent=True,
-                hint=f"Give its user the right {service}:{action}; the documentation has the whole policy.",
+                hint=phrase(
+                    "Give its user the right %(service)s:%(action)s; the documentation has the whole policy.",
+                    service=service,
+                    action=action,
+                ),
             )
         return error
 

@@ -13,6 +13,7 @@ from metrics.connectors.aws import AwsService
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 HOUR = timedelta(hours=1)
 READ = Reader("CloudWatch")
@@ -187,15 +188,15 @@ def _check_states(states: dict[str, str], by_id: dict[str, Query]) -> None:
         query = by_id[name]
         if state == "Forbidden":
             raise ConnectorError(
-                f"CloudWatch does not let this access key read {query.metric.name}.",
+                phrase("CloudWatch does not let this access key read %(name)s.", name=query.metric.name),
                 permanent=True,
-                hint="Give its user the right cloudwatch:GetMetricData; the documentation has the whole policy.",
+                hint=N_("Give its user the right cloudwatch:GetMetricData; the documentation has the whole policy."),
             )
         if state != "Complete":
             raise ConnectorError(
-                f"CloudWatch could not give all of {query.metric.name} ({state}).",
+                phrase("CloudWatch could not give all of %(name)s (%(state)s).", name=query.metric.name, state=state),
                 permanent=False,
-                hint="It is asked again by itself.",
+                hint=N_("It is asked again by itself."),
             )
     if len(states) < len(by_id):
         raise READ.malformed("it leaves out metrics that were asked for")

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from metrics.answers import Reader
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
+from metrics.words import N_
 
 FILE = "requirements-clouds.txt"
 PACKAGES = ("msal",)
@@ -23,7 +24,7 @@ LOGIN = "https://login.microsoftonline.com"
 MANAGEMENT = "https://management.azure.com"
 READ = Reader("Azure")
 SIGN_IN = Reader("Microsoft Entra ID")
-CLIENT_HINT = (
+CLIENT_HINT = N_(
     "Microsoft Entra admin center, App registrations, the registration, Certificates & secrets: make a client secret "
     "and enter its value, not its id."
 )
@@ -34,11 +35,20 @@ RIGHT_HINT = (
 HINTS = {401: CLIENT_HINT, 403: RIGHT_HINT, 404: "Check the resource id: copy it from the resource's properties."}
 # Codes of Microsoft Entra ID that a person can do something about.
 _SIGN_IN = {
-    7000215: ("does not accept the client secret", CLIENT_HINT),
-    7000222: ("says that the client secret has expired", CLIENT_HINT),
-    700016: ("knows no app registration with this client id in the tenant", "Check client id and tenant id."),
-    90002: ("knows no such tenant", "Check the tenant id: Microsoft Entra admin center, Overview."),
-    900023: ("knows no such tenant", "Check the tenant id: Microsoft Entra admin center, Overview."),
+    7000215: (N_("Microsoft Entra ID does not accept the client secret."), CLIENT_HINT),
+    7000222: (N_("Microsoft Entra ID says that the client secret has expired."), CLIENT_HINT),
+    700016: (
+        N_("Microsoft Entra ID knows no app registration with this client id in the tenant."),
+        N_("Check client id and tenant id."),
+    ),
+    90002: (
+        N_("Microsoft Entra ID knows no such tenant."),
+        N_("Check the tenant id: Microsoft Entra admin center, Overview."),
+    ),
+    900023: (
+        N_("Microsoft Entra ID knows no such tenant."),
+        N_("Check the tenant id: Microsoft Entra admin center, Overview."),
+    ),
 }
 
 
@@ -170,7 +180,7 @@ class Azure:
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             if "authority" in str(error).lower():
                 message, hint = _SIGN_IN[90002]
-                raise ConnectorError(f"Microsoft Entra ID {message}.", permanent=True, hint=hint) from None
+                raise ConnectorError(message, permanent=True, hint=hint) from None
             raise SIGN_IN.malformed("the sign-in broke off") from None
         token = result.get("access_token") if isinstance(result, dict) else None
         if isinstance(token, str) and token:
@@ -188,7 +198,7 @@ class Azure:
         for code in codes if isinstance(codes, list) else []:
             if code in _SIGN_IN:
                 message, hint = _SIGN_IN[code]
-                return ConnectorError(f"Microsoft Entra ID {message}.", permanent=True, hint=hint)
+                return ConnectorError(message, permanent=True, hint=hint)
         said = str(result.get("error_description") or result.get("error") or "no reason given").splitlines()[0][:240]
         return ConnectorError(
             self.http.redact(f"Microsoft Entra ID refuses the sign-in: {said.rstrip('.')}."),

@@ -13,6 +13,7 @@ from metrics.errors import ConnectorError
 from metrics.http import StatusError
 from metrics.usage import SeriesKey, UsageCell
 from metrics.windows import Window
+from metrics.words import N_, phrase
 
 HOUR = timedelta(hours=1)
 VERSION = "2024-02-01"
@@ -164,14 +165,21 @@ def _read(document: Mapping[str, Any], names: list[str], window: Window) -> Iter
             raise READ.malformed("it answers a question that was not asked")
         if metric.get("errorCode") not in {None, "", "Success"}:
             raise ConnectorError(
-                f"Azure Monitor could not read {name} ({str(metric['errorCode'])[:60]}).", permanent=False
+                phrase(
+                    "Azure Monitor could not read %(name)s (%(value)s).", name=name, value=str(metric["errorCode"])[:60]
+                ),
+                permanent=False,
             )
         all_series = READ.sequence(metric.get("timeseries"), "the series of a metric")
         if len(all_series) >= MOST_SERIES:
             raise ConnectorError(
-                f"Azure Monitor has {MOST_SERIES} series of {name} or more, and the rest would be cut off.",
+                phrase(
+                    "Azure Monitor has %(most)s series of %(name)s or more, and the rest would be cut off.",
+                    most=MOST_SERIES,
+                    name=name,
+                ),
                 permanent=True,
-                hint="Ask whoever runs the resource to spread its deployments over several resources.",
+                hint=N_("Ask whoever runs the resource to spread its deployments over several resources."),
             )
         for one in all_series:
             series = READ.mapping(one, "a series")

@@ -15,6 +15,7 @@ from typing import Any
 from metrics.answers import Reader
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
+from metrics.words import N_, phrase
 
 FILE = "requirements-clouds.txt"
 PACKAGES = ("google.auth",)
@@ -23,7 +24,7 @@ TOKENS = "https://oauth2.googleapis.com/token"
 SCOPE = "https://www.googleapis.com/auth/monitoring.read"
 READ = Reader("Cloud Monitoring")
 SIGN_IN = Reader("Google")
-KEY_HINT = (
+KEY_HINT = N_(
     "Google Cloud console, IAM & Admin, Service accounts, the account, Keys: make a JSON key and paste the whole file."
 )
 HINTS = {
@@ -72,7 +73,7 @@ class Google:
                 {**self.key, "token_uri": self.token_address, "universe_domain": "googleapis.com"}, scopes=[SCOPE]
             )
         except (ValueError, TypeError, exceptions.GoogleAuthError):
-            raise ConnectorError("The service account key cannot be read.", permanent=True, hint=KEY_HINT) from None
+            raise ConnectorError(N_("The service account key cannot be read."), permanent=True, hint=KEY_HINT) from None
         try:
             credentials.refresh(self._request)
         except exceptions.GoogleAuthError as error:
@@ -109,14 +110,16 @@ class Google:
         said = " ".join(str(error.args[0] if error.args else error).split())[:240].rstrip(".")
         if any(word in str(error) for word in _CLOCK_WORDS):
             return ConnectorError(
-                "Google refuses the sign-in because this machine's clock is wrong.",
+                N_("Google refuses the sign-in because this machine's clock is wrong."),
                 permanent=True,
-                hint="Set the clock of the machine that runs the worker (turn on NTP); nothing is wrong with the key.",
+                hint=N_(
+                    "Set the clock of the machine that runs the worker (turn on NTP); nothing is wrong with the key."
+                ),
             )
         return ConnectorError(
             self.http.redact(f"Google refuses the sign-in: {said}."),
             permanent=True,
-            hint=f"The key may have been deleted or its account disabled. {KEY_HINT}",
+            hint=phrase("The key may have been deleted or its account disabled. %(hint)s", hint=KEY_HINT),
         )
 
 

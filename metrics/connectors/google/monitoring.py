@@ -12,6 +12,7 @@ from metrics.connectors.google import READ, Google
 from metrics.errors import ConnectorError
 from metrics.usage import ForeignHistogram, SeriesKey, UsageCell
 from metrics.windows import Window
+from metrics.words import N_
 
 HOUR = timedelta(hours=1)
 PROVIDER = "gcp.vertex_ai"
@@ -93,7 +94,7 @@ def points(google: Google, address: str, project: str, metric: str, window: Wind
 
     for page in READ.pages(ask, more="nextPageToken", cursor="nextPageToken"):
         if page.get("executionErrors"):
-            raise ConnectorError("Cloud Monitoring could read only a part.", permanent=False)
+            raise ConnectorError(N_("Cloud Monitoring could read only a part."), permanent=False)
         for told in READ.sequence(page.get("timeSeries", []), "the list of series"):
             series = READ.mapping(told, "a series")
             labels = _labels(series)

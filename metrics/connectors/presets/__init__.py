@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from metrics.errors import RuleViolation
 from metrics.usage import COUNT_MEASURES, DECIMAL_MEASURES, HISTOGRAM_MEASURES, MeasuredAt
+from metrics.words import N_, phrase
 
 # What a metric is multiplied with to get the measure's unit, by the metric's own unit.
 MILLISECONDS = {
@@ -142,12 +143,12 @@ def own_preset(lines: Sequence[str], *, provider: str, model_label: str, field: 
     RuleViolation on `field`.
     """
     if not lines:
-        raise RuleViolation("required", "Say which metric gives which measure, one a line.", field)
+        raise RuleViolation("required", N_("Say which metric gives which measure, one a line."), field)
     readings: dict[str, Reading] = {}
     for line in lines:
         reading = _own_reading(line, field)
         if reading.measure in readings:
-            raise RuleViolation("repeated", f"{reading.measure} is named twice.", field)
+            raise RuleViolation("repeated", phrase("%(measure)s is named twice.", measure=reading.measure), field)
         readings[reading.measure] = reading
     return Preset(
         name="plain", title="own metrics", provider=provider, readings=tuple(readings.values()), model_label=model_label
@@ -164,7 +165,9 @@ def parse_selector(text: str, field: str) -> tuple[LabelMatch, ...]:
         found = _CONDITION.match(inside, position)
         if found is None:
             raise RuleViolation(
-                "bad_selector", f'"{text[:80]}" is not a label selector such as namespace="ml",pod=~"vllm-.*".', field
+                "bad_selector",
+                phrase('"%(value)s" is not a label selector such as namespace="ml",pod=~"vllm-.*".', value=text[:80]),
+                field,
             )
         name, operator, value = found.group(1, 2, 3)
         value = re.sub(r"\\(.)", lambda escape: "\n" if escape[1] == "n" else escape[1], value)
@@ -184,11 +187,17 @@ def _own_reading(line: str, field: str) -> Reading:
     known = (*COUNT_MEASURES, *DECIMAL_MEASURES, *HISTOGRAM_MEASURES)
     if found is None:
         raise RuleViolation(
-            "bad_line", f'"{line[:80]}" is not of the form: requests = my_requests_total{{code="200"}}', field
+            "bad_line",
+            phrase('"%(value)s" is not of the form: requests = my_requests_total{code="200"}', value=line[:80]),
+            field,
         )
     measure, metric, selector = found.group(1, 2, 3)
     if measure not in known:
-        raise RuleViolation("unknown_measure", f"{measure} is not a measure. Known: {', '.join(known)}.", field)
+        raise RuleViolation(
+            "unknown_measure",
+            phrase("%(measure)s is not a measure. Known: %(known)s.", measure=measure, known=", ".join(known)),
+            field,
+        )
     if measure in HISTOGRAM_MEASURES or measure.endswith("_ms"):
         scale = _scale(metric, MILLISECONDS, default="seconds")
     elif measure == "energy_wh":
@@ -230,11 +239,16 @@ def _check_pattern(pattern: str, field: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError):
-        raise RuleViolation("bad_pattern", f'"{pattern[:80]}" is not a regular expression.', field) from None
+        raise RuleViolation(
+            "bad_pattern", phrase('"%(value)s" is not a regular expression.', value=pattern[:80]), field
+        ) from None
     if _is_slow(pattern):
         raise RuleViolation(
             "slow_pattern",
-            f'"{pattern[:80]}" repeats a group in which something is repeated or chosen, such as (a+)+, looks around '
-            "or refers back. Write it without, for example as two conditions.",
+            phrase(
+                '"%(value)s" repeats a group in which something is repeated or chosen, such as (a+)+, looks around '
+                "or refers back. Write it without, for example as two conditions.",
+                value=pattern[:80],
+            ),
             field,
         )

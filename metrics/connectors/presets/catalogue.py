@@ -10,6 +10,7 @@ from metrics.connector import Parameter, ParameterKind
 from metrics.connectors.presets import Preset, own_preset
 from metrics.connectors.presets.table import TableError, read_file
 from metrics.errors import RuleViolation
+from metrics.words import N_, phrase
 
 _TABLES = Path(__file__).parent / "tables"
 _NAMES = ("vllm", "sglang", "nim", "triton", "tgi", "llamacpp", "ray_serve_llm", "ray_serve", "litellm")
@@ -78,42 +79,44 @@ class _Choices(Sequence[tuple[str, str]]):
 
 PRESET_PARAMETER = Parameter(
     "preset",
-    "Kind of server",
+    N_("Kind of server"),
     ParameterKind.CHOICE,
     choices=_Choices(),
     default="vllm",
-    help="What each kind gives, and what it does not, is listed below.",
+    help=N_("What each kind gives, and what it does not, is listed below."),
 )
 METRIC_PARAMETERS = (
     Parameter(
         "model",
-        "Model name",
+        N_("Model name"),
         ParameterKind.TEXT,
         required=False,
-        help="For servers whose metrics do not name the model, such as llama.cpp and TGI. Empty: a server is asked.",
+        help=N_(
+            "For servers whose metrics do not name the model, such as llama.cpp and TGI. Empty: a server is asked."
+        ),
     ),
     Parameter(
         "mapping",
-        "Own metrics",
+        N_("Own metrics"),
         ParameterKind.LINES,
         required=False,
-        help="Only for another server: which metric gives which measure, one a line.",
+        help=N_("Only for another server: which metric gives which measure, one a line."),
         placeholder='requests = my_requests_total\nerrors = my_requests_total{status=~"5.."}\n'
         "duration = my_latency_seconds",
     ),
     Parameter(
         "model_label",
-        "Label with the model's name",
+        N_("Label with the model's name"),
         ParameterKind.TEXT,
         required=False,
-        help="Only for another server. Empty: model_name.",
+        help=N_("Only for another server. Empty: model_name."),
     ),
     Parameter(
         "provider",
-        "Provider",
+        N_("Provider"),
         ParameterKind.TEXT,
         required=False,
-        help="Only for another server: the software's name, for example sglang. Empty: self-hosted.",
+        help=N_("Only for another server: the software's name, for example sglang. Empty: self-hosted."),
     ),
 )
 
@@ -132,7 +135,10 @@ def chosen_preset(values: Mapping[str, Any]) -> Preset:
             return preset
     raise RuleViolation(
         "unknown_preset",
-        f"There is no preset '{values['preset']}': put its file back into PRESET_FOLDER, or choose another.",
+        phrase(
+            "There is no preset '%(value)s': put its file back into PRESET_FOLDER, or choose another.",
+            value=values["preset"],
+        ),
         "preset",
     )
 
@@ -142,5 +148,5 @@ def check_preset(values: Mapping[str, Any]) -> None:
     chosen_preset(values)
     if values["preset"] != PLAIN and values.get("mapping"):
         raise RuleViolation(
-            "mapping_unused", "Own metrics are only read for another server: choose that kind.", "mapping"
+            "mapping_unused", N_("Own metrics are only read for another server: choose that kind."), "mapping"
         )

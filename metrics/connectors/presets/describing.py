@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from metrics.connectors.presets import Preset
 from metrics.connectors.presets.gpu import words
+from metrics.words import N_
 
 # The columns of the form's list, in its order: (measures of which one is enough, head).
 COLUMNS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("requests",), "Requests"),
-    (("input_tokens", "output_tokens"), "Tokens"),
-    (("errors",), "Errors"),
-    (("duration",), "Latency"),
-    (("time_to_first_token",), "First token"),
-    (("gpu_busy_seconds",), "GPU use"),
-    (("energy_wh",), "Energy"),
-    (("estimated_cost",), "Cost"),
+    (("requests",), N_("Requests")),
+    (("input_tokens", "output_tokens"), N_("Tokens")),
+    (("errors",), N_("Errors")),
+    (("duration",), N_("Latency")),
+    (("time_to_first_token",), N_("First token")),
+    (("gpu_busy_seconds",), N_("GPU use")),
+    (("energy_wh",), N_("Energy")),
+    (("estimated_cost",), N_("Cost")),
 )
 
 
@@ -53,8 +54,8 @@ def describe(preset: Preset) -> Described:
 
 def _given(measures: tuple[str, ...], reports: frozenset[str]) -> str:
     if any(measure in reports for measure in measures):
-        return "yes"
-    return "mean only" if any(f"{measure}_sum_ms" in reports for measure in measures) else "not offered"
+        return N_("yes")
+    return N_("mean only") if any(f"{measure}_sum_ms" in reports for measure in measures) else N_("not offered")
 
 
 def _capital(text: str) -> str:

@@ -9,22 +9,31 @@ from metrics.connector import Parameter, ParameterKind
 from metrics.connectors.presets import LabelMatch, Preset
 from metrics.connectors.presets.catalogue import DCGM
 from metrics.connectors.presets.keys import once
+from metrics.words import N_
 
 GPU_SELECTOR = Parameter(
     "gpu_selector",
-    "GPUs",
+    N_("GPUs"),
     ParameterKind.TEXT,
     required=False,
-    help="Which of the exporter's GPUs this server runs on, as a label selector.",
+    help=N_("Which of the exporter's GPUs this server runs on, as a label selector."),
     placeholder='Hostname="n1",gpu=~"0|1"',
 )
 WORDS = {
-    "gpu_busy_seconds": "GPU use",
-    "energy_wh": "energy",
-    "estimated_cost": "cost",
-    "duration": "latency",
-    "time_to_first_token": "time to first token",
-    "inter_token": "inter-token latency",
+    "gpu_busy_seconds": N_("GPU use"),
+    "energy_wh": N_("energy"),
+    "estimated_cost": N_("cost"),
+    "duration": N_("latency"),
+    "time_to_first_token": N_("time to first token"),
+    "inter_token": N_("inter-token latency"),
+    "requests": N_("requests"),
+    "errors": N_("errors"),
+    "input_tokens": N_("input tokens"),
+    "cached_input_tokens": N_("cached input tokens"),
+    "cache_write_input_tokens": N_("cache write input tokens"),
+    "output_tokens": N_("output tokens"),
+    "units": N_("units"),
+    "quality": N_("quality"),
 }
 # What people miss, in the order in which a test of the connection says so.
 MISSED = ("requests", "errors", "input_tokens", "output_tokens", "duration", "time_to_first_token", "estimated_cost")

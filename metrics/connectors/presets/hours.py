@@ -20,6 +20,7 @@ from metrics.connectors.presets.keys import models_by_join, once, series_key
 from metrics.connectors.presets.page import MONEY_STEP, gauge_value
 from metrics.errors import ConnectorError
 from metrics.usage import COUNT_MEASURES, ForeignHistogram, SeriesKey, UsageCell
+from metrics.words import N_, phrase
 
 HOUR = timedelta(hours=1)
 Labels = tuple[tuple[str, str], ...]
@@ -252,9 +253,9 @@ def not_stated(hours: Sequence[datetime], sampled: set[datetime], *, has_before:
 
 def malformed(name: str, what: str) -> ConnectorError:
     return ConnectorError(
-        f"Prometheus holds values of {name} that cannot be counts: one {what}.",
+        phrase("Prometheus holds values of %(name)s that cannot be counts: one %(what)s.", name=name, what=what),
         permanent=False,
-        hint="Check that the metric is a counter or a histogram.",
+        hint=N_("Check that the metric is a counter or a histogram."),
     )
 
 

@@ -17,6 +17,7 @@ from metrics.connectors.presets import COUNT_AND_SUM, NOT_SUPPORTED, Preset, Rea
 from metrics.connectors.presets.keys import models_by_join, once, series_key
 from metrics.errors import ConnectorError
 from metrics.usage import COUNT_MEASURES, MONEY_MEASURES, ForeignHistogram
+from metrics.words import N_, phrase
 
 Labels = tuple[tuple[str, str], ...]
 EARLIEST_START = datetime(2000, 1, 1, tzinfo=UTC)
@@ -84,9 +85,12 @@ def read_page(text: str, *, address: str, source: str) -> Page:
                 types[spelling(f"{family.name}_total")] = "counter"
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise ConnectorError(
-            f"{address} answered with something that is not a metrics page in Prometheus' text format.",
+            phrase(
+                "%(address)s answered with something that is not a metrics page in Prometheus' text format.",
+                address=address,
+            ),
             permanent=True,
-            hint="Check the address; it usually ends in /metrics.",
+            hint=N_("Check the address; it usually ends in /metrics."),
         ) from None
     return Page(address=address, source=source, samples=samples, types=types)
 
@@ -248,7 +252,12 @@ def _digest(*parts: str) -> str:
 
 def _malformed(address: str, name: str, what: str) -> ConnectorError:
     return ConnectorError(
-        f"{address}: the counter {name} {what}, so nothing was taken from this page.",
+        phrase(
+            "%(address)s: the counter %(name)s %(what)s, so nothing was taken from this page.",
+            address=address,
+            name=name,
+            what=what,
+        ),
         permanent=False,
-        hint="If this stays, the server's metrics are broken or the mapping names a metric that is not a counter.",
+        hint=N_("If this stays, the server's metrics are broken or the mapping names a metric that is not a counter."),
     )

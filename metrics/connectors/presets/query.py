@@ -11,6 +11,7 @@ from typing import Any
 from metrics.connectors.presets import LabelMatch
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import AnswerTooLarge, HttpClient, StatusError
+from metrics.words import N_, phrase
 
 SHORTEST_QUERY = timedelta(minutes=1)
 HINTS = {
@@ -40,7 +41,9 @@ class PrometheusApi:
             raise _not_prometheus()
         if document.get("warnings"):
             said = self.http.redact(str(document["warnings"][0])[:200])
-            raise ConnectorError(f"Prometheus answered in part only, so nothing was taken: {said}.", permanent=False)
+            raise ConnectorError(
+                phrase("Prometheus answered in part only, so nothing was taken: %(said)s.", said=said), permanent=False
+            )
         return document["data"]
 
     def samples(
@@ -89,7 +92,7 @@ def headers_of(values: Mapping[str, Any]) -> dict[str, str]:
     for line in values.get("headers") or []:
         name, colon, value = line.partition(":")
         if not colon or not name.strip() or not value.strip() or " " in name.strip():
-            raise RuleViolation("bad_header", "A header is written as Name: value, one a line.", "headers")
+            raise RuleViolation("bad_header", N_("A header is written as Name: value, one a line."), "headers")
         headers[name.strip()] = value.strip()
     return headers
 
@@ -106,4 +109,6 @@ def _rows(data: Any, result_type: str, field: str) -> list[Mapping[str, Any]]:
 
 
 def _not_prometheus() -> ConnectorError:
-    return ConnectorError("The answer is not one of Prometheus' HTTP API.", permanent=False, hint="Check the address.")
+    return ConnectorError(
+        N_("The answer is not one of Prometheus' HTTP API."), permanent=False, hint=N_("Check the address.")
+    )

@@ -26,6 +26,8 @@ from metrics.connectors.presets import (
 from metrics.errors import RuleViolation
 from metrics.money import parse_currency
 from metrics.usage import COUNT_MEASURES, HISTOGRAM_MEASURES, MeasuredAt
+from metrics.words import N_
+from metrics.words import phrase as filled
 
 COUNTS = {"count": Decimal(1), "requests": Decimal(1), "tokens": Decimal(1)}
 MEASURES = (
@@ -44,15 +46,15 @@ LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 LARGEST_FILE = 100_000
 # What to do about a measure that a preset neither reads nor says anything about.
 INSTEAD = {
-    "requests": "{title} does not count requests: push them from the application, or connect a gateway.",
-    "errors": "{title} does not count errors: push them from the application, or connect a gateway.",
-    "input_tokens": "{title} does not count tokens: push them from the application, or connect a gateway.",
-    "output_tokens": "{title} does not count tokens: push them from the application, or connect a gateway.",
-    "duration": "{title} has no histogram of it: push latency from the application.",
-    "time_to_first_token": "{title} does not measure it: push it from the application.",
-    "gpu_busy_seconds": "{title} does not measure its GPU: add NVIDIA's DCGM exporter under its GPU settings.",
-    "energy_wh": "{title} does not measure power: add NVIDIA's DCGM exporter under its GPU settings.",
-    "estimated_cost": "Add a rate card for the machine; its cost is then spread over what was served.",
+    "requests": N_("%(title)s does not count requests: push them from the application, or connect a gateway."),
+    "errors": N_("%(title)s does not count errors: push them from the application, or connect a gateway."),
+    "input_tokens": N_("%(title)s does not count tokens: push them from the application, or connect a gateway."),
+    "output_tokens": N_("%(title)s does not count tokens: push them from the application, or connect a gateway."),
+    "duration": N_("%(title)s has no histogram of it: push latency from the application."),
+    "time_to_first_token": N_("%(title)s does not measure it: push it from the application."),
+    "gpu_busy_seconds": N_("%(title)s does not measure its GPU: add NVIDIA's DCGM exporter under its GPU settings."),
+    "energy_wh": N_("%(title)s does not measure power: add NVIDIA's DCGM exporter under its GPU settings."),
+    "estimated_cost": N_("Add a rate card for the machine; its cost is then spread over what was served."),
 }
 _TOP = {
     "title": str,
@@ -227,5 +229,5 @@ def _with_not_offered(preset: Preset, said: Mapping[str, Any]) -> Preset:
         if not isinstance(instead, str) or not instead.endswith("."):
             raise TableError(f"not_offered: {measure} needs a sentence that says what to do instead, with a full stop")
     title = preset.title
-    others = {m: text.format(title=title) for m, text in INSTEAD.items() if m not in reports and m not in said}
+    others = {m: filled(text, title=title) for m, text in INSTEAD.items() if m not in reports and m not in said}
     return replace(preset, not_offered=tuple({**said, **others}.items()))
