@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext as look_up
 
 from accounts import audit
 from accounts.access import Asker
@@ -207,7 +208,7 @@ def _read(
             try:
                 address = clean_address(reader)
             except ValueError as error:
-                refused.append((reader, _("No mail address: %(why)s.") % {"why": _(str(error))}))
+                refused.append((reader, _("No mail address: %(why)s.") % {"why": look_up(str(error))}))
                 continue
             row = ReportSubscription(address=address, mailbox=mailbox(address), **subject.fields)
             wanted.setdefault(row.mailbox, (reader, row))

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils.translation import gettext
+from django.utils.translation import gettext as look_up
 
 from accounts import access
 from accounts.access import Asker, can, sees_everything, visible_workloads
@@ -152,7 +153,7 @@ def mailing_of(report: Report) -> Mailing:
         unknown=counts.get(State.UNKNOWN, 0),
         waiting=sum(counts.get(state, 0) for state in (State.WAITING, State.SENDING, State.HANDING)),
         dropped=counts.get(State.DROPPED, 0),
-        problems=[(gettext(problem), count) for problem, count in problems],
+        problems=[(look_up(problem), count) for problem, count in problems],
     )
 
 
