@@ -7,14 +7,16 @@ of the same records gives the same cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import repeat
+from math import floor
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from metrics.format import Batch, Record
 from metrics.histogram import add, window_of_values
@@ -128,7 +130,7 @@ def fold(
     """The batch as cells. `places` has each (roadmap, provider, backend) that a record of the batch names."""
     folded = Folded()
     seen_at = measured_at.value
-    for key, records in group(batch.records, batch.fields):
+    for key, records in group(batch):
         provider = key.provider or DEFAULTS["provider"]
         place = places[key.roadmap, provider, key.backend]
         identity = _identity(
@@ -219,32 +221,37 @@ class GroupKey(NamedTuple):
     hour: int
 
 
-def group(records: list[Record], fields: frozenset[str]) -> list[tuple[GroupKey, list[Record]]]:
+def group(batch: Batch) -> list[tuple[GroupKey, list[Record]]]:
     """Records by what tells cells apart. Columns with one value throughout cost no more than finding that out."""
+    records = batch.records
     if not records:
         return []
     constant: dict[str, object] = {"labels": b"", "currency": None, **dict.fromkeys(_KEY_FIELDS)}
     columns: dict[str, list[object]] = {}
-    for name, column in _columns(records, fields):
+    for name, column in _columns(batch):
         if len(set(column)) == 1:
             constant[name] = column[0]
         else:
             columns[name] = column
     if not columns:
         return [(GroupKey(**constant), records)]  # type: ignore[arg-type]
-    grouped: dict[tuple[object, ...], list[Record]] = {}
-    for key, record in zip(zip(*columns.values(), strict=True), records, strict=True):
-        there = grouped.get(key)
-        if there is None:
-            grouped[key] = [record]
-        else:
-            there.append(record)
-    varying = dict(zip(columns, zip(*grouped, strict=True), strict=True))
+    grouped: dict[Any, list[Record]] = defaultdict(list)
+    if len(columns) == 1:
+        # Without a tuple for each record.
+        ((only, keys),) = columns.items()
+        for key, record in zip(keys, records, strict=True):
+            grouped[key].append(record)
+        varying = {only: list(grouped)}
+    else:
+        for key, record in zip(zip(*columns.values(), strict=True), records, strict=True):
+            grouped[key].append(record)
+        varying = dict(zip(columns, map(list, zip(*grouped, strict=True)), strict=True))
     parts = [varying.get(name) or repeat(constant[name], len(grouped)) for name in GroupKey._fields]
     return list(zip(map(GroupKey._make, zip(*parts, strict=True)), grouped.values(), strict=True))
 
 
-def _columns(records: list[Record], fields: frozenset[str]) -> Iterator[tuple[str, list[object]]]:
+def _columns(batch: Batch) -> Iterator[tuple[str, list[object]]]:
+    records, fields = batch.records, batch.fields
     for name in _KEY_FIELDS:
         if name in fields:
             yield name, list(map(attrgetter(name), records))
@@ -252,12 +259,11 @@ def _columns(records: list[Record], fields: frozenset[str]) -> Iterator[tuple[st
         yield "labels", [bytes(record.labels) for record in records]
     if "cost" in fields:
         yield "currency", [None if record.cost is None else record.currency for record in records]
-    times = [record.timestamp for record in records]
-    first, last = (min(times) - EPOCH) // HOUR, (max(times) - EPOCH) // HOUR
+    first, last = ((at - EPOCH) // HOUR for at in batch.span)
     if first == last:
         yield "hour", [first]
     else:
-        yield "hour", [(at - EPOCH) // HOUR for at in times]
+        yield "hour", [(record.timestamp - EPOCH) // HOUR for record in records]
 
 
 # --- Sums
@@ -271,9 +277,9 @@ def _add_up(cell: FoldedCell, records: list[Record], fields: frozenset[str]) -> 
     cell.counts["errors"] = sum([record.errors or 0 for record in records]) if has_errors else 0
     for name in _COUNTS:
         if name in fields:
-            values = [value for value in map(attrgetter(name), records) if value is not None]
-            if values:
-                cell.counts[name] = sum(values)
+            total = _total(attrgetter(name), records)
+            if total is not None:
+                cell.counts[name] = total
     for name in _AMOUNTS:
         if name in fields:
             amounts = [round(value * _MICRO) for value in map(attrgetter(name), records) if value is not None]
@@ -286,6 +292,16 @@ def _add_up(cell: FoldedCell, records: list[Record], fields: frozenset[str]) -> 
             _add_latency(cell, measure, _latencies(records, measure, name, fields))
         if f"{measure}_histogram" in fields:
             _add_foreign(cell, measure, records)
+
+
+def _total(get: Callable[[Record], int | None], records: list[Record]) -> int | None:
+    """The sum of what the records give; None where none gives anything."""
+    try:
+        return sum(map(get, records))  # type: ignore[arg-type]
+    except TypeError:
+        # One of them gives nothing. Mostly all do, or the field is not asked for.
+        values = [value for value in map(get, records) if value is not None]
+        return sum(values) if values else None
 
 
 def _add_quality(cell: FoldedCell, records: list[Record]) -> None:
@@ -318,7 +334,8 @@ def _add_latency(cell: FoldedCell, measure: str, values: list[float]) -> None:
     if not values:
         return
     cell.counts[f"{measure}_count"] = len(values)
-    cell.micro[f"{measure}_sum_ms"] = sum(map(round, [value * _MICRO for value in values]))
+    # `round` but for a half, and faster.
+    cell.micro[f"{measure}_sum_ms"] = sum([floor(value * _MICRO + 0.5) for value in values])
     cell.windows[measure] = window_of_values(values)
 
 

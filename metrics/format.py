@@ -221,6 +221,18 @@ class Batch:
     fields: frozenset[str]
     rejections: list[Rejection] = field(default_factory=list)
     warnings: dict[tuple[str, str], int] = field(default_factory=dict)
+    # The records that `span` looked through, and what it found.
+    _span: tuple[list[Record], tuple[datetime, datetime]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The first and the last timestamp; there must be a record. Looked for once, while the records are the same."""
+        if self._span is None or self._span[0] is not self.records:
+            times = list(map(attrgetter("timestamp"), self.records))
+            self._span = self.records, (min(times), max(times))
+        return self._span[1]
 
     def warn(self, code: str, detail: str, records: int = 1) -> None:
         self.warnings[code, detail] = self.warnings.get((code, detail), 0) + records
@@ -260,9 +272,9 @@ def check(batch: Batch, limits: Limits) -> Batch:
 
 
 def _time_rejections(batch: Batch, limits: Limits) -> list[Rejection]:
-    times = [record.timestamp for record in batch.records]
+    first, last = batch.span
     last_safe = datetime.combine(limits.first_id_on, time(), UTC) if "id" in batch.fields else limits.oldest
-    if max(times) <= limits.newest and min(times) >= last_safe:
+    if last <= limits.newest and first >= last_safe:
         return []
     rejections = []
     for record, index in zip(batch.records, batch.indexes, strict=True):

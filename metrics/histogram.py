@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from math import ceil, exp, log
+from math import ceil, exp, floor, log
 
 from metrics.usage import ForeignHistogram
 
@@ -100,8 +100,8 @@ def window_of_values(values_ms: Iterable[float]) -> Window:
     """The stored form of single latencies in milliseconds."""
     values = list(values_ms)
     if values and min(values) >= LOWEST_MS and max(values) < HIGHEST_MS:
-        # `bucket_of` written out: a push has thousands.
-        buckets = [int(log(ms) * _PER_LOG + _OFFSET) for ms in values]
+        # `bucket_of` written out: a push has thousands. Above zero `floor` is `int`, and faster.
+        buckets = [floor(place * _PER_LOG + _OFFSET) for place in map(log, values)]
     else:
         buckets = [bucket_of(ms) for ms in values]
     if len(buckets) > _FEW:

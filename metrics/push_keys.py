@@ -198,8 +198,7 @@ class _Places:
 
 
 def _places(batch: Batch, workload_ids: Sequence[int | None]) -> _Places:
-    times = [record.timestamp for record in batch.records]
-    first, last = (at.astimezone(UTC).date() for at in (min(times), max(times)))
+    first, last = (at.astimezone(UTC).date() for at in batch.span)
     ids = [record.id for record in batch.records]
     if first == last and None not in ids and len(set(workload_ids)) == 1:
         # One day and one workload, as most batches are.
@@ -208,6 +207,7 @@ def _places(batch: Batch, workload_ids: Sequence[int | None]) -> _Places:
         return _Places({first: digests}, [first] * len(ids))
     found: dict[date, list[bytes]] = defaultdict(list)
     days: list[date | None] = []
+    times = [record.timestamp for record in batch.records]
     for at, name, workload_id in zip(times, ids, workload_ids, strict=True):
         if name is None:
             days.append(None)

@@ -171,15 +171,15 @@ def _workload_ids(batch: Batch, places: Places) -> list[int | None]:
 def _receipt(asker: Asker, token: Token | None, batch: Batch, folded: Folded, places: Places, repeats: int) -> Receipt:
     rejections = sorted(batch.rejections)
     backend_ids, workload_ids = set(places.backends), {place.workload_id for place in places.found.values()}
-    times = [one.timestamp for one in batch.records]
+    span = batch.span if batch.records else None
     return Receipt(
         kind=FeedKind.PUSH,
         token=token,
         user=asker.user,
         backend_id=backend_ids.pop() if len(backend_ids) == 1 else None,
         workload=places.workloads.get(workload_ids.pop() or 0) if len(workload_ids) == 1 else None,
-        window_start=min(times).astimezone(UTC) if times else None,
-        window_end=max(times).astimezone(UTC) if times else None,
+        window_start=span[0].astimezone(UTC) if span else None,
+        window_end=span[1].astimezone(UTC) if span else None,
         accepted=len(batch.records),
         duplicates=repeats,
         not_priced=folded.not_priced,

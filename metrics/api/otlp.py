@@ -82,7 +82,7 @@ class ExportView(APIView):
                     Asker(user=token.owner, token=token),
                     token=token,
                     signal=self.signal,
-                    body=body_of(request),
+                    body=body_of(request._request),
                     content_type=content_type,
                     path=f"/otlp/v1/{self.signal}",
                 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotAuthenticated, UnsupportedMediaType
@@ -49,10 +50,17 @@ class PushView(APIView):
 
     def accept(self, request: Request) -> HttpResponse:
         """The answer to a push."""
-        token = request.auth
-        if not isinstance(token, Token):
+        if not isinstance(request.auth, Token):
             raise NotAuthenticated
-        content_type = self._content_type(request)
+        return self.accept_from(request.auth, request._request)
+
+    @classmethod
+    def accept_from(cls, token: Token, request: HttpRequest) -> HttpResponse:
+        """The answer to a push with this token, which may push. Nobody has read of the request's body yet.
+
+        Raises exceptions of the framework where what is wrong is not the body's.
+        """
+        content_type = cls._content_type(request)
         with in_flight(token.pk):
             try:
                 body = body_of(request)
@@ -60,11 +68,11 @@ class PushView(APIView):
                     Asker(user=token.owner, token=token),
                     token=token,
                     body=body,
-                    decode=self.decoders[content_type],
-                    path=self.path,
+                    decode=cls.decoders[content_type],
+                    path=cls.path,
                     idempotency_key=request.headers.get("Idempotency-Key"),
                     see=lambda slug: request.build_absolute_uri(address_of(slug)),
-                    measured_at=self.measured_at,
+                    measured_at=cls.measured_at,
                 )
             except Unreadable as error:
                 note_problem(token, code=error.code, detail=error.message)
@@ -86,11 +94,12 @@ class PushView(APIView):
                 raise StorageDown from error
         return _answer(answer)
 
-    def _content_type(self, request: Request) -> str:
-        content_type = (request.content_type or "").partition(";")[0].strip().lower()
-        if content_type not in self.decoders:
+    @classmethod
+    def _content_type(cls, request: HttpRequest) -> str:
+        content_type = (request.META.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+        if content_type not in cls.decoders:
             raise UnsupportedMediaType(
-                content_type, detail=f"Send {' or '.join(self.decoders)}, not '{content_type or 'no content type'}'."
+                content_type, detail=f"Send {' or '.join(cls.decoders)}, not '{content_type or 'no content type'}'."
             )
         return content_type
 
@@ -127,6 +136,7 @@ class LiteLLMView(PushView):
         return answer
 
 
+@lru_cache(maxsize=1_000)
 def address_of(slug: str | None) -> str:
     """The page where the figures of this roadmap show; the Send data page where there is none, or several."""
     if slug is not None:

@@ -120,7 +120,8 @@ def _remember(shape: _Shape) -> None:
 
 def _with_escapes(fields: frozenset[str], body: bytes) -> frozenset[str]:
     """'nul' beside the fields where a text may hold U+0000, which JSON has to write as an escape."""
-    return fields | {"nul"} if b"\\u0000" in body else fields
+    # A single byte is found many times faster than several.
+    return fields | {"nul"} if b"\\" in body and b"\\u0000" in body else fields
 
 
 def _raw_records(body: bytes) -> list[msgspec.Raw]:
