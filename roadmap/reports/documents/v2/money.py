@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from roadmap.labels import CAUSES, COST_CATEGORIES, label_of
 from roadmap.reports.document import Cell, Column, Json, Paragraph, Section, Table
@@ -15,7 +16,7 @@ def money(value: Json, payload: Json) -> Section:
     """Spend by source and category beside the month before."""
     currency = value["unit"]
     rows = [
-        [Cell(text=source_name(row), sub=_("entered by hand") if row["kind"] == "entered" else ""),
+        [Cell(text=_line_name(row)),
          amount(row["spend"]), amount(row["before"])]
         for row in value["rows"]
     ]  # fmt: skip
@@ -33,6 +34,11 @@ def money(value: Json, payload: Json) -> Section:
         sub=_("%(month)s and the month before, %(currency)s") % {"month": month, "currency": currency},
         blocks=[Paragraph(text=parts(value, currency), is_small=True), *([table] if rows else [])],
     )
+
+
+def _line_name(row: Json) -> str:
+    name = source_name(row)
+    return _("%(name)s, entered by hand") % {"name": name} if row["kind"] == "entered" else name
 
 
 def source_name(row: Json) -> str:
@@ -68,7 +74,13 @@ def movers(value: Json, payload: Json) -> Section:
     ]
     title = _("What moved")
     before, now = (wording.money_exact(number_of(value[name]), currency) for name in ("before", "value"))
-    foot = [Cell(text=_("Change")), change(value["amount"]), Cell(), Cell(), Cell()]
+    foot = [
+        Cell(text=pgettext("from one month to the next", "Change")),
+        change(value["amount"]),
+        Cell(),
+        Cell(),
+        Cell(),
+    ]
     return Section(
         name="movers",
         title=title,

@@ -30,15 +30,19 @@ def delivery(value: Json, payload: Json) -> Section:
             _gate_state(gate),
             day(day_of(gate["baseline_due_on"])),
             day(day_of(gate["due_on"])),
+            Cell(text=label_of(PHASES, gate["phase"])),
+            Cell(),
         ]
         for gate in value["gates"]
     ]
     rows.extend(
         [
-            Cell(text=line["name"], sub=" · ".join(filter(None, (label_of(PHASES, line["phase"]), line["owner"])))),
+            Cell(text=line["name"]),
             _milestone_state(line),
             day(day_of(line["baseline_due_on"])),
             day(day_of(line["due_on"])),
+            Cell(text=label_of(PHASES, line["phase"])),
+            Cell(text=line["owner"]),
         ]
         for line in value["milestones"]
     )
@@ -47,6 +51,8 @@ def delivery(value: Json, payload: Json) -> Section:
         Column(label=_("State"), share=1.5),
         Column(label=_("First promised"), is_numeric=True),
         Column(label=_("Now"), is_numeric=True),
+        Column(label=_("Phase"), share=0.9),
+        Column(label=_("Owner"), share=1.1),
     ]
     title = _("Gates and milestones")
     table = Table(label=title, columns=columns, rows=rows, on_paper=ON_PAPER)
@@ -82,12 +88,13 @@ def kpis(value: Json, payload: Json) -> Section:
     """Every KPI against target and baseline, beside the month before."""
     rows = [
         [
-            Cell(text=row["name"], sub=row["unit"]),
+            Cell(text=row["name"]),
             Cell(text=label_of(KPI_STATUSES, row["status"]), tone=row["tone"], sub=_kpi_note(row)),
             interval(row),
             number(row["target"], missing=wording.DASH),
             number(row["baseline"], missing=wording.DASH),
             number(row["before"]),
+            Cell(text=row["unit"]),
         ]
         for row in value["rows"]
     ]
@@ -97,7 +104,8 @@ def kpis(value: Json, payload: Json) -> Section:
         Column(label=_("Value"), is_numeric=True),
         Column(label=_("Target"), is_numeric=True),
         Column(label=_("Baseline"), is_numeric=True),
-        Column(label=_("Month before"), is_numeric=True),
+        Column(label=_("Month before"), is_numeric=True, share=1.2),
+        Column(label=_("Unit"), share=1.4),
     ]
     table = Table(label=_("KPIs"), columns=columns, rows=rows, on_paper=ON_PAPER)
     return Section(name="kpis", title=_("KPIs"), blocks=[table])
@@ -111,7 +119,8 @@ def risks(value: Json, payload: Json) -> Section:
     """The largest open risks of how many."""
     rows = [
         [
-            Cell(text=row["name"], sub=label_of(RISK_CATEGORIES, row["category"])),
+            Cell(text=row["name"]),
+            Cell(text=label_of(RISK_CATEGORIES, row["category"])),
             Cell(text=wording.count(row["score"]), value=Decimal(row["score"])),
             Cell(text=row["owner"] or _("nobody yet")),
             Cell(text=row["response"] or _("none yet")),
@@ -121,6 +130,7 @@ def risks(value: Json, payload: Json) -> Section:
     ]
     columns = [
         Column(label=_("Risk"), share=2.2),
+        Column(label=_("Category"), share=1.3),
         Column(label=_("Score"), is_numeric=True, share=0.6),
         Column(label=_("Owner"), share=1.1),
         Column(label=_("Response"), share=2.2),
