@@ -15,6 +15,10 @@ from django.utils.cache import patch_vary_headers
 from accounts.models import User
 from web.local_forms import ENGLISH
 
+# Tables as files: a program that reads them finds the same words and figures whoever fetched them. A report's are in
+# the language that is asked of them.
+FILES = (".csv", ".xlsx")
+REPORTS = ("/reports/", "/r/")
 # What programs ask: always English, and the same for everyone.
 FOR_PROGRAMS = ("/api/", "/otlp/", "/metrics", "/healthz", "/readyz", "/static/")
 
@@ -34,7 +38,7 @@ class SpeaksTheirLanguage:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith(FOR_PROGRAMS):
+        if _is_for_programs(request.path_info):
             translation.activate(ENGLISH)
             return self.get_response(request)
         chosen = getattr(request.user, "language", "")
@@ -44,6 +48,10 @@ class SpeaksTheirLanguage:
         response.headers.setdefault("Content-Language", translation.get_language() or ENGLISH)
         patch_vary_headers(response, ["Cookie"] if is_chosen else ["Accept-Language", "Cookie"])
         return response
+
+
+def _is_for_programs(path: str) -> bool:
+    return path.startswith(FOR_PROGRAMS) or (path.endswith(FILES) and not path.startswith(REPORTS))
 
 
 def start_in_english(**told: Any) -> None:

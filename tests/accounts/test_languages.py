@@ -8,6 +8,7 @@ from accounts.actions import choose_language
 from accounts.errors import AccessViolation
 from accounts.languages import language_of
 from accounts.models import AuditEvent
+from config.checks import check_settings
 
 SIGN_IN = "/accounts/login/"
 DUTCH = {"HTTP_ACCEPT_LANGUAGE": "nl-BE,nl;q=0.8,en;q=0.5"}
@@ -94,6 +95,25 @@ def test_programs_are_answered_in_english(client, alice):
     assert "Content-Language" not in answer.headers
     assert "Accept-Language" not in answer.headers.get("Vary", "")
     assert client.get("/healthz", **DUTCH).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/tokens/tokens.csv", "/settings/people/people.csv", "/spend/spend.csv"])
+def test_a_table_as_a_file_is_the_same_for_everybody(client, adam, address):
+    client.force_login(adam)
+    english = b"".join(client.get(address, HTTP_ACCEPT_LANGUAGE="en"))
+    adam.language = "nl"
+    adam.save()
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert b"".join(answer) == english
+
+
+@pytest.mark.parametrize(("language", "is_wrong"), [("nl", False), ("en-gb", False), ("tlh", True), ("", True)])
+def test_a_wrong_default_language_is_said(settings, language, is_wrong):
+    settings.DEFAULT_LANGUAGE = language
+    assert ["phaseline.E026" for one in check_settings(None) if one.id == "phaseline.E026"] == [
+        "phaseline.E026"
+    ] * is_wrong
 
 
 def test_nothing_is_left_of_a_language_when_the_answer_is_sent(client, db):
