@@ -101,6 +101,7 @@ def _months() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for name, low, high, code in (
         ("REPORT_CLOSE_DAY", 1, 28, "E006"),
+        ("REPORT_PROVISIONAL_DAY", 1, max(1, min(settings.REPORT_CLOSE_DAY, 28)), "E034"),
         ("FISCAL_YEAR_START_MONTH", 1, 12, "E007"),
         ("USAGE_RETENTION_MONTHS", 14, 1200, "E008"),
         ("BACKFILLS_AT_ONCE", 1, 64, "E012"),

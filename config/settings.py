@@ -279,6 +279,7 @@ REPORTING_TIME_ZONE = env.str("REPORTING_TIME_ZONE", default="UTC")
 REPORTING_CURRENCY = env.str("REPORTING_CURRENCY", default="USD").upper()
 FISCAL_YEAR_START_MONTH = env.int("FISCAL_YEAR_START_MONTH", default=1)
 REPORT_CLOSE_DAY = env.int("REPORT_CLOSE_DAY", default=5)
+REPORT_PROVISIONAL_DAY = env.int("REPORT_PROVISIONAL_DAY", default=min(2, REPORT_CLOSE_DAY))
 # Private links to published reports: on or off (then none is answered), how long they work unless told, and at most.
 REPORT_LINKS = env.str("REPORT_LINKS", default="on").strip().lower()
 REPORT_LINK_DAYS = env.int("REPORT_LINK_DAYS", default=30)

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+
 from celery import shared_task
 from django.utils import timezone
 
+from metrics.errors import RuleViolation
 from roadmap import deliver
-from roadmap.actions import occasions
-from roadmap.actions.reports import close_due_months as close_due
+from roadmap.actions import occasions, reports
 from roadmap.imports.uploads import forget_old
 from roadmap.mailing import post
+
+logger = logging.getLogger(__name__)
+# The schedule asks every six hours; what has not begun by then is asked for again.
+ADVANCE_EXPIRES = 6 * 3600 - 60
 
 
 @shared_task(name="roadmap.close_due_months")
 def close_due_months() -> None:
-    """Publishes last month's reports once their day has come."""
-    close_due()
+    """Makes last month's drafts and has each open report taken a step further, on all workers that there are."""
+    advance_reports(reports.due_reports())
+
+
+@shared_task(name="roadmap.advance_report")
+def advance_report(report_id: int) -> None:
+    """Draws a draft anew or publishes it; what waited for it is next. One that fails says so, and is tried again."""
+    try:
+        advance_reports(reports.advance_report(report_id))
+    except RuleViolation as error:
+        logger.warning("Report %s: %s", report_id, error.message)
+
+
+def advance_reports(report_ids: Iterable[int]) -> None:
+    """Hands reports to the workers. What a broker that is down loses, the schedule finds."""
+    for pk in report_ids:
+        advance_report.apply_async(args=(pk,), expires=ADVANCE_EXPIRES)
 
 
 @shared_task(name="roadmap.forget_plan_imports")

@@ -1,181 +1,209 @@
-"""Closing a month: building its documents once, and freezing them."""
+"""Closing a month: a draft for each report, and each published by itself, so that one that fails stops no other.
+
+The schedule, `manage.py close_month` and the admin's button go the same way. First come the reports of roadmaps, in any
+order and on any number of workers; programmes and the portfolio follow once those that they wait for are published.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from hashlib import sha256
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
-from accounts.access import Asker
+from accounts.access import Asker, sees_everything
 from metrics.errors import RuleViolation
-from roadmap.actions import report_mails
-from roadmap.actions.changes import note
-from roadmap.models import Report, ReportFile, Roadmap
-from roadmap.queries.month import month_facts
-from roadmap.queries.reports import has_real_data, reportable_roadmaps
-from roadmap.reports.documents import document_of
-from roadmap.reports.outputs.pdf import pdf_of
-from roadmap.reports.section import Json
-from roadmap.reports.snapshot import hash_of, portfolio_payload, roadmap_payload
-from roadmap.rules.reports import moved_figures, next_month, previous_month
+from roadmap.actions.report_drafts import make_drafts, refresh_draft
+from roadmap.actions.report_publishing import publish_now, revise_now
+from roadmap.models import Report
+from roadmap.queries.report_parts import has_newer_parts, newer_parts, summaries_of, waits_for
+from roadmap.rules.report_life import day_of_life
+from roadmap.rules.reports import next_month
+from web import wording
 
-# The advisory lock under which a month is closed, so that two beats or a beat and a person make one report.
-_LOCK = 0x7265706F7274
-# What reports are published in.
-LANGUAGE = "en"
+SCHEDULE = "the schedule"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Closed:
-    """What closing a month did."""
+    """What closing a month did. `waiting`: programmes and the portfolio, while a roadmap's could not be published."""
 
     month: date
-    published: tuple[Report, ...]
-    revised: tuple[Report, ...]
-    unchanged: int
+    published: tuple[Report, ...] = ()
+    revised: tuple[Report, ...] = ()
+    failed: tuple[tuple[Report, str], ...] = ()
+    waiting: tuple[Report, ...] = ()
+    unchanged: int = 0
 
 
-def close_month(asker: Asker | str, month: date, *, revise: bool = False) -> Closed:
-    """Builds and publishes the reports of a local month that are not published yet.
+def close_month(asker: Asker | str, month: date, *, revise: bool = False, why: str = "") -> Closed:
+    """Publishes the reports of a local month that are not published yet, here and now, one after the other.
 
-    With `revise`, a published report whose figures have changed since gets its next revision beside it, with the list
-    of what moved. Raises RuleViolation for a month that is not over, PermissionDenied for a person who is not an admin.
+    With `revise`, a published report whose figures have changed since gets its next revision beside it, with `why` and
+    the list of what moved. Raises RuleViolation for a month that is not over, PermissionDenied for who is not an admin.
     """
-    if isinstance(asker, Asker) and not asker.user.is_admin:
-        raise PermissionDenied("Only an admin closes a month.")
-    if month.day != 1:
-        raise RuleViolation("not_a_month", "Name a month by its first day.", "month")
-    if next_month(month) > timezone.localdate():
-        raise RuleViolation(
-            "month_not_over", f"{month:%B %Y} is not over yet; it can be closed from the next day on.", "month"
-        )
-    published: list[Report] = []
-    revised: list[Report] = []
-    unchanged = 0
+    _check_may_close(asker, month)
+    make_drafts(month)
+    closed = Closed(month)
+    for scopes in ([Report.Scope.ROADMAP], [Report.Scope.PROGRAMME, Report.Scope.PORTFOLIO]):
+        for report in _last_of(month, scopes):
+            _close_one(asker, report, closed, revise=revise, why=why)
+    return closed
+
+
+def ask_to_close(asker: Asker, month: date) -> list[int]:
+    """Asks for the month's open reports to be published before their day; the ids for the workers, roadmaps first."""
+    _check_may_close(asker, month)
+    make_drafts(month)
     with transaction.atomic():
-        _lock(month)
-        for is_demo, roadmaps in reportable_roadmaps(month):
-            documents = []
-            for roadmap in roadmaps:
-                report, is_new = _roadmap_report(asker, roadmap, month, revise=revise)
-                documents.append(report.payload)
-                (published if is_new and report.revision == 1 else revised if is_new else []).append(report)
-                unchanged += not is_new
-            if documents and (not is_demo or not has_real_data()):
-                report, is_new = _portfolio_report(
-                    asker, documents, month, covers=roadmaps, is_demo=is_demo, revise=revise
-                )
-                (published if is_new and report.revision == 1 else revised if is_new else []).append(report)
-                unchanged += not is_new
-    return Closed(month, tuple(published), tuple(revised), unchanged)
+        opened = Report.objects.filter(month=month).exclude(state=Report.State.PUBLISHED)
+        opened.update(asked_at=timezone.now(), asked_by=asker.user)
+        first = opened.order_by("pk").first()
+        if first is not None:
+            count = opened.count()
+            audit.record(asker, action="close_month", subject=first, after={"month": month, "reports": count})
+    return open_reports(month)
 
 
-def close_due_months(asker: str = "the schedule") -> Closed | None:
-    """Closes the month before this one once its closing day has come; None before. Safe to call again."""
+def due_reports() -> list[int]:
+    """What the schedule has workers do: a draft for each report of the last month, and the ids of all that are open.
+
+    Older months that are not closed, for no worker ran, are among them; and what was made of reports that were
+    corrected since. The schedule's, not a person's.
+    """
     today = timezone.localdate()
-    if today.day < settings.REPORT_CLOSE_DAY:
-        return None
     last = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-    return close_month(asker, last)
+    make_drafts(last)
+    behind = [
+        report.pk
+        for report in Report.objects.filter(state=Report.State.PUBLISHED, month__gte=_months_ago(last, 12)).exclude(
+            scope=Report.Scope.ROADMAP
+        )
+        if report in _latest_summaries(report) and has_newer_parts(report)
+    ]
+    return [*open_reports(), *behind]
 
 
-def _lock(month: date) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s::bigint + %s::bigint)", [_LOCK, month.toordinal()])
+def advance_report(report_id: int) -> list[int]:
+    """The next step of one report: a draft is drawn anew, published when its day has come, or waits for others.
+
+    Returns the ids of programmes and the portfolio that can go on now. Safe to call again, by two at once, and after a
+    kill: each step is one transaction. The schedule's, not a person's.
+    """
+    report = Report.objects.select_related("roadmap", "programme", "asked_by").filter(pk=report_id).first()
+    if report is None:
+        return []
+    if report.is_published:
+        if report.roadmap_id is None:
+            follow_parts(report)
+        return []
+    if not is_due(report):
+        refresh_draft(report_id)
+        return []
+    if report.roadmap_id is None and waits_for(report):
+        refresh_draft(report_id)
+        return []
+    publish_now(_who(report), report_id)
+    return following(report)
 
 
-def _roadmap_report(asker: Asker | str, roadmap: Roadmap, month: date, *, revise: bool) -> tuple[Report, bool]:
-    last = (
-        Report.objects.filter(roadmap=roadmap, month=month, state=Report.State.PUBLISHED).order_by("-revision").first()
+def following(report: Report) -> list[int]:
+    """The ids of programmes and the portfolio that can go on after a roadmap's report was published or revised."""
+    if report.roadmap is None:
+        return []
+    found = summaries_of(report.month, is_demo=report.is_demo, programme_id=report.roadmap.programme_id)
+    return [
+        one.pk for one in found if (has_newer_parts(one) if one.is_published else is_due(one) and not waits_for(one))
+    ]
+
+
+def follow_parts(report: Report) -> Report | None:
+    """Revises a programme's or the portfolio's report after one of its roadmaps was revised or came late."""
+    if not has_newer_parts(report):
+        return None
+    newer = newer_parts(report)
+    why = "; ".join(" ".join(filter(None, [f"{one.subject} ({one.revision})", one.why])) for one in newer)
+    return revise_now(SCHEDULE, report, why=why)
+
+
+def is_due(report: Report) -> bool:
+    """Whether a draft is to be published: its closing day has come, or somebody asked for it."""
+    if report.asked_at is not None:
+        return True
+    return timezone.localdate() >= day_of_life(report.month, settings.REPORT_CLOSE_DAY)
+
+
+def close_due_months() -> Closed | None:
+    """Closes the month before this one here and now, once its closing day has come; None before. For one process."""
+    last = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
+    if timezone.localdate() < day_of_life(last, settings.REPORT_CLOSE_DAY):
+        return None
+    return close_month(SCHEDULE, last)
+
+
+def open_reports(month: date | None = None) -> list[int]:
+    """The ids of what is not published, roadmaps first, the oldest month first."""
+    found = Report.objects.exclude(state=Report.State.PUBLISHED)
+    if month is not None:
+        found = found.filter(month=month)
+    rows = found.values_list("pk", "month", "roadmap_id")
+    return [pk for pk, _month, _roadmap in sorted(rows, key=lambda row: (row[2] is None, row[1], row[0]))]
+
+
+def _check_may_close(asker: Asker | str, month: date) -> None:
+    if isinstance(asker, Asker) and not (asker.user.is_admin and sees_everything(asker)):
+        raise PermissionDenied(_("Only an admin closes a month."))
+    if month.day != 1:
+        raise RuleViolation("not_a_month", _("Name a month by its first day."), "month")
+    if next_month(month) > timezone.localdate():
+        text = _("%(month)s is not over yet; it can be closed from the next day on.") % {"month": wording.month(month)}
+        raise RuleViolation("month_not_over", text, "month")
+
+
+def _last_of(month: date, scopes: list[Report.Scope]) -> list[Report]:
+    rows = (
+        Report.objects.filter(month=month, scope__in=scopes)
+        .select_related("roadmap__workload", "programme")
+        .order_by("is_demo", "roadmap__workload__name", "programme__name", "pk")
     )
-    if last is not None and not revise:
-        return last, False
-    today = timezone.localdate()
-    before = Report.objects.filter(roadmap=roadmap, month=previous_month(month), state=Report.State.PUBLISHED)
-    earlier = before.order_by("-revision").first()
-    fresh = roadmap_payload(
-        month_facts(roadmap, month),
-        dated_on=today,
-        revision=last.revision + 1 if last else 1,
-        before=earlier.payload if earlier else None,
-    )
-    if last is not None:
-        moved = moved_figures(last.payload, fresh)
-        if not moved:
-            return last, False
-        fresh["moved"] = moved
-    return _publish(asker, fresh, scope=Report.Scope.ROADMAP, roadmap=roadmap, month=month), True
+    last: dict[tuple[object, ...], Report] = {}
+    for report in rows:
+        key = (report.scope, report.roadmap_id, report.programme_id, report.is_demo)
+        if key not in last or last[key].revision < report.revision:
+            last[key] = report
+    return list(last.values())
 
 
-def _portfolio_report(
-    asker: Asker | str, documents: list[Json], month: date, *, covers: Sequence[Roadmap], is_demo: bool, revise: bool
-) -> tuple[Report, bool]:
-    held = Report.objects.filter(
-        scope=Report.Scope.PORTFOLIO, month=month, is_demo=is_demo, state=Report.State.PUBLISHED
-    )
-    last = held.order_by("-revision").first()
-    if last is not None and not revise:
-        return last, False
-    fresh = portfolio_payload(
-        documents,
-        month=month,
-        dated_on=timezone.localdate(),
-        revision=last.revision + 1 if last else 1,
-        zone=settings.TIME_ZONE,
-        currency=settings.REPORTING_CURRENCY,
-        is_demo=is_demo,
-    )
-    if last is not None:
-        moved = moved_figures(last.payload, fresh)
-        if not moved:
-            return last, False
-        fresh["moved"] = moved
-    return _publish(asker, fresh, scope=Report.Scope.PORTFOLIO, roadmap=None, month=month, covers=covers), True
+def _close_one(asker: Asker | str, report: Report, closed: Closed, *, revise: bool, why: str) -> None:
+    try:
+        if report.is_published:
+            revision = revise_now(asker, report, why=why) if revise else None
+            closed.revised += (revision,) if revision else ()
+            closed.unchanged += revision is None
+        elif report.roadmap_id is None and waits_for(report):
+            closed.waiting += (report,)
+        else:
+            published = publish_now(asker, report.pk)
+            closed.published += (published,) if published else ()
+    except RuleViolation as error:
+        closed.failed += ((report, error.message),)
 
 
-def _publish(
-    asker: Asker | str,
-    payload: Json,
-    *,
-    scope: str,
-    roadmap: Roadmap | None,
-    month: date,
-    covers: Sequence[Roadmap] = (),
-) -> Report:
-    report = Report.objects.create(
-        scope=scope,
-        roadmap=roadmap,
-        month=month,
-        revision=payload["revision"],
-        is_demo=payload["is_demo"],
-    )
-    report.covers.set([roadmap] if roadmap else covers)
-    report.state = Report.State.PUBLISHED
-    report.schema_version = payload["schema_version"]
-    report.payload = payload
-    report.sha256 = hash_of(payload)
-    report.published_at = timezone.now()
-    report.published_by = asker.user if isinstance(asker, Asker) else None
-    report.published_by_name = asker.name if isinstance(asker, Asker) else asker
-    report.save()
-    pdf = pdf_of(document_of(payload), report.sha256)
-    ReportFile.objects.create(
-        report=report, kind=ReportFile.Kind.PDF, language=LANGUAGE, content=pdf, sha256=sha256(pdf).hexdigest()
-    )
-    event = audit.record(
-        asker,
-        action="publish_report",
-        subject=report,
-        workload=roadmap.workload if roadmap else None,
-        after={"month": month, "revision": report.revision, "sha256": report.sha256},
-    )
-    note(event)
-    report_mails.queue(report)
-    return report
+def _who(report: Report) -> Asker | str:
+    """Who asked for it, while they may sign in; else the schedule."""
+    asked_by = report.asked_by
+    return Asker(asked_by) if asked_by is not None and asked_by.is_active else SCHEDULE
+
+
+def _latest_summaries(report: Report) -> list[Report]:
+    return summaries_of(report.month, is_demo=report.is_demo, programme_id=report.programme_id)
+
+
+def _months_ago(month: date, months: int) -> date:
+    number = month.year * 12 + month.month - 1 - months
+    return date(number // 12, number % 12 + 1, 1)
