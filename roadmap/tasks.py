@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerDown
 
 from metrics.errors import RuleViolation
 from roadmap import deliver
@@ -37,7 +38,29 @@ def advance_report(report_id: int) -> None:
 def advance_reports(report_ids: Iterable[int]) -> None:
     """Hands reports to the workers. What a broker that is down loses, the schedule finds."""
     for pk in report_ids:
-        advance_report.apply_async(args=(pk,), expires=ADVANCE_EXPIRES)
+        _start(advance_report, pk)
+
+
+@shared_task(name="roadmap.revise_report")
+def revise_report(report_id: int, person_id: int, why: str) -> None:
+    """Revises one published report for the admin who asked for it; programmes and the portfolio follow."""
+    try:
+        advance_reports(reports.revise_one(report_id, person_id, why))
+    except RuleViolation as error:
+        logger.warning("Report %s: %s", report_id, error.message)
+
+
+def revise_reports(report_ids: Iterable[int], person_id: int, why: str) -> None:
+    """Has workers revise these reports."""
+    for pk in report_ids:
+        _start(revise_report, pk, person_id, why)
+
+
+def _start(task: Task, *args: object) -> None:
+    try:
+        task.apply_async(args=args, expires=ADVANCE_EXPIRES, retry=False)
+    except BrokerDown:
+        logger.warning("The broker does not answer; %s waits for the schedule.", task.name)
 
 
 @shared_task(name="roadmap.forget_plan_imports")

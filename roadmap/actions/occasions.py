@@ -18,6 +18,7 @@ from roadmap.queries.notices_due import (
     readings_due,
     sources_stopped,
 )
+from roadmap.queries.report_words_due import report_words_wanted
 
 # What was told is shown for so long.
 KEPT_DAYS = 90
@@ -33,6 +34,7 @@ def note_occasions(now: datetime) -> int:
         *readings_due(today),
         *budgets_running_out(now, today),
         *sources_stopped(),
+        *report_words_wanted(today),
     ]
     return _note(found, now)
 

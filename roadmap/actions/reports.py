@@ -17,9 +17,10 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.access import Asker, sees_everything
+from accounts.models import User
 from metrics.errors import RuleViolation
 from roadmap.actions.report_drafts import make_drafts, refresh_draft
-from roadmap.actions.report_publishing import publish_now, revise_now
+from roadmap.actions.report_publishing import publish_now, revise_now, revise_report
 from roadmap.models import Report
 from roadmap.queries.report_parts import has_newer_parts, newer_parts, summaries_of, waits_for
 from roadmap.rules.report_life import day_of_life
@@ -110,6 +111,21 @@ def advance_report(report_id: int) -> list[int]:
         return []
     publish_now(_who(report), report_id)
     return following(report)
+
+
+def revise_one(report_id: int, person_id: int, why: str) -> list[int]:
+    """Revises one published report as a person asked for all of a month; the ids of what follows.
+
+    `revise_report` checks once more that the person may.
+    """
+    report = Report.objects.select_related("roadmap__workload", "programme").get(pk=report_id)
+    revision = revise_report(Asker(User.objects.get(pk=person_id)), report, why=why)
+    return following(revision) if revision else []
+
+
+def published_reports(month: date) -> list[int]:
+    """The ids of the last revisions of what is published of a month's roadmaps."""
+    return [report.pk for report in _last_of(month, [Report.Scope.ROADMAP]) if report.is_published]
 
 
 def following(report: Report) -> list[int]:

@@ -2,13 +2,28 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from roadmap.api import dashboard, fiscal_year, me, report_comparison, report_links, reports, spend, templates, usage
+from roadmap.api import (
+    dashboard,
+    fiscal_year,
+    me,
+    report_comparison,
+    report_life,
+    report_links,
+    reports,
+    spend,
+    templates,
+    usage,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("fiscal-year", fiscal_year.FiscalYearView.as_view(), name="api_fiscal_year"),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
+    path("reports/close/", report_life.CloseMonth.as_view(), name="api_close_month"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
+    path("reports/<uuid:uuid>/words/", report_life.ReportWordsView.as_view(), name="api_report_words"),
+    path("reports/<uuid:uuid>/publish/", report_life.ReportPublish.as_view(), name="api_report_publish"),
+    path("reports/<uuid:uuid>/revise/", report_life.ReportRevise.as_view(), name="api_report_revise"),
     path("reports/<uuid:uuid>/report.<slug:kind>", reports.ReportFileView.as_view(), name="api_report_file"),
     path("reports/compare/", report_comparison.ReportComparison.as_view(), name="api_report_comparison"),
     path(

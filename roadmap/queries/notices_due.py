@@ -51,7 +51,7 @@ class Occasion:
 Said = Callable[[], tuple[str, str]]
 
 
-def _of(
+def occasion_of(
     key: str,
     told_as: str,
     said: Said,
@@ -88,7 +88,7 @@ def milestones_due(today: date) -> list[Occasion]:
         due_on__lte=today + timedelta(days=MILESTONE_DAYS),
     ).select_related("phase__roadmap__workload")
     return [
-        _of(
+        occasion_of(
             f"milestone_{'late' if item.due_on < today else 'due'}:{item.pk}:{item.due_on}",
             "milestone",
             partial(_milestone_words, item, today),
@@ -111,7 +111,7 @@ def gates_due(today: date) -> list[Occasion]:
         due_on__lte=today + timedelta(days=GATE_DAYS),
     ).select_related("phase__roadmap__workload")
     return [
-        _of(
+        occasion_of(
             f"gate_{'late' if gate.due_on < today else 'due'}:{gate.pk}:{gate.due_on}",
             "gate",
             partial(_gate_words, gate, today),
@@ -144,7 +144,7 @@ def readings_due(today: date) -> list[Occasion]:
         if on is not None and on + timedelta(days=kpi.window_days or READING_DAYS) > today:
             continue
         occasions.append(
-            _of(
+            occasion_of(
                 f"reading:{kpi.pk}:{on or 'never'}",
                 "reading",
                 partial(_reading_words, kpi, on),
@@ -173,7 +173,7 @@ def budgets_running_out(now: datetime, today: date) -> list[Occasion]:
             continue
         roadmap = standing.rows.roadmap
         occasions.append(
-            _of(
+            occasion_of(
                 f"budget_{word}:{phase.pk}:{phase.budget_amount}:{phase.budget_currency}",
                 "budget",
                 partial(_budget_words, money, phase, roadmap),
@@ -217,14 +217,16 @@ def sources_stopped() -> list[Occasion]:
         key = f"{one.backend_id}:{one.since.isoformat()}"
         url = reverse("backend", args=[one.slug])
         occasions.append(
-            _of(f"source:{key}", "source", partial(_source_words, one), admins, url=url, subject_id=one.backend_id)
+            occasion_of(
+                f"source:{key}", "source", partial(_source_words, one), admins, url=url, subject_id=one.backend_id
+            )
         )
         for pk in one.workload_ids:
             roadmap = roadmaps.get(pk)
             # An admin is told once.
             if roadmap is not None and roadmap.owner_id not in admins:
                 occasions.append(
-                    _of(
+                    occasion_of(
                         f"source:{key}:{pk}",
                         "source",
                         partial(_source_words, one, roadmap),
@@ -245,7 +247,7 @@ def mondays(now: datetime) -> list[Occasion]:
         row = chosen.get(pk)
         week = monday_of(now, ZoneInfo(row.zone) if row and row.zone else settings.REPORTING_ZONE)
         if week is not None and channels_for(row.channels if row else {}, MONDAY):
-            occasions.append(_of(f"monday:{pk}:{week}", MONDAY, _week_words, [pk], url=reverse("my_week")))
+            occasions.append(occasion_of(f"monday:{pk}:{week}", MONDAY, _week_words, [pk], url=reverse("my_week")))
     return occasions
 
 

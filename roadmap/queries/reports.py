@@ -67,3 +67,10 @@ def reportable_roadmaps(month: date) -> list[tuple[bool, list[Roadmap]]]:
 def has_real_data() -> bool:
     """Whether anything that is not demo has been counted; from then on the demo is in no total."""
     return series.has_real_usage() or CostEntry.objects.filter(roadmap__workload__is_demo=False).exists()
+
+
+def reports_with_words(asker: Asker) -> QuerySet[Report]:
+    """Reports of roadmaps whose words the asker reads: those that they may open, and drafts of roadmaps of theirs."""
+    drafts = Report.objects.filter(roadmap__workload__in=visible_workloads(asker).filter(memberships__user=asker.user))
+    wanted = Q(pk__in=visible_reports(asker).values("pk")) | Q(pk__in=drafts.values("pk"))
+    return Report.objects.filter(wanted, scope=Report.Scope.ROADMAP).select_related("roadmap__workload", "programme")

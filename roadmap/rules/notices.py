@@ -70,6 +70,14 @@ KINDS = (
         gettext_lazy("For admins, and owners of roadmaps that it serves."),
         (MAIL,),
     ),
+    NoticeKind(
+        "words",
+        gettext_lazy("A report wants your words"),
+        gettext_lazy(
+            "Of the month that is over, for a roadmap that you manage; once more two days before it is closed."
+        ),
+        (MAIL,),
+    ),
     NoticeKind("report", gettext_lazy("A report is published"), gettext_lazy("Of a month, for a roadmap of yours.")),
     NoticeKind(
         MONDAY,

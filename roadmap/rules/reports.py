@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 # Parts of a document that say when it was made, or of what shape it is, not what happened.
-_ABOUT_ITSELF = frozenset({"schema_version", "dated_on", "revision", "moved"})
+_ABOUT_ITSELF = frozenset({"schema_version", "dated_on", "revision", "moved", "why"})
 # What version 2 tells to the month's end, where version 1 told how far it went.
 _TOLD_OTHERWISE = frozenset({"data_until"})
 _EMPTY = ("", None)

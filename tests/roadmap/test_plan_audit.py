@@ -29,6 +29,8 @@ from roadmap.actions import (
     people,
     phases,
     report_links,
+    report_publishing,
+    report_words,
     reports,
     risks,
     roadmaps,
@@ -36,7 +38,7 @@ from roadmap.actions import (
     undoing,
     updates,
 )
-from roadmap.models import Delivery, Kpi, Notice, Report
+from roadmap.models import CostEntry, Delivery, Kpi, Notice, Report
 from roadmap.queries.kpi_values import kpi_values
 
 DAY = timedelta(days=1)
@@ -47,6 +49,9 @@ NO_ACTIONS = {
     "check_may_decide",
     "close_due_months",
     "freeze",
+    "check_may_publish",
+    "may_give_words",
+    "may_publish",
     "may_remove",
     "may_change",
     "may_decide",
@@ -135,8 +140,16 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "delete_comment": lambda: comments.delete_comment(a, held["comment"]),
         # One row for each report it publishes.
         "close_month": lambda: reports.close_month(d, (today.replace(day=1) - DAY).replace(day=1)),
+        "ask_to_close": lambda: reports.ask_to_close(d, keep("draft", _draft(plan, today)).month),
+        "give_words": lambda: report_words.give_words(
+            a, held["draft"], text="x", next_actions={}, is_ready=False, version=0
+        ),
+        "publish_report": lambda: report_publishing.publish_report(a, held["draft"]),
+        "publish_now": lambda: report_publishing.publish_now(d, _draft(None, today).pk),
+        "revise_report": lambda: report_publishing.revise_report(a, _spent(held["draft"]), why="x"),
+        "revise_now": lambda: report_publishing.revise_now(d, _spent(held["draft"]), why="x"),
         "make_report_link": lambda: keep(
-            "link", report_links.make_report_link(a, Report.objects.get(roadmap=plan), label="The board")[0]
+            "link", report_links.make_report_link(a, _published(plan), label="The board")[0]
         ),
         "revoke_report_link": lambda: report_links.revoke_report_link(a, held["link"]),
         "post_update": lambda: updates.post_update(a, plan, status="on_track", sentence="x"),
@@ -157,6 +170,25 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
         "send_test_notice": lambda: notices.send_test_notice(a, channel="mail"),
         "retry_delivery": lambda: notices.retry_delivery(a, _given_up(alice)),
     }, held
+
+
+def _draft(plan, today):
+    """A report of the plan, or of the portfolio, for a month long ago."""
+    month = (today - 100 * DAY).replace(day=1)
+    scope = "roadmap" if plan else "portfolio"
+    return Report.objects.get_or_create(scope=scope, roadmap=plan, month=month, revision=1)[0]
+
+
+def _spent(report):
+    """The report, whose month has cost more by now."""
+    CostEntry.objects.create(
+        roadmap=report.roadmap, name="Late", category="people", amount=Decimal(1), currency="USD", start_on=report.month
+    )
+    return report
+
+
+def _published(plan):
+    return Report.objects.filter(roadmap=plan, state="published").latest("month")
 
 
 def _given_up(person):

@@ -17,13 +17,18 @@ class Command(BaseCommand):
     help = "Check the hash of every report"
 
     def handle(self, *args: Any, **options: Any) -> None:
-        broken = [report for report in Report.objects.iterator() if hash_of(report.payload) != report.sha256]
+        published = Report.objects.filter(state=Report.State.PUBLISHED)
+        broken = [report for report in published.iterator(chunk_size=100) if hash_of(report.payload) != report.sha256]
         for report in broken:
             self.stdout.write(f"{report}: the document does not match its hash {report.sha256}")
-        changed = [file for file in ReportFile.objects.select_related("report__roadmap").iterator() if not _holds(file)]
+        changed = [
+            file
+            for file in ReportFile.objects.select_related("report__roadmap__workload").iterator(chunk_size=20)
+            if not _holds(file)
+        ]
         for file in changed:
             self.stdout.write(f"{file}: the file does not match its hash {file.sha256}")
-        count, files = Report.objects.count(), ReportFile.objects.count()
+        count, files = published.count(), ReportFile.objects.count()
         if broken or changed:
             raise CommandError(
                 f"{len(broken)} of {count} reports and {len(changed)} of {files} files do not match their hash."

@@ -36,7 +36,14 @@ def workbook_of(document: Document, sha256: str) -> bytes:
         _draw(page, document, section, formats)
     about = book.add_worksheet(_sheet_name("About", names))
     about.set_column(0, 0, 100)
-    lines = [document.title, document.about, document.dated, document.foot, f"sha256 {sha256}", document.demo_notice]
+    lines = [
+        document.title,
+        document.about,
+        document.dated,
+        document.foot,
+        f"sha256 {sha256}" if sha256 else "",
+        document.demo_notice,
+    ]
     for line, text in enumerate(filter(None, lines)):
         about.write_string(line, 0, safe_text(text))
     book.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roadmap.reports.document import Cell, Column, Document, Json, Section, Table
+from roadmap.reports.document import Cell, Column, Document, Json, Paragraph, Section, Table
 from roadmap.reports.documents.v1.portfolio import portfolio_sections
 from roadmap.reports.documents.v1.roadmap import roadmap_sections
 from roadmap.reports.documents.v1.values import values_of
@@ -43,7 +43,8 @@ def _moved(values: Json) -> list[Section]:
     ]
     columns = [Column(label="Where", share=2), Column(label="Before"), Column(label="Now")]
     title = "What this revision changed"
-    return [Section(name="moved", title=title, blocks=[Table(label=title, columns=columns, rows=rows)])]
+    why = [Paragraph(text=f"Why: {values['why']}")] if values.get("why") else []
+    return [Section(name="moved", title=title, blocks=[*why, Table(label=title, columns=columns, rows=rows)])]
 
 
 def _as_said(value: Any) -> str:

@@ -58,7 +58,15 @@ def portfolio_sections(values: Json) -> list[Section]:
             blocks=[Table(label="Roadmaps", columns=columns, rows=rows, foot=foot)],
         ),
         Section(name="decisions", title="Decisions wanted", blocks=[decisions]),
+        *_notes(values),
     ]
+
+
+def _notes(values: Json) -> list[Section]:
+    missing = [
+        f"{row['name']} is in no figure: its report could not be published." for row in values.get("missing", [])
+    ]
+    return [Section(name="notes", title="Data notes", blocks=[Bullets(items=missing)])] if missing else []
 
 
 def _next_gate(gate: Json | None) -> Cell:

@@ -23,7 +23,7 @@ from roadmap.labels import (
     Labels,
     label_of,
 )
-from roadmap.reports.document import Cell, Column, Json, Section, Table
+from roadmap.reports.document import Cell, Column, Json, Paragraph, Section, Table
 from roadmap.reports.documents.v2.cells import ON_PAPER, coverage, measure_title
 from roadmap.reports.documents.v2.money import source_name
 from roadmap.saying import in_sentence
@@ -148,9 +148,9 @@ def moved_sections(payload: Json) -> list[Section]:
     ]
     columns = [Column(label=_("Where"), share=1.6), Column(label=_("Before")), Column(label=_("Now"))]
     title = _("What this revision changed")
-    return [
-        Section(name="moved", title=title, blocks=[Table(label=title, columns=columns, rows=rows, on_paper=ON_PAPER)])
-    ]
+    why = [Paragraph(text=_("Why: %(why)s") % {"why": payload["why"]})] if payload.get("why") else []
+    table = Table(label=title, columns=columns, rows=rows, on_paper=ON_PAPER)
+    return [Section(name="moved", title=title, blocks=[*why, table])]
 
 
 def place_text(line: Json, currency: str) -> str:
