@@ -476,7 +476,7 @@ class TestAtOnce:
         assert problems == []
         assert Report.objects.filter(state="published").count() == Report.objects.count() == 3
         assert AuditEvent.objects.filter(action="publish_report").count() == 3
-        assert ReportFile.objects.filter(report__scope="roadmap").count() == 4
+        assert ReportFile.objects.filter(report__scope="roadmap", kind="pdf").count() == 4
 
     def test_a_kill_between_leaves_nothing_half_and_the_next_run_goes_on(self, roadmap, monkeypatch):
         report = draft_of(roadmap)
