@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as look_up
 
 from metrics.errors import ConnectorError, RuleViolation
+from metrics.kept import AND, recognised, recognised_part, sentences
 from metrics.words import Said
 from web import wording
 
 
 def spoken(text: object) -> str:
-    """Return the sentence in the active language; what nobody has translated stays as it is."""
+    """Return the sentence in the active language; what nobody has translated stays as it is.
+
+    Sentences that were kept as English text are recognised (metrics.kept), also several one after the other.
+    """
     if isinstance(text, Said):
         return look_up(text.template) % {name: _value(value) for name, value in text.values.items()}
     plain = str(text)
     # The catalogue's own head stands under the empty text.
-    return look_up(plain) if plain.strip() else plain
+    if not plain.strip():
+        return plain
+    told = look_up(plain)
+    if told != plain or get_language() in (None, "en", "en-gb"):
+        return told
+    return _kept(plain)
+
+
+def _kept(text: str) -> str:
+    """The longest runs of sentences that are known, each in the active language; the others as they are."""
+    parts, said = sentences(text), []
+    while parts:
+        for size in range(len(parts), 0, -1):
+            run = " ".join(parts[:size])
+            found = recognised(run)
+            told = spoken(_listed(found)) if found is not None else look_up(run)
+            if told != run or size == 1:
+                said.append(told)
+                parts = parts[size:]
+                break
+    return " ".join(said)
+
+
+def _listed(sentence: Said) -> Said:
+    """The sentence with each part of its list in the active language."""
+    if "parts" not in sentence.values:
+        return sentence
+    pieces = re.split(f"(, |{AND})", sentence.values["parts"])
+    told = [look_up(piece) if piece == AND else spoken(recognised_part(piece) or piece) for piece in pieces]
+    sentence.values["parts"] = "".join(told)
+    return sentence
 
 
 def _value(value: Any) -> Any:
