@@ -42,7 +42,11 @@ KEPT = (
     N_("%(address)s answered with something that is not valid JSON, perhaps cut off."),
     N_("The certificate of %(address)s could not be verified."),
     N_("The name %(host)s is not known to the name service (DNS)."),
+    N_("%(field)s: takes %(what)s; got %(given)s."),
+    N_("%(field)s: takes %(what)s, as JSON."),
     N_("%(field)s: takes %(what)s."),
+    N_("%(field)s: is empty; it takes %(what)s."),
+    N_("%(field)s: is required, %(what)s."),
 )
 PARTS = (
     N_("usage of %(count)s hours"),
