@@ -171,7 +171,7 @@ def _depend(
         return {}, {}
     waits_for[milestone.pk] = set(chosen)
     if ring := ring_through(milestone.pk, waits_for):
-        words = gettext(" waits for ").join(gettext("'%(names_pk)s'") % {"names_pk": names[pk]} for pk in ring)
+        words = gettext(" waits for ").join(f"'{names[pk]}'" for pk in ring)
         raise RuleViolation(
             "dependency_ring",
             gettext("That would be a ring: %(words)s. Take one of these out.") % {"words": words},

@@ -115,11 +115,8 @@ def time_axis(start_on: date, end_on: date, *, most: int = 10) -> dict[str, Any]
         "scale": {"type": "utc", "domain": [stamp(start_on), stamp(end_on)], "nice": False},
         "axis": {
             "values": values,
-            "labelExpr": gettext(
-                "datum.value == %(values_0)s || utcmonth(datum.value) == 0 && utcdate(datum.value) < 8 ? "
-                "%(with_year)s : %(text)s"
-            )
-            % {"values_0": values[0], "with_year": with_year, "text": text},
+            "labelExpr": f"datum.value == {values[0]} || utcmonth(datum.value) == 0 && utcdate(datum.value) < 8"
+            f" ? {with_year} : {text}",
         },
     }
 

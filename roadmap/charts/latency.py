@@ -127,8 +127,12 @@ def latency_chart(data: LatencyData) -> Chart:
     return Chart(
         id="latency",
         title=title_of(main, data.target_ms) if main else gettext("Latency is not measured"),
-        subtitle=gettext("Duration in %(seconds)s, %(by)s, successful requests%(place_if_place_else)s")
-        % {"seconds": seconds, "by": by, "place_if_place_else": ", " + place if place else ""},
+        subtitle=(
+            gettext("Duration in %(seconds)s, %(by)s, successful requests, %(place)s")
+            if place
+            else gettext("Duration in %(seconds)s, %(by)s, successful requests")
+        )
+        % {"seconds": seconds, "by": by, "place": place},
         spec=_spec(data, main, divisor, marks) if main else None,
         table=_table(data) if any(point.percentiles or point.mean_ms for point in data.points) else None,
         label=gettext("p50, p95 and p99 of the duration over time."),

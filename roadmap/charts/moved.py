@@ -33,13 +33,14 @@ def moved_chart(data: MovedData) -> Chart:
     """A bar for each part that moved anything, and one for the change."""
     change = data.change
     divisor, letter = frame.scale_of(max(abs(part.amount) for part in change.parts))
-    word = "more" if change.amount >= 0 else "less"
+    text = (
+        gettext("%(amount)s more than %(before)s") if change.amount >= 0 else gettext("%(amount)s less than %(before)s")
+    )
     return Chart(
         id="moved",
-        title=gettext("%(amount)s %(word)s than %(before)s")
-        % {"amount": wording.money(abs(change.amount), data.currency), "word": word, "before": data.before},
-        subtitle=gettext("Parts of the change, %(strip)s, %(now)s against %(before)s")
-        % {"strip": f"{letter} {data.currency}".strip(), "now": data.now, "before": data.before},
+        title=text % {"amount": wording.money(abs(change.amount), data.currency), "before": data.before},
+        subtitle=gettext("Parts of the change, %(unit)s, %(now)s against %(before)s")
+        % {"unit": f"{letter} {data.currency}".strip(), "now": data.now, "before": data.before},
         spec=_spec(data, divisor) if change.before or change.now else None,
         table=None,
         label=gettext("The parts of the change of spend; the figures stand in the table below."),

@@ -41,22 +41,22 @@ def title_of(data: ThroughputData) -> str:
     # Traffic seldom begins with a period: the first whole one is what later ones are held against.
     (first_on, first), (_, last) = known[1 if len(known) > 3 else 0], known[-1]
     if len(known) < 2 or not first:
-        return gettext("%(last)s %(lower)s a second") % {"last": wording.number(last), "lower": data.what.lower()}
+        return gettext("%(rate)s %(what)s a second") % {"rate": wording.number(last), "what": data.what.lower()}
     ratio = last / first
-    since = f"since {wording.day(first_on)}"
+    since = wording.day(first_on)
     if ratio >= DOUBLED:
-        return gettext("Throughput has grown %(ratio)s-fold %(since)s") % {
+        return gettext("Throughput has grown %(ratio)s-fold since %(since)s") % {
             "ratio": wording.decimals(ratio, 0 if ratio >= 10 else 1),
             "since": since,
         }
     if abs(ratio - 1) < HELD:
-        return gettext("Throughput has held %(since)s") % {"since": since}
-    word = "grown" if ratio > 1 else "fallen"
-    return gettext("Throughput has %(word)s by %(ratio_1)s %(since)s") % {
-        "word": word,
-        "ratio_1": wording.percent(abs(ratio - 1)),
-        "since": since,
-    }
+        return gettext("Throughput has held since %(since)s") % {"since": since}
+    text = (
+        gettext("Throughput has grown by %(change)s since %(since)s")
+        if ratio > 1
+        else gettext("Throughput has fallen by %(change)s since %(since)s")
+    )
+    return text % {"change": wording.percent(abs(ratio - 1)), "since": since}
 
 
 def throughput_chart(data: ThroughputData) -> Chart:

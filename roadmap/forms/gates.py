@@ -134,15 +134,13 @@ class DecideForm(Form):
             for row in range(1, CONDITION_ROWS + 1):
                 name, due_on = data.get(f"condition_{row}_name"), data.get(f"condition_{row}_due_on")
                 if name and not due_on and f"condition_{row}_due_on" not in self.errors:
-                    self.add_error(gettext("condition_%(row)s_due_on") % {"row": row}, gettext("Give a date."))
+                    self.add_error(f"condition_{row}_due_on", gettext("Give a date."))
                 if name and due_on and due_on < timezone.localdate():
-                    self.add_error(
-                        gettext("condition_%(row)s_due_on") % {"row": row}, gettext("Give a date from today on.")
-                    )
+                    self.add_error(f"condition_{row}_due_on", gettext("Give a date from today on."))
                 if due_on and not name:
-                    self.add_error(gettext("condition_%(row)s_name") % {"row": row}, gettext("Say what is to be done."))
+                    self.add_error(f"condition_{row}_name", gettext("Say what is to be done."))
                 if name and not data.get(f"condition_{row}_owner"):
-                    self.add_error(gettext("condition_%(row)s_owner") % {"row": row}, gettext("Name an owner."))
+                    self.add_error(f"condition_{row}_owner", gettext("Name an owner."))
         return data
 
     def facts(self) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class MiddleRoadmapForm(RoadmapFields):
             self.fields[f"{kind}_decided_on"] = forms.DateField(
                 required=False, label=gettext("Decided on"), widget=DateInput
             )
-            self.fields[gettext("%(kind)s_link") % {"kind": kind}] = link_field(gettext("Link to the decision"), "")
+            self.fields[f"{kind}_link"] = link_field(gettext("Link to the decision"), "")
 
     def passed_groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields of each phase that may lie before, for the page."""
