@@ -20,6 +20,7 @@ from roadmap.channels import channel_for
 from roadmap.forms.notifications import AddressForm, NoticeForm
 from roadmap.models import Delivery
 from roadmap.queries.notice_page import notifications, settings_of, undelivered
+from roadmap.queries.report_mail import own_subscriptions, undelivered_reports
 from roadmap.rules.notices import CHANNELS
 from web.htmx import done, render
 
@@ -105,7 +106,7 @@ def undelivered_page(request: HttpRequest) -> HttpResponse:
     """What could not be delivered, for admins."""
     if not asker_of(request).user.is_admin:
         raise PermissionDenied(_("What could not be delivered to others is shown to admins."))
-    return render(request, "roadmap/undelivered.html", {"lines": undelivered()})
+    return render(request, "roadmap/undelivered.html", {"lines": undelivered(), "reports": undelivered_reports()})
 
 
 @require_POST
@@ -141,6 +142,7 @@ def _page(
         "places": [(place, _address_form(place.code, place.where, addresses or {})) for place in page.places],
         "secret": secret,
         "is_admin": asker.user.is_admin,
+        "subscriptions": own_subscriptions(asker),
     }
     return render(request, PAGE, context, status=status)
 

@@ -29,6 +29,7 @@ from roadmap.reports.drafts import TONES, gaps_text, state_word
 from roadmap.tasks import advance_reports, revise_reports
 from roadmap.views.report_files import file_response, shown_document
 from roadmap.views.report_languages import language_asked
+from roadmap.views.report_mail import by_mail
 from web.htmx import done, render
 
 PER_PAGE = 50
@@ -90,6 +91,7 @@ def report(request: HttpRequest, uuid: UUID) -> HttpResponse:
         "may_give_words": not found.is_published and may_give_words(asker, found),
         "is_given_up": is_given_up(found),
         "nearby": nearby_reports(asker, found) if found.is_published else None,
+        "mail": by_mail(asker, found) if found.is_published else None,
     }
     return render(request, "reports/report.html", context)
 
