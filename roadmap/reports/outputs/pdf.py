@@ -25,16 +25,27 @@ _CONTROL = dict.fromkeys([*range(32), 127], " ")
 _SHEET = Path(__file__).with_name("sheet.typ")
 
 
+class PdfRefusedError(Exception):
+    """The document could not be drawn so that it passes PDF/A-2b and PDF/UA-1; `args[0]` says what typst said."""
+
+
 def pdf_of(document: Document, sha256: str) -> bytes:
-    """The document as PDF. `sha256`: the payload's, printed at the foot of each page."""
-    drawn: bytes = typst.compile(
-        _SHEET.read_bytes(),
-        format="pdf",
-        font_paths=fonts(),
-        sys_inputs={"document": _shown(json.dumps(_plain(document, sha256), ensure_ascii=False, sort_keys=True))},
-        pdf_standards=STANDARDS,
-        timestamp=datetime.combine(document.dated_on, time(), UTC),
-    )
+    """The document as PDF, in its language. `sha256`: the payload's, printed at the foot of each page.
+
+    Raises PdfRefusedError where typst or its checks refuse the document; nothing of it is drawn then.
+    """
+    shown = _shown(json.dumps(_plain(document, sha256), ensure_ascii=False, sort_keys=True))
+    try:
+        drawn: bytes = typst.compile(
+            _SHEET.read_bytes(),
+            format="pdf",
+            font_paths=fonts(),
+            sys_inputs={"document": shown},
+            pdf_standards=STANDARDS,
+            timestamp=datetime.combine(document.dated_on, time(), UTC),
+        )
+    except (typst.TypstError, UnicodeEncodeError) as error:
+        raise PdfRefusedError(f"{document.title}: {error}") from error
     return drawn
 
 

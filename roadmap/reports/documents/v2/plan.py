@@ -55,7 +55,7 @@ def delivery(value: Json, payload: Json) -> Section:
         Column(label=_("Owner"), share=1.1),
     ]
     title = _("Gates and milestones")
-    table = Table(label=title, columns=columns, rows=rows, on_paper=ON_PAPER)
+    table = Table(label=title, columns=columns, rows=rows, on_paper=ON_PAPER - 4)
     return Section(name="delivery", title=title, blocks=[table])
 
 
@@ -107,7 +107,7 @@ def kpis(value: Json, payload: Json) -> Section:
         Column(label=_("Month before"), is_numeric=True, share=1.2),
         Column(label=_("Unit"), share=1.4),
     ]
-    table = Table(label=_("KPIs"), columns=columns, rows=rows, on_paper=ON_PAPER)
+    table = Table(label=_("KPIs"), columns=columns, rows=rows, on_paper=ON_PAPER - 2)
     return Section(name="kpis", title=_("KPIs"), blocks=[table])
 
 
