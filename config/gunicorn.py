@@ -3,11 +3,18 @@
 The command line and GUNICORN_CMD_ARGS come after it.
 """
 
+import ctypes
 import os
 import socket
 import struct
 from pathlib import Path
 from typing import Any
+
+# glibc gives each thread an arena of its own, and each keeps the room of the largest bodies that it ever held; one for
+# all of them is used again by whoever comes next. Other C libraries have no such thing. Set before any thread is there.
+M_ARENA_MAX = -8
+if hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 # Loaded once and then forked; connections are opened on the first request, after the fork.
 preload_app = True
