@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from accounts.access import Asker, trail_workloads
 from accounts.models import AuditEvent, Workload
+from accounts.trail_words import action_words, subject_words
 from web.spreadsheets import Column, Value
 
 PAGE_ROWS = 50
@@ -219,34 +220,6 @@ def changed_fields(event: AuditEvent) -> list[ChangedField]:
 def shown(values: Mapping[str, str | None] | None) -> str:
     """'due on: 2026-11-03; name: Pilot'."""
     return "; ".join(f"{name}: {value}" for name, value in (values or {}).items())
-
-
-def action_words(action: str) -> str:
-    """'Change milestone'."""
-    return action.replace("_", " ").capitalize()
-
-
-def subject_words(subject_type: str) -> str:
-    """'Milestone' of 'roadmap.milestone'; names of classes run together are taken apart."""
-    name = subject_type.rpartition(".")[2]
-    return _SUBJECTS.get(name, name).capitalize()
-
-
-_SUBJECTS = {
-    "checklistitem": "checklist item",
-    "costentry": "cost entry",
-    "evidencefile": "evidence file",
-    "gatecriterion": "gate criterion",
-    "gatedecision": "gate decision",
-    "kpi": "KPI",
-    "lookalike": "look-alike",
-    "planimport": "plan from a spreadsheet",
-    "ratecard": "rate card",
-    "ownprice": "own price",
-    "allocationrule": "allocation rule",
-    "annotation": "note on charts",
-    "user": "person",
-}
 
 
 def _midnight(day: date) -> datetime:

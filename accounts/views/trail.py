@@ -15,14 +15,13 @@ from accounts.trail import (
     COLUMNS,
     EXPORT_ROWS,
     TrailFilters,
-    action_words,
     changed_fields,
     export_rows,
     parse_trail_filters,
-    subject_words,
     trail,
     trail_page,
 )
+from accounts.trail_words import action_words, subject_words
 from web.htmx import render
 from web.spreadsheets import attachment, csv_pieces, xlsx_file
 
