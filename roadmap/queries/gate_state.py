@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from django.conf import settings
+from django.utils.translation import gettext, ngettext
 
 from metrics.figures import SourceFreshness
 from roadmap.kpi import KpiStatus, KpiValue
@@ -54,7 +55,11 @@ class CriterionState:
 
     @property
     def word(self) -> str:
-        return {Result.MET: "Met", Result.NOT_MET: "Not met", Result.NO_DATA: "No data"}[self.result]
+        return {
+            Result.MET: gettext("Met"),
+            Result.NOT_MET: gettext("Not met"),
+            Result.NO_DATA: gettext("No data"),
+        }[self.result]
 
     @property
     def last_on(self) -> date | None:
@@ -97,11 +102,12 @@ def _state(row: GateCriterion, values: Mapping[int, KpiValue], today: date) -> C
         is_done = mark.state == "done"
         note = ""
         if mark.state == "dropped":
-            note = f"Dropped: {mark.dropped_reason}"
+            note = gettext("Dropped: %(reason)s") % {"reason": mark.dropped_reason}
         elif not is_done and mark.due_on < today:
-            note = f"{wording.plural((today - mark.due_on).days, 'day')} late"
+            late = (today - mark.due_on).days
+            note = ngettext("%(count)s day late", "%(count)s days late", late) % {"count": wording.count(late)}
         elif mark.due_on != mark.baseline_due_on:
-            note = f"First promised {wording.day(mark.baseline_due_on)}"
+            note = gettext("First promised %(day)s") % {"day": wording.day(mark.baseline_due_on)}
         return CriterionState(
             id=row.pk,
             kind="milestone",
@@ -125,7 +131,7 @@ def _state(row: GateCriterion, values: Mapping[int, KpiValue], today: date) -> C
         is_must=row.is_must,
         needs="done",
         result=Result.MET if item.is_done else Result.NOT_MET,
-        note="" if item.is_done else "Not ticked",
+        note="" if item.is_done else gettext("Not ticked"),
         done_on=item.done_at.date() if item.done_at else None,
     )
 
@@ -139,9 +145,9 @@ def _kpi_state(row: GateCriterion, kpi: Kpi, value: KpiValue | None) -> Criterio
     )
     note = ""
     if known is None:
-        note = value.reason if value else "Nothing measured yet"
+        note = value.reason if value else gettext("Nothing measured yet")
     elif not measured_only and kpi.target is None:
-        note = "No target is set"
+        note = gettext("No target is set")
     elif value and value.judgement.status != KpiStatus.NO_TARGET:
         note = value.judgement.note
     return CriterionState(

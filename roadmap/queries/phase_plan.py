@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
 
+from django.utils.translation import gettext, ngettext
+
 from accounts.access import Asker, role_for
 from accounts.models import Role
 from roadmap.kpi import KpiStatus, KpiValue
@@ -206,11 +208,26 @@ def gate_word(phase: Phase, gate: Gate, decision: GateDecision | None, today: da
         tones = {"go": "green", "conditional": "amber", "stop": "red", "hold": "amber"}
         return tones[decision.outcome], decision.get_outcome_display()
     if phase.state == Phase.State.ACTIVE and gate.due_on < today:
-        return "red", f"{wording.plural((today - gate.due_on).days, 'day')} overdue"
+        return "red", days_overdue((today - gate.due_on).days)
     if phase.state == Phase.State.PLANNED:
-        return "none", "Not due"
+        return "none", gettext("Not due")
     days = (gate.due_on - today).days
-    return ("amber" if days <= 30 else "none"), "Due today" if days == 0 else f"In {wording.plural(days, 'day')}"
+    return ("amber" if days <= 30 else "none"), gettext("Due today") if days == 0 else days_ahead(days)
+
+
+def days_overdue(days: int) -> str:
+    """'96 days overdue'."""
+    return ngettext("%(count)s day overdue", "%(count)s days overdue", days) % {"count": wording.count(days)}
+
+
+def days_late(days: int) -> str:
+    """'96 days late'."""
+    return ngettext("%(count)s day late", "%(count)s days late", days) % {"count": wording.count(days)}
+
+
+def days_ahead(days: int) -> str:
+    """'In 8 days'."""
+    return ngettext("In %(count)s day", "In %(count)s days", days) % {"count": wording.count(days)}
 
 
 def figure_of(value: Decimal | None) -> str:
@@ -227,7 +244,7 @@ def example_of(kpi: Kpi) -> str:
 def text_of(value: KpiValue) -> str:
     """The value as a figure, or the interval in which it lies."""
     if value.low is not None and value.high is not None and value.low != value.high:
-        return f"{wording.number(value.low)} to {wording.number(value.high)}"
+        return gettext("%(low)s to %(high)s") % {"low": wording.number(value.low), "high": wording.number(value.high)}
     return wording.number(value.value, missing=wording.DASH)
 
 
@@ -235,8 +252,8 @@ def _kpi_row(kpi: Kpi, value: KpiValue | None) -> KpiRow:
     sign = "≥" if kpi.direction == Kpi.Direction.HIGHER else "≤"
     target = wording.DASH if kpi.target is None else f"{sign} {wording.number(kpi.target)}"
     if value is None or value.value is None:
-        reason = value.reason if value else "nothing measured yet"
-        return KpiRow(kpi, value, wording.DASH, figure_of(kpi.baseline), target, "off", "No data", reason)
+        reason = value.reason if value else gettext("nothing measured yet")
+        return KpiRow(kpi, value, wording.DASH, figure_of(kpi.baseline), target, "off", gettext("No data"), reason)
     status = value.judgement.status
     notes = [value.judgement.note, value.basis]
     if value.coverage is not None and value.coverage < 1:
@@ -256,13 +273,13 @@ def _kpi_row(kpi: Kpi, value: KpiValue | None) -> KpiRow:
 def _milestone_row(milestone: Milestone, today: date, waits_for: Sequence[Milestone]) -> MilestoneRow:
     if milestone.state == Milestone.State.DONE:
         note = wording.day(milestone.done_on) if milestone.done_on != milestone.due_on else ""
-        return MilestoneRow(milestone, "green", "Done", note, waits_for)
+        return MilestoneRow(milestone, "green", gettext("Done"), note, waits_for)
     if milestone.state == Milestone.State.DROPPED:
-        return MilestoneRow(milestone, "off", "Dropped", milestone.dropped_reason, waits_for)
+        return MilestoneRow(milestone, "off", gettext("Dropped"), milestone.dropped_reason, waits_for)
     late = (today - milestone.due_on).days
     if late > 0:
-        return MilestoneRow(milestone, "red", f"{wording.plural(late, 'day')} late", "", waits_for)
-    return MilestoneRow(milestone, "none", "Open", "Due today" if late == 0 else "", waits_for)
+        return MilestoneRow(milestone, "red", days_late(late), "", waits_for)
+    return MilestoneRow(milestone, "none", gettext("Open"), gettext("Due today") if late == 0 else "", waits_for)
 
 
 def cost_row(entry: CostEntry, phase: Phase, today: date) -> CostRow:

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from django.utils.translation import gettext, gettext_lazy
+
 from metrics.figures import SourceFreshness, UsageRow
 from roadmap.charts.latency import PLACES
 from roadmap.kpi import ComputedKpi, KpiValue, PhaseFigures, text_of
@@ -27,14 +29,14 @@ TREND_POINTS = 26
 
 # What fills a measure, in the words of a connector's list of what it does not offer.
 NEEDS = {
-    "duration_p95": ("duration", "Latency"),
-    "cost_per_million_tokens": ("estimated_cost", "Cost"),
-    "cost_per_1000_requests": ("estimated_cost", "Cost"),
-    "cost_per_1000_units": ("units", "Units of work"),
-    "tokens_per_second_per_dollar": ("output_tokens", "Output tokens"),
-    "requests_per_second_per_dollar": ("requests", "Requests"),
-    "utilisation": ("gpu_busy_seconds", "GPU use"),
-    "energy_per_1000_tokens": ("energy_wh", "Energy"),
+    "duration_p95": ("duration", gettext_lazy("Latency")),
+    "cost_per_million_tokens": ("estimated_cost", gettext_lazy("Cost")),
+    "cost_per_1000_requests": ("estimated_cost", gettext_lazy("Cost")),
+    "cost_per_1000_units": ("units", gettext_lazy("Units of work")),
+    "tokens_per_second_per_dollar": ("output_tokens", gettext_lazy("Output tokens")),
+    "requests_per_second_per_dollar": ("requests", gettext_lazy("Requests")),
+    "utilisation": ("gpu_busy_seconds", gettext_lazy("GPU use")),
+    "energy_per_1000_tokens": ("energy_wh", gettext_lazy("Energy")),
 }
 
 
@@ -122,7 +124,8 @@ def missing_text(measure: ComputedKpi, value: KpiValue, freshness: Sequence[Sour
     for source in freshness:
         if needed in source.not_offered:
             hint = source.not_offered[needed]
-            return f"{what}: not offered by {source.name}. {hint}".strip()
+            text = gettext("%(what)s: not offered by %(source)s.") % {"what": what, "source": source.name}
+            return f"{text} {hint}".strip()
     if value.reason and value.reason != measure.source:
         return f"{value.reason[:1].upper()}{value.reason[1:]}. {measure.source}"
     return measure.source
@@ -135,10 +138,12 @@ def _details(name: str, figures: PhaseFigures, value: KpiValue) -> str:
         return _mix(figures)
     if name == "duration_p95":
         found = figures.latency["duration"]
-        place = PLACES.get(found.measured_at, "")
-        return f"duration {place}, {wording.short(found.count)} requests".replace("  ", " ")
+        place, count = PLACES.get(found.measured_at, ""), wording.short(found.count)
+        if not place:
+            return gettext("duration, %(count)s requests") % {"count": count}
+        return gettext("duration %(place)s, %(count)s requests") % {"place": place, "count": count}
     if name == "tokens_per_second_per_dollar" and figures.idle_spend is not None:
-        return "reserved basis, idle included"
+        return gettext("reserved basis, idle included")
     return ""
 
 
@@ -192,12 +197,13 @@ def spend_tile(figure: Figure, money: PhaseMoney, *, is_narrowed: bool) -> Tile:
     if budget:
         of_digits, of_letter = wording.scaled(budget)
         if of_letter == letter:
-            unit = f"of {of_digits} {unit}"
+            unit = gettext("of %(budget)s") % {"budget": f"{of_digits} {unit}"}
         else:
-            unit = f"{unit} of {wording.short(budget)} {money.currency}"
+            of = gettext("of %(budget)s") % {"budget": f"{wording.short(budget)} {money.currency}"}
+            unit = f"{unit} {of}"
         delta, rest, tone = _budget_delta(money)
     elif not is_narrowed:
-        rest = "no budget is set"
+        rest = gettext("no budget is set")
     total = money.forecast.total if money.forecast and not is_narrowed else None
     return Tile(
         title=figure.title,
@@ -211,8 +217,7 @@ def spend_tile(figure: Figure, money: PhaseMoney, *, is_narrowed: bool) -> Tile:
         gauge=Gauge(
             amount,
             budget,
-            f"{wording.money(amount, money.currency)} of {wording.money(budget, money.currency)} spent"
-            + (f", forecast {wording.money(total, money.currency)}" if total is not None else ""),
+            _spent_text(amount, budget, total, money.currency),
             forecast=total,
         )
         if budget
@@ -220,21 +225,30 @@ def spend_tile(figure: Figure, money: PhaseMoney, *, is_narrowed: bool) -> Tile:
     )
 
 
+def _spent_text(amount: Decimal, budget: Decimal, total: Decimal | None, currency: str) -> str:
+    said = {"amount": wording.money(amount, currency), "budget": wording.money(budget, currency)}
+    if total is None:
+        return gettext("%(amount)s of %(budget)s spent") % said
+    forecast = {"forecast": wording.money(total, currency)}
+    return gettext("%(amount)s of %(budget)s spent, forecast %(forecast)s") % (said | forecast)
+
+
 def _budget_delta(money: PhaseMoney) -> tuple[str, str, Tone | Literal[""]]:
     over = money.over
     if over is None or money.spent is None or money.budget is None:
         return "", "", ""
-    size = wording.percent(abs(over))
+    size = {"share": wording.percent(abs(over))}
+    over_text, under_text = gettext("%(share)s over") % size, gettext("%(share)s under") % size
     if money.spent > money.budget:
-        return f"{size} over", "the budget already", "red"
+        return over_text, gettext("the budget already"), "red"
     if money.forecast is None:
-        return f"{size} under", "at the end of the phase", ""
+        return under_text, gettext("at the end of the phase"), ""
     if money.forecast.total is None:
-        return "", "too little data for a forecast", ""
-    at = f"at the forecast, {wording.short(money.forecast.total)}"
+        return "", gettext("too little data for a forecast"), ""
+    at = gettext("at the forecast, %(total)s") % {"total": wording.short(money.forecast.total)}
     if over > 0:
-        return f"{size} over", at, "amber"
-    return f"{size} under", at, "green"
+        return over_text, at, "amber"
+    return under_text, at, "green"
 
 
 def tile_of(figure: Figure) -> Tile:
@@ -243,7 +257,7 @@ def tile_of(figure: Figure) -> Tile:
     if value.value is None:
         return Tile(title=figure.title, figure="", missing=figure.missing, note=figure.window)
     delta, rest, tone = _change(figure)
-    target = "" if figure.target is None else f"target {wording.number(figure.target)}"
+    target = "" if figure.target is None else gettext("target %(target)s") % {"target": wording.number(figure.target)}
     return Tile(
         title=figure.title,
         figure=text_of(value),
@@ -262,15 +276,16 @@ def _change(figure: Figure) -> tuple[str, str, Tone | Literal[""]]:
     """'12% lower, better'."""
     if figure.change is None:
         if figure.value.low is not None or figure.value.high is not None:
-            return "", "only the source's buckets are known", ""
-        return "", "nothing before to compare with" if figure.before is None else "", ""
+            return "", gettext("only the source's buckets are known"), ""
+        return "", gettext("nothing before to compare with") if figure.before is None else "", ""
     if figure.is_better is None:
-        return "", "unchanged", ""
-    size = wording.percent(abs(figure.change))
-    word = "higher" if figure.change > 0 else "lower"
+        return "", gettext("unchanged"), ""
+    size = {"share": wording.percent(abs(figure.change))}
     if figure.is_better:
-        return f"{size} {word}, better", "", "green"
-    return f"{size} {word}, worse", "", "amber"
+        text = gettext("%(share)s higher, better") if figure.change > 0 else gettext("%(share)s lower, better")
+        return text % size, "", "green"
+    text = gettext("%(share)s higher, worse") if figure.change > 0 else gettext("%(share)s lower, worse")
+    return text % size, "", "amber"
 
 
 def _gauge(figure: Figure) -> Gauge | None:
@@ -278,8 +293,13 @@ def _gauge(figure: Figure) -> Gauge | None:
     if value is None or target is None or target <= 0:
         return None
     is_higher = figure.direction == "higher"
-    label = f"{text_of(figure.value)} {figure.value.unit}, target at {'least' if is_higher else 'most'}"
-    return Gauge(value, target, f"{label} {wording.number(target)}", higher_is_better=is_higher)
+    text = (
+        gettext("%(value)s, target at least %(target)s")
+        if is_higher
+        else gettext("%(value)s, target at most %(target)s")
+    )
+    label = text % {"value": f"{text_of(figure.value)} {figure.value.unit}", "target": wording.number(target)}
+    return Gauge(value, target, label, higher_is_better=is_higher)
 
 
 def _coverage(value: KpiValue) -> str:

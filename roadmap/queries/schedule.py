@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from roadmap.models import Milestone, Phase, Roadmap
 from roadmap.rules.schedule import Move, Step, moves
@@ -24,14 +25,22 @@ class MoveRow:
     def words(self) -> str:
         """'Runbook: from 3 Dec 2026 to 10 Dec 2026, 7 days later'."""
         days = self.move.days
+        said = {
+            "name": self.milestone.name,
+            "phase": self.milestone.phase.get_kind_display(),
+            "before": wording.day(self.move.due_on),
+            "now": wording.day(self.move.new_due_on),
+            "days": wording.plural(abs(days), "day"),
+        }
         text = (
-            f"{self.milestone.name} ({self.milestone.phase.get_kind_display()}): "
-            f"from {wording.day(self.move.due_on)} to {wording.day(self.move.new_due_on)}, "
-            f"{wording.plural(abs(days), 'day')} {'later' if days > 0 else 'earlier'}"
-        )
-        if self.beyond:
-            text += f"; {wording.plural(self.beyond, 'day')} after its phase is planned to end"
-        return text
+            gettext("%(name)s (%(phase)s): from %(before)s to %(now)s, %(days)s later")
+            if days > 0
+            else gettext("%(name)s (%(phase)s): from %(before)s to %(now)s, %(days)s earlier")
+        ) % said
+        if not self.beyond:
+            return text
+        beyond = wording.plural(self.beyond, "day")
+        return gettext("%(text)s; %(days)s after its phase is planned to end") % {"text": text, "days": beyond}
 
 
 def dependencies_of(roadmap: Roadmap) -> dict[int, set[int]]:
