@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from roadmap.models.report import Report
 from roadmap.models.roadmap import Programme, Roadmap
@@ -90,13 +91,13 @@ class ReportMail(models.Model):
     class State(models.TextChoices):
         """`dropped`: the reader no longer sees the report, or has ended the subscription; nothing was sent."""
 
-        WAITING = "waiting", "Waiting"
-        SENDING = "sending", "Being sent"
-        HANDING = "handing", "Being handed over"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Not delivered"
-        UNKNOWN = "unknown", "Perhaps delivered"
-        DROPPED = "dropped", "Dropped"
+        WAITING = "waiting", _("Waiting")
+        SENDING = "sending", _("Being sent")
+        HANDING = "handing", _("Being handed over")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Not delivered")
+        UNKNOWN = "unknown", _("Perhaps delivered")
+        DROPPED = "dropped", _("Dropped")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="mails")
