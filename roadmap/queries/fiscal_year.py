@@ -12,9 +12,9 @@ from django.db import connection
 from metrics import series
 from metrics.figures import Scope, SourceFreshness
 from metrics.windows import month_of
-from roadmap.models import Report
+from roadmap.models import Programme, Report, Roadmap
 from roadmap.queries.entered import Entered, rates_for
-from roadmap.queries.fiscal_year_reading import Plans, Spents, YearReading, YearScope
+from roadmap.queries.fiscal_year_reading import Plans, Spents, YearReading, YearScope, scope_of_roadmaps
 from roadmap.queries.phase_money import RECENT_DAYS, day_spends_of, of_today, rate_of
 from roadmap.rules.fiscal_year import (
     FiscalYear,
@@ -44,6 +44,15 @@ def year_of_month(scope: YearScope, month: date) -> YearFacts:
     """The fiscal year that a month lies in, as it stood at the month's end: what the month's report says."""
     end_on = months_after(month, 1)
     return year_facts(scope, fiscal_year_of(month, settings.FISCAL_YEAR_START_MONTH), until=end_on, today=end_on)
+
+
+def year_of_portfolio(month: date, *, is_demo: bool, programme: Programme | None = None) -> YearFacts:
+    """The year of a month of all roadmaps (the demo's, or all others) or of a programme's, for their report."""
+    roadmaps = Roadmap.objects.filter(workload__is_demo=is_demo).select_related("workload", "programme")
+    if programme is not None:
+        roadmaps = roadmaps.filter(programme=programme)
+    scope = scope_of_roadmaps(list(roadmaps), with_unallocated=programme is None and not is_demo, include_demo=is_demo)
+    return year_of_month(scope, month)
 
 
 def year_facts(scope: YearScope, year: FiscalYear, *, until: date, today: date) -> YearFacts:

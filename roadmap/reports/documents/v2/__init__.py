@@ -13,12 +13,17 @@ from django.utils.translation import gettext as _
 from roadmap.labels import PHASES, label_of
 from roadmap.reports.document import Document, Json, Section
 from roadmap.reports.documents.v2.moved import moved_sections
+from roadmap.reports.documents.v2.portfolio import portfolio_sections
 from roadmap.reports.documents.v2.roadmap import roadmap_sections
 from roadmap.reports.documents.v2.values import day_of
 from web import wording
 
 # By the payload's scope: what the report is called, and its sections.
-SCOPES: dict[str, Callable[[Json], list[Section]]] = {"roadmap": roadmap_sections}
+SCOPES: dict[str, Callable[[Json], list[Section]]] = {
+    "roadmap": roadmap_sections,
+    "programme": portfolio_sections,
+    "portfolio": portfolio_sections,
+}
 
 
 def document(payload: Json, language: str) -> Document:
