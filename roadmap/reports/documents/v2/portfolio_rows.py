@@ -38,7 +38,7 @@ def roadmaps(value: Json, payload: Json) -> Section:
         Column(label=_("Roadmap"), share=2.3),
         Column(label=_("Status"), share=1.3),
         Column(label=_("Spent of budget"), is_numeric=True, share=1.15),
-        Column(label=_("Forecast"), is_numeric=True, share=1.05),
+        Column(label=_("Forecast"), is_numeric=True, share=1.35),
         Column(label=_("Value"), is_numeric=True, share=1.25),
         Column(label=_("Cost per unit"), is_numeric=True, share=1.45),
         Column(label=_("Next gate"), is_numeric=True, share=1.15),
