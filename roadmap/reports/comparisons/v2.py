@@ -29,6 +29,9 @@ def side_of(payload: Json) -> Side:
     """What the payload says; a section that it does not have is None."""
     currency = payload["currency"]
     held = {section["name"]: section["value"] for section in payload.get("sections", ())}
+    if (many := held.get("roadmaps")) is not None:
+        # A report of several: its headline counts them, and what is compared is each one's spend and status.
+        payload, held = {**payload, "rows": many["rows"]}, {}
     headline, money, delivery = held.get("headline"), held.get("money"), held.get("delivery")
     signals, measured, kpis, risks = (held.get(name) for name in ("signals", "performance", "kpis", "risks"))
     return Side(
