@@ -321,6 +321,48 @@ def test_portfolios_are_compared_roadmap_by_roadmap():
     assert document.title == "Portfolio: september\u00a02026 en oktober\u00a02026".replace("\u00a0", " ")
 
 
+def several(month: str, year: str, spend: str | None, to_date: str, rows) -> dict:
+    """A portfolio's payload of schema version 2, as far as a comparison reads it."""
+    parts = {"billed": None, "estimated": spend, "entered": "0"}
+    sections = {
+        "headline": {
+            "year": year,
+            "figures": [{"key": "month", "value": spend, **parts}, {"key": "to_date", "value": to_date, **parts}],
+        },
+        "providers": {"rows": [{"provider": "openai", "spend": spend, "to_date": to_date}]},
+        "roadmaps": {"rows": [{"slug": slug, "name": slug.title(), "status": status, "spend": value}
+                              for slug, status, value in rows]},
+    }  # fmt: skip
+    return {
+        **kept("v1_portfolio_october"), "schema_version": 2, "scope": "portfolio", "month": month,
+        "sections": [{"name": name, "value": value} for name, value in sections.items()],
+    }  # fmt: skip
+
+
+def test_portfolios_of_version_2_are_compared_by_year_provider_and_roadmap():
+    first = several("2026-09-01", "2026", "100", "900", [("a", "on_track", "60"), ("b", "", "40")])
+    second = several("2026-10-01", "2026", "150", "1050", [("a", "at_risk", "150"), ("c", "", None)])
+    for payload in (first, second):
+        payload.pop("rows")
+    found = comparison_of(first, second)
+    spend, to_date = found.figures["figures"]
+    assert (spend.key, spend.difference, spend.ratio, to_date.difference) == ("spend", 50, Decimal("0.5"), 150)
+    changes = {row.key: row.change for row in found.figures["roadmaps"]}
+    assert changes == {"a": Change.MORE, "b": Change.ONLY_FIRST, "c": Change.ONLY_SECOND}
+    assert [row.change for row in found.statuses if row.key == "a"] == [Change.WORSE]
+    assert found.figures["sources"][0].difference == 50
+    # Of another fiscal year it is another figure.
+    next_year = several("2027-01-01", "2027", "10", "10", [])
+    next_year.pop("rows")
+    changes = [row.change for row in comparison_of(second, next_year).figures["figures"]]
+    assert changes == [Change.LESS, Change.NOT_ALIKE]
+    # Against one of version 1, the month's spend is a figure that both have.
+    mixed = comparison_of(kept("v1_portfolio_september"), second)
+    assert next(row for row in mixed.figures["figures"] if row.key == "spend").difference is not None
+    for language in ("en", "nl"):
+        assert comparison_document(first, second, language).title
+
+
 @pytest.mark.parametrize("first", ["v1_september", "v1_october", "v2_october"])
 @pytest.mark.parametrize("second", ["v1_september", "v1_october", "v2_october"])
 @pytest.mark.parametrize("language", ["en", "nl"])

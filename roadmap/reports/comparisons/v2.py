@@ -27,6 +27,8 @@ MONEY = "money"
 
 def side_of(payload: Json) -> Side:
     """What the payload says; a section that it does not have is None."""
+    if payload["scope"] != "roadmap" and "sections" in payload:
+        return side_of_several(payload)
     currency = payload["currency"]
     held = {section["name"]: section["value"] for section in payload.get("sections", ())}
     if (many := held.get("roadmaps")) is not None:
@@ -55,6 +57,30 @@ def side_of(payload: Json) -> Side:
         risk_count=0 if risks is None else risks["count"],
         roadmaps=None if "rows" not in payload else [roadmap_spend(row, currency) for row in payload["rows"]],
         statuses=None if "rows" not in payload else [roadmap_status(row) for row in payload["rows"]],
+    )
+
+
+def side_of_several(payload: Json) -> Side:
+    """A programme or the portfolio: its figures of the month and the fiscal year, by provider and by roadmap."""
+    currency = payload["currency"]
+    held = {section["name"]: section["value"] for section in payload["sections"]}
+    headline, providers, roadmaps = (held.get(name) for name in ("headline", "providers", "roadmaps"))
+    month = next((row for row in (headline or {"figures": ()})["figures"] if row["key"] == "month"), None)
+    rows = None if roadmaps is None else roadmaps["rows"]
+    return Side(
+        schema_version=payload["schema_version"],
+        name=_name(payload),
+        month=date.fromisoformat(payload["month"]),
+        revision=payload["revision"],
+        dated_on=date.fromisoformat(payload["dated_on"]),
+        currency=currency,
+        zone=payload["zone"],
+        is_demo=payload["is_demo"],
+        figures=None if headline is None else [_year_figure(row, headline, currency) for row in headline["figures"]],
+        parts=None if month is None else parts_of({**month, "total": month["value"]}, currency),
+        sources=None if providers is None else [_provider(row, currency) for row in providers["rows"]],
+        roadmaps=None if rows is None else [roadmap_spend(row, currency) for row in rows],
+        statuses=None if rows is None else [roadmap_status(row) for row in rows],
     )
 
 
@@ -106,6 +132,29 @@ def _name(payload: Json) -> str:
     if payload["scope"] == "roadmap":
         return str(payload["roadmap"]["name"])
     return str(payload["programme"]["name"]) if payload["scope"] == "programme" else _("Portfolio")
+
+
+def _year_figure(figure: Json, headline: Json, currency: str) -> Item:
+    """The month's spend, or the fiscal year's to date or as forecast: of two years they are two figures."""
+    labels = {
+        "month": figure_label("spend"),
+        "to_date": _("Spend of the fiscal year to date"),
+        "forecast": _("Forecast of the fiscal year"),
+    }
+    key = "spend" if figure["key"] == "month" else figure["key"]
+    return Item(
+        key=key,
+        label=labels.get(figure["key"]) or str(figure["key"]),
+        value=number_of(figure["value"]),
+        unit=currency,
+        is_money=True,
+        of="" if key == "spend" else headline["year"],
+    )
+
+
+def _provider(row: Json, currency: str) -> Item:
+    name = row["provider"]
+    return Item(key=f"provider/{name}", label=name, value=number_of(row["spend"]), unit=currency, is_money=True)
 
 
 def _figure(figure: Json) -> Item:
