@@ -19,6 +19,7 @@ from django.utils import translation
 from roadmap.labels import CAUSES, COST_CATEGORIES, KPI_STATUSES, OUTCOMES, PHASES, RISK_CATEGORIES, STATUSES
 from roadmap.models import CostEntry, GateDecision, Phase, Risk, Update
 from roadmap.reports.documents import document_of
+from roadmap.reports.documents.v2.cells import kpi_unit
 from roadmap.reports.documents.v2.moved import place_text, value_text
 from roadmap.reports.outputs import pdf as pdf_output
 from roadmap.reports.outputs.flat import csv_of
@@ -169,6 +170,13 @@ class TestTwoLanguages:
         assert '"27,519.30"' in english or "27,519.30" in english
         for one in (dutch, english):
             assert any(f",{total:f}," in line for line in one.splitlines())
+
+    def test_a_computed_kpis_unit_is_the_readers_and_a_typed_one_stays(self):
+        row = {"unit": "per 1,000 requests", "measure": "override_rate"}
+        with translation.override("nl"):
+            assert kpi_unit(row, "EUR") == "per 1.000 verzoeken"
+            assert kpi_unit({**row, "unit": "overrides"}, "EUR") == "overrides"
+            assert kpi_unit({"unit": "letters", "measure": ""}, "EUR") == "letters"
 
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_a_workbook_has_heads_in_the_language_and_numbers(self, payload, language):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from roadmap.kpis import BY_NAME
@@ -65,6 +66,13 @@ def measure_title(code: str, currency: str) -> str:
 def measure_unit(code: str, currency: str) -> str:
     """A computed measure's unit."""
     return BY_NAME[code].unit_in(currency) if code in BY_NAME else ""
+
+
+def kpi_unit(row: Json, currency: str) -> str:
+    """A KPI's unit: as typed, and of a computed one, in the reader's language."""
+    with translation.override("en"):
+        is_measures = row["unit"] == measure_unit(row["measure"], currency)
+    return measure_unit(row["measure"], currency) if is_measures else str(row["unit"])
 
 
 def parts(value: Json, currency: str) -> str:

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from roadmap.labels import KPI_STATUSES, OUTCOMES, PHASES, RISK_CATEGORIES, label_of
 from roadmap.reports.document import Block, Bullets, Cell, Column, Json, Paragraph, Section, Table
-from roadmap.reports.documents.v2.cells import ON_PAPER, coverage, day, interval, number
+from roadmap.reports.documents.v2.cells import ON_PAPER, coverage, day, interval, kpi_unit, number
 from roadmap.reports.documents.v2.values import day_of
 from roadmap.sayings import said
 from web import wording
@@ -48,7 +48,7 @@ def delivery(value: Json, payload: Json) -> Section:
     )
     columns = [
         Column(label=_("Gate or milestone"), share=2.6),
-        Column(label=_("State"), share=1.5),
+        Column(label=_("State"), share=1.8),
         Column(label=_("First promised"), is_numeric=True),
         Column(label=_("Now"), is_numeric=True),
         Column(label=_("Phase"), share=0.9),
@@ -94,7 +94,7 @@ def kpis(value: Json, payload: Json) -> Section:
             number(row["target"], missing=wording.DASH),
             number(row["baseline"], missing=wording.DASH),
             number(row["before"]),
-            Cell(text=row["unit"]),
+            Cell(text=kpi_unit(row, payload["currency"])),
         ]
         for row in value["rows"]
     ]
