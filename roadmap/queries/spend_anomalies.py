@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics import series
@@ -179,25 +180,27 @@ def spend_anomalies(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
     return SpendTab(
         view=view,
         name="spend_anomalies",
-        title="Anomalies",
+        title=gettext("Anomalies"),
         sentence=sentence,
         rest=f"Among the last {LOOKED_AT} complete days of the window.",
         tables=[
             TabTable(
                 id="anomalies",
-                title="Outside the usual",
+                title=gettext("Outside the usual"),
                 note=f"{view.currency}; the dearest first",
                 columns=[
-                    Column("Day"),
-                    Column("Model"),
-                    Column("Figure"),
-                    number("That day"),
-                    number("Usual"),
-                    number("Band"),
-                    Column("Driver"),
+                    Column(gettext("Day")),
+                    Column(gettext("Model")),
+                    Column(gettext("Figure")),
+                    number(gettext("That day")),
+                    number(gettext("Usual")),
+                    number(gettext("Band")),
+                    Column(gettext("Driver")),
                 ],
                 rows=[_line(view, item) for item in found[:MOST_SHOWN]],
-                empty="Every complete day was as the days before it. A series needs two weeks of days to be judged.",
+                empty=gettext(
+                    "Every complete day was as the days before it. A series needs two weeks of days to be judged."
+                ),
                 empty_is_good=True,
                 more=f"{MOST_SHOWN} of {len(found)}." if len(found) > MOST_SHOWN else "",
             )

@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
+
 from accounts.access import Asker
 from metrics import series
 from metrics.figures import Part
@@ -90,7 +92,7 @@ def spend_moved(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | 
     tab = SpendTab(
         view=view,
         name="spend_moved",
-        title="What moved",
+        title=gettext("What moved"),
         sentence=_sentence(change, view.currency),
         rest=f"{_span(window)} against {_span(before)}.",
         tables=[_table(change, view.currency, before, window)],
@@ -346,7 +348,13 @@ def _table(change: Change, currency: str, before: Window, now: Window) -> TabTab
         id="moved",
         title=f"From {wording.money_exact(change.before, currency)} to {wording.money_exact(change.now, currency)}",
         note=f"{currency}, {_span(before)} to {_span(now)}",
-        columns=[Column("Part"), number("Change"), number("One-off"), number("Continuing"), Column("Largest")],
+        columns=[
+            Column(gettext("Part")),
+            number(gettext("Change")),
+            number(gettext("One-off")),
+            number(gettext("Continuing")),
+            Column(gettext("Largest")),
+        ],
         rows=rows,
         foot=["Change", signed_cents(change.amount), signed_cents(one_off), signed_cents(change.amount - one_off), ""],
     )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can_change_backends
 from metrics import series
@@ -53,7 +54,7 @@ def spend_prices(asker: Asker, parameters: Mapping[str, Any], *, now: datetime |
     return SpendTab(
         view=view,
         name="spend_prices",
-        title="Prices and rates",
+        title=gettext("Prices and rates"),
         sentence=sentence,
         rest=editing,
         hides_window=True,
@@ -113,20 +114,20 @@ def _in_force(prices: Sequence[PriceFact], paid: set[str], today: str) -> TabTab
         )
     return TabTable(
         id="in-force",
-        title="In force today",
+        title=gettext("In force today"),
         note=f"per million tokens, standard tier, {today}",
         columns=[
-            Column("Model"),
-            Column("Backend"),
-            number("Input"),
-            number("Cached input"),
-            number("Cache write"),
-            number("Output"),
-            Column("Currency"),
-            Column("Source"),
+            Column(gettext("Model")),
+            Column(gettext("Backend")),
+            number(gettext("Input")),
+            number(gettext("Cached input")),
+            number(gettext("Cache write")),
+            number(gettext("Output")),
+            Column(gettext("Currency")),
+            Column(gettext("Source")),
         ],
         rows=rows,
-        empty="Prices show here for the models that were used.",
+        empty=gettext("Prices show here for the models that were used."),
         more=f"{MOST_MODELS} of {len(prices)}; narrow by provider, backend or model."
         if len(prices) > MOST_MODELS
         else "",
@@ -151,20 +152,22 @@ def _own(prices: Sequence[PriceFact]) -> TabTable:
     ]
     return TabTable(
         id="own",
-        title="Own prices",
+        title=gettext("Own prices"),
         note="per million tokens; the newest of a model holds from its day on",
         columns=[
-            Column("Model"),
-            Column("Backend"),
-            Column("Tier"),
-            number("Input"),
-            number("Cached input"),
-            number("Output"),
-            Column("Currency"),
-            number("From"),
+            Column(gettext("Model")),
+            Column(gettext("Backend")),
+            Column(gettext("Tier")),
+            number(gettext("Input")),
+            number(gettext("Cached input")),
+            number(gettext("Output")),
+            Column(gettext("Currency")),
+            number(gettext("From")),
         ],
         rows=rows,
-        empty="No negotiated price is set. Add one on a backend's page; it wins over the public list from its day on.",
+        empty=gettext(
+            "No negotiated price is set. Add one on a backend's page; it wins over the public list from its day on."
+        ),
     )
 
 
@@ -187,18 +190,20 @@ def _cards(cards: Sequence[RateCardFact]) -> TabTable:
     ]
     return TabTable(
         id="cards",
-        title="Rate cards",
+        title=gettext("Rate cards"),
         note="what capacity costs by the hour, used or not",
         columns=[
-            Column("Backend"),
-            Column("Kind"),
-            Column("Units"),
-            number("Cost"),
-            number("From"),
-            number("Until before"),
+            Column(gettext("Backend")),
+            Column(gettext("Kind")),
+            Column(gettext("Units")),
+            number(gettext("Cost")),
+            number(gettext("From")),
+            number(gettext("Until before")),
         ],
         rows=rows,
-        empty="No capacity has a rate card. Add one on the backend's page, so that its idle hours cost what they cost.",
+        empty=gettext(
+            "No capacity has a rate card. Add one on the backend's page, so that its idle hours cost what they cost."
+        ),
     )
 
 
@@ -215,10 +220,15 @@ def _rates(loaded: Sequence[ExchangeRateFact], currency: str, in_use: set[str]) 
     ]
     return TabTable(
         id="rates",
-        title="Exchange rates",
+        title=gettext("Exchange rates"),
         note=f"the newest of each currency; amounts are shown in {currency}",
-        columns=[Column("Currency"), number("For one euro"), number("Of"), Column("Source")],
+        columns=[
+            Column(gettext("Currency")),
+            number(gettext("For one euro")),
+            number(gettext("Of")),
+            Column(gettext("Source")),
+        ],
         rows=rows,
         more=f"Those in use, of {len(loaded)} that are loaded." if len(rates) < len(loaded) else "",
-        empty="No exchange rate is loaded. The operator loads them with 'manage.py load_rates'.",
+        empty=gettext("No exchange rate is loaded. The operator loads them with 'manage.py load_rates'."),
     )

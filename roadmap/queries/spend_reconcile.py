@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics import series
@@ -130,16 +131,16 @@ def spend_reconcile(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
     no_rate, stale = rates_of(rows)
     table = TabTable(
         id="reconcile",
-        title="Billed and estimated",
+        title=gettext("Billed and estimated"),
         note=f"{view.currency}, {view.filters.window_text}",
         columns=[
-            Column("Backend and month"),
-            number("Billed"),
-            number("Of it charges and credits"),
-            number("Estimated of the same hours"),
-            number("Gap"),
-            number("Still estimated"),
-            number("Invoice"),
+            Column(gettext("Backend and month")),
+            number(gettext("Billed")),
+            number(gettext("Of it charges and credits")),
+            number(gettext("Estimated of the same hours")),
+            number(gettext("Gap")),
+            number(gettext("Still estimated")),
+            number(gettext("Invoice")),
         ],
         rows=lines,
         foot=[
@@ -149,12 +150,12 @@ def spend_reconcile(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
             cents(columns[4][1]),
             "",
         ],
-        empty="No backend has money in this window.",
+        empty=gettext("No backend has money in this window."),
     )
     return SpendTab(
         view=view,
         name="spend_reconcile",
-        title="Reconcile",
+        title=gettext("Reconcile"),
         sentence=_gap_sentence(total_gap, total_beside, view.currency),
         rest="" if is_whole else "Of your roadmaps' share; bills are shown to those who see the whole organisation.",
         tables=[table],

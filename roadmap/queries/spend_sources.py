@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from accounts.access import Asker, can_allocate
 from metrics.figures import UsageRow
@@ -66,25 +67,25 @@ def spend_unallocated(asker: Asker, parameters: Mapping[str, Any], *, now: datet
     return SpendTab(
         view=replace(view, filters=filters),
         name="spend_unallocated",
-        title="Unallocated",
+        title=gettext("Unallocated"),
         sentence=sentence,
         rest="",
         tables=[
             TabTable(
                 id="unallocated",
-                title="Of no roadmap",
+                title=gettext("Of no roadmap"),
                 note=f"{view.currency}, {view.filters.window_text}",
                 columns=[
-                    Column("Series"),
-                    Column("Labels"),
-                    number("Unallocated"),
-                    number("Tokens"),
-                    number("Not priced"),
-                    Column("What to do"),
+                    Column(gettext("Series")),
+                    Column(gettext("Labels")),
+                    number(gettext("Unallocated")),
+                    number(gettext("Tokens")),
+                    number(gettext("Not priced")),
+                    Column(gettext("What to do")),
                 ],
                 rows=lines[:MOST_SERIES],
                 foot=["All", "", cents(total), "", not_priced_text(spending.totals_of(cells)), ""],
-                empty="Every series is allocated, as far as it has usage in this window.",
+                empty=gettext("Every series is allocated, as far as it has usage in this window."),
                 empty_is_good=True,
                 more=f"{MOST_SERIES} of {len(lines)}; the largest first." if len(lines) > MOST_SERIES else "",
             )
@@ -220,26 +221,28 @@ def spend_idle(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | N
     return SpendTab(
         view=view,
         name="spend_idle",
-        title="Idle",
+        title=gettext("Idle"),
         sentence=sentence,
         rest="",
         tables=[
             TabTable(
                 id="idle",
-                title="Held and not used",
+                title=gettext("Held and not used"),
                 note=f"{view.currency}, {view.filters.window_text}",
                 columns=[
-                    Column("Backend and month"),
-                    number("Idle"),
-                    number("Share of its cost"),
-                    number("Used"),
-                    number("Idle unit hours"),
-                    number("Utilisation"),
-                    number("Of it unallocated"),
+                    Column(gettext("Backend and month")),
+                    number(gettext("Idle")),
+                    number(gettext("Share of its cost")),
+                    number(gettext("Used")),
+                    number(gettext("Idle unit hours")),
+                    number(gettext("Utilisation")),
+                    number(gettext("Of it unallocated")),
                 ],
                 rows=lines,
                 foot=["All", cents(total), "", cents(used_total), "", "", cents(left_total)],
-                empty="Capacity with a rate card shows here with what it did not use. Nothing was idle in this window.",
+                empty=gettext(
+                    "Capacity with a rate card shows here with what it did not use. Nothing was idle in this window."
+                ),
             )
         ],
         method=[
