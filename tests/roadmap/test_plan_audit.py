@@ -29,7 +29,9 @@ from roadmap.actions import (
     people,
     phases,
     report_links,
+    report_mails,
     report_publishing,
+    report_subscriptions,
     report_words,
     reports,
     risks,
@@ -38,8 +40,9 @@ from roadmap.actions import (
     undoing,
     updates,
 )
-from roadmap.models import CostEntry, Delivery, Kpi, Notice, Report
+from roadmap.models import CostEntry, Delivery, Kpi, Notice, Report, ReportMail
 from roadmap.queries.kpi_values import kpi_values
+from roadmap.queries.report_mail import Subject
 
 DAY = timedelta(days=1)
 # Every module there is, so that a new one is walked too.
@@ -152,6 +155,25 @@ def steps(plan, poc, gate, alice, adam, oscar, asker, today):
             "link", report_links.make_report_link(a, _published(plan), label="The board")[0]
         ),
         "revoke_report_link": lambda: report_links.revoke_report_link(a, held["link"]),
+        "subscribe_to_reports": lambda: report_subscriptions.subscribe_to_reports(a, Subject("roadmap", roadmap=plan)),
+        "unsubscribe_from_reports": lambda: report_subscriptions.unsubscribe_from_reports(
+            a, Subject("roadmap", roadmap=plan)
+        ),
+        # One row for each reader it adds.
+        "add_report_subscribers": lambda: keep(
+            "readers",
+            report_subscriptions.add_report_subscribers(
+                a, Subject("roadmap", roadmap=plan), readers=["ann@board.example"]
+            ),
+        ),
+        "change_report_subscriber": lambda: report_subscriptions.change_report_subscriber(
+            a, held["readers"].added[0], is_on=False
+        ),
+        "remove_report_subscriber": lambda: report_subscriptions.remove_report_subscriber(a, held["readers"].added[0]),
+        "send_report_mails_again": lambda: report_mails.send_report_mails_again(
+            a, _unsent(_published(plan), "failed").report
+        ),
+        "send_report_mail_again": lambda: report_mails.send_report_mail_again(a, _unsent(_published(plan), "unknown")),
         "post_update": lambda: updates.post_update(a, plan, status="on_track", sentence="x"),
         "change_gate": lambda: gates.change_gate(a, gate, due_on=today + DAY),
         "add_criterion": lambda: keep(
@@ -189,6 +211,10 @@ def _spent(report):
 
 def _published(plan):
     return Report.objects.filter(roadmap=plan, state="published").latest("month")
+
+
+def _unsent(report, state):
+    return ReportMail.objects.create(report=report, recipient=f"{state}@board.example", language="en", state=state)
 
 
 def _given_up(person):

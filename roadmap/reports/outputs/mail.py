@@ -24,7 +24,7 @@ from web.pieces import Course
 # Where the reader's own address to end the mails comes; it leads nowhere.
 UNSUBSCRIBE = "https://unsubscribe.invalid/report"
 # Wider tables become a list with a name before each figure.
-MOST_COLUMNS = 4
+MOST_COLUMNS = 3
 # So long a list is read in the PDF; Gmail cuts a mail off at 102 KB.
 MOST_ROWS = 20
 DECISIONS = "decisions"
