@@ -9,6 +9,7 @@ from roadmap.api import (
     report_comparison,
     report_life,
     report_links,
+    report_mail,
     reports,
     spend,
     templates,
@@ -18,6 +19,8 @@ from roadmap.api import (
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roadmap.api.plan_urls")),
     path("fiscal-year", fiscal_year.FiscalYearView.as_view(), name="api_fiscal_year"),
+    path("report-subscribers/", report_mail.SubscriberList.as_view(), name="api_report_subscribers"),
+    path("report-subscribers/<uuid:uuid>/", report_mail.SubscriberDetail.as_view(), name="api_report_subscriber"),
     path("reports/", reports.ReportList.as_view(), name="api_reports"),
     path("reports/close/", report_life.CloseMonth.as_view(), name="api_close_month"),
     path("reports/<uuid:uuid>/", reports.ReportDetail.as_view(), name="api_report"),
