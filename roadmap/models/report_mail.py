@@ -85,7 +85,7 @@ class ReportMail(models.Model):
 
     `waiting` > `sending` (a worker has it, the mail server not) > `handing` (the server was given the last byte,
     its answer is not noted yet) > `sent`. What is found in `handing` after its worker is gone becomes `unknown`
-    and is never sent again by itself (docs/adr/0021).
+    and is never sent again by itself (docs/adr/0023).
     """
 
     class State(models.TextChoices):
