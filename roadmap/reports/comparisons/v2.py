@@ -31,9 +31,6 @@ def side_of(payload: Json) -> Side:
         return side_of_several(payload)
     currency = payload["currency"]
     held = {section["name"]: section["value"] for section in payload.get("sections", ())}
-    if (many := held.get("roadmaps")) is not None:
-        # A report of several: its headline counts them, and what is compared is each one's spend and status.
-        payload, held = {**payload, "rows": many["rows"]}, {}
     headline, money, delivery = held.get("headline"), held.get("money"), held.get("delivery")
     signals, measured, kpis, risks = (held.get(name) for name in ("signals", "performance", "kpis", "risks"))
     return Side(
