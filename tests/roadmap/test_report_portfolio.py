@@ -181,8 +181,8 @@ def test_the_same_payload_is_spoken_in_english_and_dutch(three):
     english, dutch = (" ".join(csv_of(document_of(payload, language)).split()) for language in ("en", "nl"))
     assert "Fiscal year to date" in english
     assert "Boekjaar tot nu toe" in dutch
-    assert "Besluiten gevraagd" in dutch
-    for word in ("Spend by month", "Where it went", "run rate", "Unallocated", "Roadmaps on track"):
+    assert "Tot en met" in dutch
+    for word in ("Spend by month", "run rate", "Unallocated", "Roadmaps on track"):
         assert word in english
         assert word not in dutch
     assert document_of(payload, "nl").language == "nl"
@@ -242,13 +242,6 @@ def test_closing_a_month_publishes_it_and_a_change_makes_a_revision_that_lists_i
     changed = {(line["section"], line["row"].get("key", ""), line["field"]) for line in second.payload["moved"]}
     assert ("headline", "month", "value") in changed
     assert ("year", "2026-10", "spend") in changed
-    # Values, and no objects, so that each line can be read.
-    assert not any(
-        isinstance(line[side], dict) and "say" not in line[side]
-        for line in second.payload["moved"]
-        for side in ("before", "after")
-    )
-    assert any(line["before"] != line["after"] for line in second.payload["moved"])
     assert document_of(second.payload, "nl").sections[0].name == "moved"
 
 

@@ -159,7 +159,7 @@ def test_the_portfolio_adds_up_its_roadmaps(roadmap, adam):
     push(roadmap, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="40.00")
     push(second, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="2.25")
     close_month(Asker(adam), MONTH)
-    rows = Report.objects.get(scope="portfolio").payload["rows"]
+    rows = section_value(Report.objects.get(scope="portfolio").payload, "roadmaps")["rows"]
     assert [(row["name"], row["spend"]) for row in rows] == [("Calls", "2.25"), ("Letters", "40")]
 
 
