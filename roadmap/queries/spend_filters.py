@@ -9,35 +9,37 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext_lazy
+
 from roadmap.queries.dashboard_filters import LONGEST_NAME, Problem
 from roadmap.rules.phases import FIRST_DAY, months_after
 from web import wording
 
 DAY = timedelta(days=1)
-DIMENSIONS = {
-    "month": "Month",
-    "roadmap": "Roadmap",
-    "phase": "Phase",
-    "business_unit": "Business unit",
-    "programme": "Programme",
-    "provider": "Provider",
-    "backend": "Backend",
-    "model": "Model",
-    "team": "Team",
-    "category": "Category",
-    "basis": "Basis",
+DIMENSIONS: dict[str, Any] = {
+    "month": gettext_lazy("Month"),
+    "roadmap": gettext_lazy("Roadmap"),
+    "phase": gettext_lazy("Phase"),
+    "business_unit": gettext_lazy("Business unit"),
+    "programme": gettext_lazy("Programme"),
+    "provider": gettext_lazy("Provider"),
+    "backend": gettext_lazy("Backend"),
+    "model": gettext_lazy("Model"),
+    "team": gettext_lazy("Team"),
+    "category": gettext_lazy("Category"),
+    "basis": gettext_lazy("Basis"),
 }
-FILTERS = {
-    "roadmap": "All roadmaps",
-    "phase": "Any phase",
-    "business_unit": "All units",
-    "programme": "All programmes",
-    "provider": "Any provider",
-    "backend": "Any backend",
-    "model": "Any model",
-    "team": "Any team",
-    "category": "Any category",
-    "basis": "Any basis",
+FILTERS: dict[str, Any] = {
+    "roadmap": gettext_lazy("All roadmaps"),
+    "phase": gettext_lazy("Any phase"),
+    "business_unit": gettext_lazy("All units"),
+    "programme": gettext_lazy("All programmes"),
+    "provider": gettext_lazy("Any provider"),
+    "backend": gettext_lazy("Any backend"),
+    "model": gettext_lazy("Any model"),
+    "team": gettext_lazy("Any team"),
+    "category": gettext_lazy("Any category"),
+    "basis": gettext_lazy("Any basis"),
 }
 # Filters on what the plan says of a workload; the others are about usage.
 PLAN_FILTERS = ("roadmap", "business_unit", "programme")

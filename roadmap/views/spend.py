@@ -7,6 +7,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from accounts.access import Asker, can_see_backends, can_see_spend, sees_everything
@@ -27,13 +28,13 @@ CSV = "text/csv; charset=utf-8"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # Tabs: name of the address, text, whether only those who see everything have it.
 TABS = (
-    ("spend", "Spend", False),
-    ("spend_moved", "What moved", False),
-    ("spend_reconcile", "Reconcile", False),
-    ("spend_unallocated", "Unallocated", True),
-    ("spend_idle", "Idle", False),
-    ("spend_prices", "Prices and rates", False),
-    ("spend_anomalies", "Anomalies", False),
+    ("spend", gettext_lazy("Spend"), False),
+    ("spend_moved", gettext_lazy("What moved"), False),
+    ("spend_reconcile", gettext_lazy("Reconcile"), False),
+    ("spend_unallocated", gettext_lazy("Unallocated"), True),
+    ("spend_idle", gettext_lazy("Idle"), False),
+    ("spend_prices", gettext_lazy("Prices and rates"), False),
+    ("spend_anomalies", gettext_lazy("Anomalies"), False),
 )
 
 
@@ -139,11 +140,11 @@ def _dimension_selects(view: SpendView) -> list[dict[str, Any]]:
     """The two dimensions, as two fields of one name."""
     by = view.filters.by
     return [
-        {"id": "by-first", "label": "By", "options": list(DIMENSIONS.items()), "value": by[0]},
+        {"id": "by-first", "label": gettext("By"), "options": list(DIMENSIONS.items()), "value": by[0]},
         {
             "id": "by-second",
             "label": "and by",
-            "options": [("", "Nothing else"), *DIMENSIONS.items()],
+            "options": [("", gettext("Nothing else")), *DIMENSIONS.items()],
             "value": by[1] if len(by) > 1 else "",
         },
     ]
