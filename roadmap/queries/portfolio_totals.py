@@ -43,6 +43,11 @@ class Total:
     start_on: date | None = None
     end_on: date | None = None
 
+    @property
+    def has_digits(self) -> bool:
+        """False where words stand in the figure's place."""
+        return any(letter.isdigit() for letter in self.figure)
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:

@@ -64,6 +64,11 @@ class Figure:
     unit: str
     note: str
 
+    @property
+    def has_digits(self) -> bool:
+        """False where words stand in the figure's place."""
+        return any(letter.isdigit() for letter in self.figure)
+
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
