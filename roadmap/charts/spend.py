@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext, ngettext
+
 from roadmap.charts import frame
 from roadmap.charts.frame import DAY, Event, Grain, Layer, plain, stamp
 from roadmap.rules.forecast import Forecast
@@ -59,32 +61,45 @@ def largest(sources: Sequence[Source]) -> list[Source]:
     for source in rest:
         for period, amount in source.amounts.items():
             amounts[period] = amounts.get(period, Decimal(0)) + amount
-    return [*kept, Source(f"{len(rest)} other sources", "$c6", amounts)]
+    return [
+        *kept,
+        Source(
+            ngettext("%(count)s other source", "%(count)s other sources", len(rest)) % {"count": len(rest)},
+            "$c6",
+            amounts,
+        ),
+    ]
 
 
 def title_of(data: SpendData, spent: Decimal) -> str:
     """What the chart shows, in words."""
     if data.is_filtered or data.budget is None or data.budget <= 0:
-        return f"{wording.money(spent, data.currency)} spent"
+        return gettext("%(amount)s spent") % {"amount": wording.money(spent, data.currency)}
     crossed = _crossed_on(data)
     if spent > data.budget and crossed is not None:
-        return f"Spend passed the budget {crossed}"
+        return crossed
     if data.forecast is not None and data.forecast.passes_on is not None:
-        return f"Spend passes the budget on {wording.day(data.forecast.passes_on)}"
+        return gettext("Spend passes the budget on %(day)s") % {"day": wording.day(data.forecast.passes_on)}
     if data.forecast is not None and data.forecast.total is not None:
         left = (data.budget - data.forecast.total) / data.budget
-        return f"Spend stays {wording.percent(left)} under the budget" if left else "Spend just meets the budget"
-    return f"{wording.percent(spent / data.budget)} of the budget is spent"
+        if not left:
+            return gettext("Spend just meets the budget")
+        return gettext("Spend stays %(share)s under the budget") % {"share": wording.percent(left)}
+    return gettext("%(share)s of the budget is spent") % {"share": wording.percent(spent / data.budget)}
 
 
 def _crossed_on(data: SpendData) -> str | None:
-    """In words, the period in which what was spent first was above the budget."""
+    """A sentence that names the period in which what was spent first was above the budget."""
     total = Decimal(0)
     for start, end in frame.periods(data.start_on, data.end_on, data.grain):
         total += sum((source.amounts.get(start, Decimal(0)) for source in data.sources), Decimal(0))
         if data.budget is not None and total > data.budget:
-            text = frame.period_text(start, end, data.grain)
-            return f"on {text}" if data.grain == "day" else f"in {text}" if data.grain == "month" else f"of {text}"
+            period = {"period": frame.period_text(start, end, data.grain)}
+            if data.grain == "day":
+                return gettext("Spend passed the budget on %(period)s") % period
+            if data.grain == "month":
+                return gettext("Spend passed the budget in %(period)s") % period
+            return gettext("Spend passed the budget of %(period)s") % period
     return None
 
 
@@ -97,12 +112,19 @@ def spend_chart(data: SpendData) -> Chart:
         highest += [data.forecast.high or data.forecast.total, data.forecast.growth_total or Decimal(0)]
     divisor, letter = frame.scale_of(max(highest))
     unit = f"{letter} {data.currency}".strip()
-    subtitle = f"Cumulated by source, {unit}, {wording.days(data.start_on, max(data.last_on, data.start_on))}"
+    subtitle = gettext("Cumulated by source, %(unit)s, %(days)s") % {
+        "unit": unit,
+        "days": wording.days(data.start_on, max(data.last_on, data.start_on)),
+    }
     if data.forecast and data.forecast.run_rate:
-        subtitle += f"; run rate of {wording.plural(data.forecast.days_used, 'complete day')}"
-        subtitle += ", band 10 to 90%" if data.forecast.low is not None else ", no band yet"
+        text = (
+            gettext("%(text)s; run rate of %(days)s, band 10 to 90%%")
+            if data.forecast.low is not None
+            else gettext("%(text)s; run rate of %(days)s, no band yet")
+        )
+        subtitle = text % {"text": subtitle, "days": wording.plural(data.forecast.days_used, "complete day")}
     elif data.forecast is not None and not data.is_filtered:
-        subtitle += "; too little data for a forecast"
+        subtitle = gettext("%(text)s; too little data for a forecast") % {"text": subtitle}
     marks = frame.lettered(data.events, data.start_on, data.last_on)
     return Chart(
         id="spend",
@@ -111,19 +133,27 @@ def spend_chart(data: SpendData) -> Chart:
         spec=_spec(data, sources, divisor, marks) if sources else None,
         table=_table(data, sources, divisor, unit) if sources else None,
         label=_label(data, spent),
-        missing="Nothing was spent yet. Connect a backend, send usage with its cost, or add a cost entry.",
+        missing=gettext("Nothing was spent yet. Connect a backend, send usage with its cost, or add a cost entry."),
         marks=frame.mark_list(marks) if sources else (),
         width="w7",
     )
 
 
 def _label(data: SpendData, spent: Decimal) -> str:
-    text = f"Cumulated spend by source, {wording.money(spent, data.currency)} in all"
+    said = {"amount": wording.money(spent, data.currency)}
+    text = gettext("Cumulated spend by source, %(amount)s in all.")
+    total = data.forecast.total if data.forecast else None
     if data.budget is not None:
-        text += f", against a budget of {wording.money(data.budget, data.currency)}"
-    if data.forecast and data.forecast.total is not None:
-        text += f", forecast {wording.money(data.forecast.total, data.currency)}"
-    return text + "."
+        said["budget"] = wording.money(data.budget, data.currency)
+        text = gettext("Cumulated spend by source, %(amount)s in all, against a budget of %(budget)s.")
+    if total is not None:
+        said["forecast"] = wording.money(total, data.currency)
+        text = gettext("Cumulated spend by source, %(amount)s in all, forecast %(forecast)s.")
+    if data.budget is not None and total is not None:
+        text = gettext(
+            "Cumulated spend by source, %(amount)s in all, against a budget of %(budget)s, forecast %(forecast)s."
+        )
+    return text % said
 
 
 def _spec(
@@ -306,17 +336,17 @@ def _table(data: SpendData, sources: Sequence[Source], divisor: Decimal, unit: s
         known = [amount for amount in amounts if amount is not None]
         whole = sum(known, Decimal(0)) if known else None
         rows.append([frame.period_text(start, end, data.grain), *map(cell, amounts), cell(whole)])
-    foot = ["All", *(cell(source.total) for source in sources)]
+    foot = [gettext("All"), *(cell(source.total) for source in sources)]
     foot.append(cell(sum((source.total for source in sources), Decimal(0))))
-    words = {"day": "day", "week": "week", "month": "month"}[data.grain]
+    words = {"day": gettext("day"), "week": gettext("week"), "month": gettext("month")}[data.grain]
     return Table(
-        caption=f"Spend by source and {words}, {unit}",
+        caption=gettext("Spend by source and %(period)s, %(unit)s") % {"period": words, "unit": unit},
         heads=[
             frame.figures_head(words.capitalize()),
             *(Head(source.name) for source in sources),
-            frame.figures_head("All"),
+            frame.figures_head(gettext("All")),
         ],
         rows=rows,
         foot=foot,
-        note=f"A dash: nothing reported. {data.note}".strip(),
+        note=f"{gettext('A dash: nothing reported.')} {data.note}".strip(),
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
+
 from roadmap.charts import frame
 from roadmap.charts.frame import plain
 from roadmap.rules import spending
@@ -54,14 +56,16 @@ def spend_by_chart(data: SpendByData) -> Chart:
         cells, _ = folded(cells, 1, MOST_COLORS)
     largest = max((abs(total) for total in _totals(cells, 0).values()), default=Decimal(0))
     divisor, letter = frame.scale_of(largest)
-    words = " and ".join(data.names[name].lower() for name in data.by)
+    words = gettext(" and ").join(str(data.names[name]).lower() for name in data.by)
     return Chart(
         id="spend-by",
         title=data.title,
-        subtitle=f"By {words}, {f'{letter} {data.currency}'.strip()}, {data.window}",
+        subtitle=gettext("By %(words)s, %(unit)s, %(window)s")
+        % {"words": words, "unit": f"{letter} {data.currency}".strip(), "window": data.window},
         spec=_spec(by, cells, divisor, data.currency, over_months=over_months) if cells else None,
         table=None,
-        label=f"{data.title}, by {words}. The figures stand in the table below.",
+        label=gettext("%(title)s, by %(words)s. The figures stand in the table below.")
+        % {"title": data.title, "words": words},
         missing="Nothing was spent in this window.",
         width="w12",
     )
@@ -82,8 +86,8 @@ def _spec(
     parts = sorted(second, key=lambda one: (one.is_special, -second[one], one))
     values = [
         {
-            "place": key[0].name,
-            "part": key[1].name if len(by) > 1 else "Spend",
+            "place": key[0].title,
+            "part": key[1].title if len(by) > 1 else gettext("Spend"),
             "order": parts.index(key[1]) if len(by) > 1 else 0,
             "v": plain((cell.amount or Decimal(0)) / divisor),
             "amount": wording.money_exact(cell.amount, currency),
@@ -94,7 +98,7 @@ def _spec(
     along: dict[str, Any] = {
         "field": "place",
         "type": "nominal",
-        "sort": [one.name for one in places],
+        "sort": [one.title for one in places],
         "title": None,
         "axis": {"labelAngle": 0, "labelOverlap": "greedy"} if over_months else {"labelLimit": 190, "grid": False},
         "scale": {"paddingInner": 0.28, "paddingOuter": 0.2},
@@ -112,7 +116,7 @@ def _spec(
             "field": "part",
             "type": "nominal",
             "title": None,
-            "scale": {"domain": [one.name for one in parts], "range": _colors(parts)},
+            "scale": {"domain": [one.title for one in parts], "range": _colors(parts)},
         }
     encoding = {
         ("x" if over_months else "y"): along,

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker
 from metrics import series
@@ -148,9 +149,13 @@ def spend_page(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | N
     view = spend_view(asker, parameters, now=now)
     cells, reading = view.reader.cells(view.filters.by)
     total = reading.parts.total.amount
-    sentence = f"{wording.money(total, view.currency)} was spent, {view.filters.window_text}."
-    if total is None:
-        sentence = f"No spend is known, {view.filters.window_text}."
+    window = {"window": view.filters.window_text}
+    sentence = gettext("No spend is known, %(window)s.") % window
+    if total is not None:
+        sentence = gettext("%(amount)s was spent, %(window)s.") % {
+            "amount": wording.money(total, view.currency),
+            **window,
+        }
     return SpendPage(
         view=view,
         reading=reading,
@@ -194,21 +199,24 @@ def _largest(view: SpendView, cells: Mapping[Key, Cell], total: Decimal | None) 
     top = _tops(cells, view.filters.by)
     if top is None or not total or total <= 0 or top[1] <= 0:
         return ""
-    return f"{top[0].name} took {wording.percent(top[1] / total)}."
+    return gettext("%(name)s took %(share)s.") % {"name": top[0].title, "share": wording.percent(top[1] / total)}
 
 
 def _chart_title(view: SpendView, cells: Mapping[Key, Cell], total: Decimal | None) -> str:
     top = _tops(cells, view.filters.by)
     if top is None or not total or total <= 0:
-        return f"{wording.money(total, view.currency)} spent"
-    return f"{top[0].name} is the largest with {wording.money(top[1], view.currency)}"
+        return gettext("%(amount)s spent") % {"amount": wording.money(total, view.currency)}
+    return gettext("%(name)s is the largest with %(amount)s") % {
+        "name": top[0].title,
+        "amount": wording.money(top[1], view.currency),
+    }
 
 
 def figures_of(view: SpendView, reading: Reading) -> list[Figure]:
     """The four figures above: total, unallocated share, not priced, billed minus estimated."""
     parts = reading.parts
     return [
-        _money_figure("total", "Spend", parts.total.amount, view.currency, view.filters.window_text),
+        _money_figure("total", gettext("Spend"), parts.total.amount, view.currency, view.filters.window_text),
         _unallocated(view, reading),
         _not_priced(parts.total),
         _gap(view, reading),
@@ -225,39 +233,52 @@ def _money_figure(name: str, title: str, amount: Decimal | None, currency: str, 
 def _unallocated(view: SpendView, reading: Reading) -> Figure:
     if not view.plan.sees_all:
         return Figure(
-            "unallocated", "Unallocated", "not yours", "", "Usage of no roadmap is shown to admins and executives"
+            "unallocated",
+            gettext("Unallocated"),
+            gettext("not yours"),
+            "",
+            gettext("Usage of no roadmap is shown to admins and executives"),
         )
     share, amount = reading.parts.unallocated_share, reading.parts.unallocated.amount
-    note = f"{wording.money(amount or Decimal(0), view.currency)} of usage spend"
+    note = gettext("%(amount)s of usage spend") % {"amount": wording.money(amount or Decimal(0), view.currency)}
     return Figure(
-        "unallocated", "Unallocated", wording.percent(share), "", note if share is not None else "no usage spend"
+        "unallocated",
+        gettext("Unallocated"),
+        wording.percent(share),
+        "",
+        note if share is not None else gettext("no usage spend"),
     )
 
 
 def _not_priced(total: Cell) -> Figure:
     tokens, requests = total.tokens, total.requests
-    amount, unit = (tokens, "tokens") if tokens or not requests else (requests, "requests")
+    amount, unit = (tokens, gettext("tokens")) if tokens or not requests else (requests, gettext("requests"))
     digits, letter = wording.scaled(Decimal(amount).quantize(Decimal(1)))
-    note = "in no total; priced later, they count on their day" if amount else "everything has a price"
+    note = (
+        gettext("in no total; priced later, they count on their day") if amount else gettext("everything has a price")
+    )
     if tokens and requests:
-        note = f"with {wording.short(Decimal(requests))} requests; in no total"
-    return Figure("not_priced", "Not priced", digits, f"{letter} {unit}".strip(), note)
+        note = gettext("with %(count)s requests; in no total") % {"count": wording.short(Decimal(requests))}
+    return Figure("not_priced", gettext("Not priced"), digits, f"{letter} {unit}".strip(), note)
 
 
 def _gap(view: SpendView, reading: Reading) -> Figure:
     parts = reading.parts
     if parts.gap is None:
-        return Figure("gap", "Billed minus estimated", str(wording.NO_DATA), "", "no hour has both")
+        return Figure("gap", gettext("Billed minus estimated"), str(wording.NO_DATA), "", gettext("no hour has both"))
     digits, letter = wording.scaled(parts.gap)
     sign = "+" if parts.gap > 0 else ""
     ratio = parts.gap_ratio
-    share = "" if ratio is None else f"{'+' if ratio > 0 else ''}{wording.percent(ratio)} of the estimate; "
+    note = gettext("over hours with both")
+    if ratio is not None:
+        share = f"{'+' if ratio > 0 else ''}{wording.percent(ratio)}"
+        note = gettext("%(share)s of the estimate; over hours with both") % {"share": share}
     return Figure(
         "gap",
-        "Billed minus estimated",
+        gettext("Billed minus estimated"),
         f"{sign}{digits}",
         f"{letter} {view.currency}".strip(),
-        f"{share}over hours with both",
+        note,
     )
 
 
@@ -267,16 +288,16 @@ def facts_of(view: SpendView, reading: Reading) -> list[tuple[str, str]]:
     found = dict(parts.by_category)
     found.setdefault(spending.IDLE_CATEGORY, Cell(Decimal(0)))
     facts = [
-        (category.name, wording.money(cell.amount, view.currency))
+        (category.title, wording.money(cell.amount, view.currency))
         for category, cell in sorted(found.items())
         if cell.amount is not None
     ]
     bases = [
-        f"{wording.percent(cell.amount / parts.total.amount)} {basis.name.lower()}"
+        f"{wording.percent(cell.amount / parts.total.amount)} {basis.title.lower()}"
         for basis, cell in sorted(parts.by_basis.items())
         if cell.amount and parts.total.amount
     ]
-    return [*facts, ("Basis", ", ".join(bases))] if bases else facts
+    return [*facts, (gettext("Basis"), ", ".join(bases))] if bases else facts
 
 
 # --- The table
@@ -310,7 +331,7 @@ def _table(
     columns = [column for column in grid.columns if column is not ALL]
     rows = [
         GridRow(
-            name=row.name,
+            name=row.title,
             cells=[_cell(grid.cells.get((row, column))) for column in columns],
             total=_cell(grid.row_totals.get(row)),
             not_priced=not_priced_text(without[row]),
@@ -318,11 +339,12 @@ def _table(
         )
         for row in (grid.rows if by[0] in IN_ORDER else by_size(grid))
     ]
-    words = " and ".join(DIMENSIONS[name].lower() for name in by)
+    words = gettext(" and ").join(str(DIMENSIONS[name]).lower() for name in by)
     return GridTable(
-        caption=f"Spend by {words}, {currency}, {window}",
+        caption=gettext("Spend by %(words)s, %(currency)s, %(window)s")
+        % {"words": words, "currency": currency, "window": window},
         head=DIMENSIONS[by[0]],
-        columns=[column.name for column in columns],
+        columns=[column.title for column in columns],
         rows=rows,
         foot=[_cell(grid.column_totals.get(column)) for column in columns],
         total=_cell(grid.total),
@@ -343,9 +365,9 @@ def _cell(amount: Decimal | None) -> str:
 def not_priced_text(cell: Cell) -> str:
     """'1.2 M tokens', '40 requests', or a dash."""
     if cell.tokens:
-        return f"{wording.short(Decimal(cell.tokens).quantize(Decimal(1)))} tokens"
+        return gettext("%(count)s tokens") % {"count": wording.short(Decimal(cell.tokens).quantize(Decimal(1)))}
     if cell.requests:
-        return f"{wording.short(Decimal(cell.requests).quantize(Decimal(1)))} requests"
+        return gettext("%(count)s requests") % {"count": wording.short(Decimal(cell.requests).quantize(Decimal(1)))}
     return wording.DASH
 
 
@@ -354,11 +376,11 @@ def window_links(view: SpendView) -> list[tuple[str, str, bool]]:
     today, filters = view.today, view.filters
     month = today.replace(day=1)
     spans = [
-        ("This month", month, today),
-        ("Last month", months_after(month, -1), month.fromordinal(month.toordinal() - 1)),
-        ("Fiscal year to date", fiscal_year(today)[0], today),
-        ("12 months", months_after(month, -11), today),
-        ("36 months", months_after(month, -35), today),
+        (gettext("This month"), month, today),
+        (gettext("Last month"), months_after(month, -1), month.fromordinal(month.toordinal() - 1)),
+        (gettext("Fiscal year to date"), fiscal_year(today)[0], today),
+        (gettext("12 months"), months_after(month, -11), today),
+        (gettext("36 months"), months_after(month, -35), today),
     ]
     by = {} if filters.by == DEFAULT_BY else {"by": ",".join(filters.by)}
     kept = by | {name: value for name, value in filters.values.items() if value}

@@ -137,13 +137,14 @@ def _driver(one: Days, item: Unusual, unit: Unusual | None, events: Mapping[date
     said = []
     usual = [one.requests[day] for back in range(1, BAND_DAYS + 1) if (day := item.on - DAY * back) in one.requests]
     if usual and one.requests.get(item.on) is not None and (middle := sorted(usual)[len(usual) // 2]):
-        said.append(f"requests {wording.decimals(one.requests[item.on] / middle, 1)} times the usual")
+        times = wording.decimals(one.requests[item.on] / middle, 1)
+        said.append(gettext("requests %(times)s times the usual") % {"times": times})
     if unit is not None and unit.times is not None:
-        said.append(f"cost per request {wording.decimals(unit.times, 1)} times the usual")
+        said.append(gettext("cost per request %(times)s times the usual") % {"times": wording.decimals(unit.times, 1)})
     if one.model.is_special:
-        said.append("capacity held and not used")
+        said.append(gettext("capacity held and not used"))
     known = _events_text(events, one, item.on)
-    return "; ".join([*said, *([known] if known else [])]) or "no requests known"
+    return "; ".join([*said, *([known] if known else [])]) or gettext("no requests known")
 
 
 def _events(view: SpendView, since: date, until: date) -> dict[date, list[str]]:
@@ -173,21 +174,24 @@ def spend_anomalies(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
     """The tab's page."""
     view = spend_view(asker, parameters, now=now)
     found = anomalies_of(view)
-    sentence = "No day left its band."
+    sentence = gettext("No day left its band.")
     if found:
         days = len({item.found.on for item in found})
-        sentence = f"{wording.plural(len(found), 'unusual figure')} on {wording.plural(days, 'day')}."
+        sentence = gettext("%(figures)s on %(days)s.") % {
+            "figures": wording.plural(len(found), "unusual figure"),
+            "days": wording.plural(days, "day"),
+        }
     return SpendTab(
         view=view,
         name="spend_anomalies",
         title=gettext("Anomalies"),
         sentence=sentence,
-        rest=f"Among the last {LOOKED_AT} complete days of the window.",
+        rest=gettext("Among the last %(count)s complete days of the window.") % {"count": LOOKED_AT},
         tables=[
             TabTable(
                 id="anomalies",
                 title=gettext("Outside the usual"),
-                note=f"{view.currency}; the dearest first",
+                note=gettext("%(currency)s; the dearest first") % {"currency": view.currency},
                 columns=[
                     Column(gettext("Day")),
                     Column(gettext("Model")),
@@ -227,11 +231,13 @@ def _line(view: SpendView, item: Anomaly) -> list[Entry]:
             **({} if item.days.model.is_special else {"model": item.days.model.id}),
         }
     )
-    word = "Spend" if item.what == "spend" else "Per 1,000 requests"
+    word = gettext("Spend") if item.what == "spend" else gettext("Per 1,000 requests")
     tone: Any = "amber" if item.found.excess > 0 else "none"
     return [
         Entry(wording.day(on)),
-        Entry(item.days.model.name, reverse("spend") + query, f"on {item.days.backend.name}"),
+        Entry(
+            item.days.model.title, reverse("spend") + query, gettext("on %(name)s") % {"name": item.days.backend.name}
+        ),
         Entry(f"{word} {'up' if item.found.excess > 0 else 'down'}", tone=tone),
         Entry(cents(item.found.value)),
         Entry(cents(band.median)),

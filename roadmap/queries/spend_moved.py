@@ -318,13 +318,20 @@ def _span(window: Window) -> str:
 
 def _sentence(change: Change, currency: str) -> str:
     if not change.before and not change.now:
-        return "Nothing was spent in either period."
+        return gettext("Nothing was spent in either period.")
     if not change.amount:
-        return f"Spend stayed at {wording.money(change.now, currency)}."
-    word = "rose" if change.amount > 0 else "fell"
+        return gettext("Spend stayed at %(amount)s.") % {"amount": wording.money(change.now, currency)}
     largest = max(change.parts, key=lambda part: abs(part.amount))
-    text = f"Spend {word} by {wording.money(abs(change.amount), currency)} to {wording.money(change.now, currency)}"
-    return f"{text}; {_cause(largest)} moved most."
+    text = (
+        gettext("Spend rose by %(change)s to %(now)s; %(cause)s moved most.")
+        if change.amount > 0
+        else gettext("Spend fell by %(change)s to %(now)s; %(cause)s moved most.")
+    )
+    return text % {
+        "change": wording.money(abs(change.amount), currency),
+        "now": wording.money(change.now, currency),
+        "cause": _cause(largest),
+    }
 
 
 def _cause(part: Moved) -> str:
@@ -363,7 +370,7 @@ def _table(change: Change, currency: str, before: Window, now: Window) -> TabTab
 def _drivers(part: Moved, currency: str) -> str:
     told = []
     for (provider, model), amount in part.drivers:
-        name = model or spending.NO_MODEL.name.lower()
+        name = model or spending.NO_MODEL.title.lower()
         sign = "+" if amount > 0 else ""
         told.append(f"{name} ({provider}) {sign}{wording.money(amount, currency)}")
     return ", ".join(told) or wording.DASH

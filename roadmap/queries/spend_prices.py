@@ -41,16 +41,16 @@ def spend_prices(asker: Asker, parameters: Mapping[str, Any], *, now: datetime |
     without = [price for price in prices if not price.source and price.backend_slug not in paid]
     in_use = {view.currency, *(entry.currency for entry in view.plan.entries), *(card.currency for card in cards)}
     in_use |= {price.currency for price in (*prices, *own) if price.currency}
-    sentence = "Every model that was used has a price or a rate card."
+    sentence = gettext("Every model that was used has a price or a rate card.")
     if len(without) > 1:
-        sentence = f"{len(without)} models that were used have no price."
+        sentence = gettext("%(count)s models that were used have no price.") % {"count": len(without)}
     elif without:
-        sentence = f"{without[0].model} was used and has no price."
+        sentence = gettext("%(model)s was used and has no price.") % {"model": without[0].model}
     if not prices:
-        sentence = "No model was used yet."
-    editing = "An admin sets own prices and rate cards on the backend's page."
+        sentence = gettext("No model was used yet.")
+    editing = gettext("An admin sets own prices and rate cards on the backend's page.")
     if can_change_backends(asker):
-        editing = "Set own prices and rate cards on the backend's page: its name leads there."
+        editing = gettext("Set own prices and rate cards on the backend's page: its name leads there.")
     return SpendTab(
         view=view,
         name="spend_prices",
@@ -91,9 +91,9 @@ def _in_force(prices: Sequence[PriceFact], paid: set[str], today: str) -> TabTab
     for price in prices[:MOST_MODELS]:
         source = Entry(price.source, note=STEPS if price.has_steps else "")
         if price.backend_slug in paid:
-            source = Entry("paid by rate card")
+            source = Entry(gettext("paid by rate card"))
         elif not price.source:
-            source = Entry("Not priced", tone="amber", note="in no total; set an own price")
+            source = Entry(gettext("Not priced"), tone="amber", note=gettext("in no total; set an own price"))
         is_paid = price.backend_slug in paid
         rows.append(
             [
@@ -115,7 +115,7 @@ def _in_force(prices: Sequence[PriceFact], paid: set[str], today: str) -> TabTab
     return TabTable(
         id="in-force",
         title=gettext("In force today"),
-        note=f"per million tokens, standard tier, {today}",
+        note=gettext("per million tokens, standard tier, %(today)s") % {"today": today},
         columns=[
             Column(gettext("Model")),
             Column(gettext("Backend")),
@@ -176,9 +176,12 @@ def _cards(cards: Sequence[RateCardFact]) -> TabTable:
         [
             Entry(card.backend_name, reverse("backend", args=[card.backend_slug])),
             *texts(
-                {"rented": "Rented", "owned": "Owned", "reserved": "Reserved"}.get(card.kind, card.kind),
+                {"rented": gettext("Rented"), "owned": gettext("Owned"), "reserved": gettext("Reserved")}.get(
+                    card.kind, card.kind
+                ),
                 f"{card.units.normalize():f} x {card.unit_name}",
-                f"{wording.money_exact(card.rate_per_unit_hour, card.currency)} per unit and hour"
+                gettext("%(amount)s per unit and hour")
+                % {"amount": wording.money_exact(card.rate_per_unit_hour, card.currency)}
                 if card.kind != "owned"
                 else f"{wording.money_exact(card.purchase_amount, card.currency)} over "
                 f"{card.amortisation_months} months",

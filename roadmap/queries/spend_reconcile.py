@@ -193,12 +193,23 @@ def _bills_alone(
 
 def _gap_sentence(gap: Decimal | None, beside: Decimal | None, currency: str) -> str:
     if gap is None:
-        return "No hour has both a statement and an estimate."
+        return gettext("No hour has both a statement and an estimate.")
     if not gap:
-        return "What was billed is what was estimated, to the cent."
-    word = "more" if gap > 0 else "less"
-    ratio = f", {wording.percent(abs(gap / beside))} of the estimate" if beside else ""
-    return f"{wording.money(abs(gap), currency)} {word} was billed than estimated{ratio}."
+        return gettext("What was billed is what was estimated, to the cent.")
+    said = {"amount": wording.money(abs(gap), currency)}
+    if not beside:
+        text = (
+            gettext("%(amount)s more was billed than estimated.")
+            if gap > 0
+            else gettext("%(amount)s less was billed than estimated.")
+        )
+        return text % said
+    text = (
+        gettext("%(amount)s more was billed than estimated, %(share)s of the estimate.")
+        if gap > 0
+        else gettext("%(amount)s less was billed than estimated, %(share)s of the estimate.")
+    )
+    return text % (said | {"share": wording.percent(abs(gap / beside))})
 
 
 def _bills(invoices: Sequence[Invoice]) -> dict[tuple[str, str], list[Invoice]]:
@@ -212,7 +223,7 @@ def _bills(invoices: Sequence[Invoice]) -> dict[tuple[str, str], list[Invoice]]:
 
 def _bill_entry(bills: Sequence[Invoice], *, is_whole: bool) -> Entry:
     if not bills:
-        return Entry("none imported" if is_whole else wording.DASH)
+        return Entry(gettext("none imported") if is_whole else wording.DASH)
     counting = [one for one in bills if one.counts]
     amounts = " + ".join(wording.money_exact(one.amount, one.currency) for one in counting or bills)
     notes = []

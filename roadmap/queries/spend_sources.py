@@ -60,10 +60,13 @@ def spend_unallocated(asker: Asker, parameters: Mapping[str, Any], *, now: datet
     ]
     no_rate, stale = rates_of(rows)
     filters = replace(view.filters, values={**view.filters.values, "roadmap": ""})
-    sentence = "Everything in this window belongs to a roadmap."
+    sentence = gettext("Everything in this window belongs to a roadmap.")
     if lines:
         what = wording.plural(len(lines), "series", "series")
-        sentence = f"{wording.money(total or ZERO, view.currency)} of {what} belongs to no roadmap."
+        sentence = gettext("%(amount)s of %(what)s belongs to no roadmap.") % {
+            "amount": wording.money(total or ZERO, view.currency),
+            "what": what,
+        }
     return SpendTab(
         view=replace(view, filters=filters),
         name="spend_unallocated",
@@ -118,9 +121,9 @@ def _unallocated_line(
     labels: dict[str, str] = json.loads(row.key["labels"] or "{}")
     backend = reverse("backend", args=[key["backend"].id])
     tokens = (row.sums.total("input_tokens") or 0) + (row.sums.total("output_tokens") or 0)
-    action = Entry("See the series", f"{backend}#series")
+    action = Entry(gettext("See the series"), f"{backend}#series")
     if may_allocate:
-        action = Entry("Make a rule", f"{reverse('rule_new')}?{rule_query(row, labels)}")
+        action = Entry(gettext("Make a rule"), f"{reverse('rule_new')}?{rule_query(row, labels)}")
     return [
         Entry(key["model"].name, note=f"{key['provider'].name} on {key['backend'].name}"),
         Entry(", ".join(f"{name}={value}" for name, value in sorted(labels.items())) or wording.DASH),
@@ -209,15 +212,18 @@ def spend_idle(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | N
                 Entry(share((one.idle or ZERO) / whole if whole else None)),
                 Entry(cents(used[place])),
                 Entry(_hours(one.idle_held_seconds)),
-                Entry(wording.percent(one.utilisation, missing="not measured")),
+                Entry(wording.percent(one.utilisation, missing=gettext("not measured"))),
                 Entry(cents(left[place])),
             ]
         )
     no_rate, stale = rates_of(rows)
-    sentence = "No capacity was held and not used in this window."
+    sentence = gettext("No capacity was held and not used in this window.")
     if total is not None:
         ratio = total / (total + (used_total or ZERO)) if total + (used_total or ZERO) else None
-        sentence = f"{wording.money(total, view.currency)} paid for idle capacity, {share(ratio)} of what it cost."
+        sentence = gettext("%(amount)s paid for idle capacity, %(share)s of what it cost.") % {
+            "amount": wording.money(total, view.currency),
+            "share": share(ratio),
+        }
     return SpendTab(
         view=view,
         name="spend_idle",

@@ -8,10 +8,40 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy, ngettext
+
 from metrics.money import rounded_parts
 
 CENT = Decimal("0.01")
 Number = int | Decimal
+# The members that are ours, by id and name, as pages write them.
+_OURS: Mapping[tuple[str, str], Promise] = {
+    ("~unallocated", "Unallocated"): gettext_lazy("Unallocated"),
+    ("~outside", "Outside any phase"): gettext_lazy("Outside any phase"),
+    ("~entered", "Entered by hand"): gettext_lazy("Entered by hand"),
+    ("~idle", "Idle capacity"): gettext_lazy("Idle capacity"),
+    ("~other", "Other charges"): gettext_lazy("Other charges"),
+    ("~none", "No business unit"): gettext_lazy("No business unit"),
+    ("~none", "No programme"): gettext_lazy("No programme"),
+    ("~none", "No team label"): gettext_lazy("No team label"),
+    ("~none", "No model"): gettext_lazy("No model"),
+    ("~not_priced", "Not priced"): gettext_lazy("Not priced"),
+    ("usage", "Usage"): gettext_lazy("Usage"),
+    ("idle", "Idle capacity"): gettext_lazy("Idle capacity"),
+    ("other_charges", "Other charges"): gettext_lazy("Other charges"),
+    ("billed", "Billed"): gettext_lazy("Billed"),
+    ("estimated", "Estimated"): gettext_lazy("Estimated"),
+    ("entered", "Entered by hand"): gettext_lazy("Entered by hand"),
+    ("poc", "PoC"): gettext_lazy("PoC"),
+    ("scale_up", "Scale-up"): gettext_lazy("Scale-up"),
+    ("optimise", "Optimise"): gettext_lazy("Optimise"),
+    ("credit", "Credits"): gettext_lazy("Credits"),
+    ("adjustment", "Adjustments and refunds"): gettext_lazy("Adjustments and refunds"),
+    ("tax", "Tax"): gettext_lazy("Tax"),
+    ("purchase", "Purchases"): gettext_lazy("Purchases"),
+    ("~all", "All"): gettext_lazy("All"),
+}
 
 
 class Member(NamedTuple):
@@ -25,6 +55,11 @@ class Member(NamedTuple):
     @property
     def is_special(self) -> bool:
         return self.id.startswith("~")
+
+    @property
+    def title(self) -> str:
+        """The name as a page writes it: what is ours in the reader's language, what people named as they did."""
+        return str(_OURS.get((self.id, self.name), self.name))
 
     @property
     def value(self) -> str | None:
@@ -190,7 +225,8 @@ def folded(cells: Mapping[Key, Cell], place: int, keep: int) -> tuple[dict[Key, 
     if len(plain) <= keep:
         return dict(cells), 0
     rest = set(plain[keep - 1 :])
-    together = member("~rest", f"{len(rest)} others", rank=3)
+    text = ngettext("%(count)s other", "%(count)s others", len(rest)) % {"count": len(rest)}
+    together = member("~rest", text, rank=3)
     found: dict[Key, Cell] = {}
     for key, cell in cells.items():
         placed = (*key[:place], together, *key[place + 1 :]) if key[place] in rest else key
