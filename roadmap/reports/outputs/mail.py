@@ -6,6 +6,7 @@ by reader is one address, for which `UNSUBSCRIBE` stands. The PDF is attached wh
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -16,10 +17,24 @@ from typing import cast
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from roadmap.reports.document import Bars, Block, Bullets, Document, Figures, Paragraph, Section, Status, Table
-from roadmap.reports.outputs.chart import WIDTH_PX, png_of
+from roadmap.reports.document import (
+    Bars,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Figures,
+    Paragraph,
+    Section,
+    Status,
+    Table,
+)
+from roadmap.reports.outputs.chart import WIDTH_PX, ChartRefusedError, png_of
 from roadmap.reports.outputs.news import news_of
 from web.pieces import Course
+
+logger = logging.getLogger(__name__)
 
 # Where the reader's own address to end the mails comes; it leads nowhere.
 UNSUBSCRIBE = "https://unsubscribe.invalid/report"
@@ -51,12 +66,7 @@ class StoredMail:
 
 def mail_of(document: Document, *, url: str, revision: int = 1) -> bytes:
     """The mail as RFC 5322 bytes, in the document's language. `url`: where the report is read in the browser."""
-    pictures: dict[int, Picture] = {}
-    for section in document.sections:
-        for block in section.blocks:
-            if isinstance(block, Course):
-                cid = f"picture-{len(pictures) + 1}@phaseline"
-                pictures[id(block)] = Picture(cid, png_of(block))
+    pictures = _pictures(document)
     with translation.override(document.language):
         subject = news_of(document, revision=revision)
         shown, left = _for_the_screen(document)
@@ -133,20 +143,54 @@ def _for_the_screen(document: Document) -> tuple[list[Section], list[str]]:
     return shown, [section.title for section in document.sections if section.name not in names and section.title]
 
 
+def _pictures(document: Document) -> dict[int, Picture]:
+    """The drawings by the id of their blocks. One that cannot be is left out; its sentence stays."""
+    pictures: dict[int, Picture] = {}
+    for section in document.sections:
+        for block in section.blocks:
+            if not isinstance(block, Course | Bars):
+                continue
+            try:
+                drawn = png_of(block)
+            except ChartRefusedError:
+                logger.exception("The drawing '%s' of the mail '%s' is left out.", section.name, document.title)
+            else:
+                pictures[id(block)] = Picture(f"picture-{len(pictures) + 1}@phaseline", drawn)
+    return pictures
+
+
 def _shown(block: Block, pictures: dict[int, Picture]) -> dict[str, object]:
     """A block beside what the HTML asks of it."""
     shown: dict[str, object] = {"it": block, "kind": block.kind}
-    if isinstance(block, Course):
-        shown["cid"] = pictures[id(block)].cid
+    if isinstance(block, Course | Bars):
+        shown["cid"] = pictures[id(block)].cid if id(block) in pictures else ""
     elif isinstance(block, Figures):
         boxes = list(block.boxes)
         shown["pairs"] = [boxes[at : at + 2] for at in range(0, len(boxes), 2)]
     elif isinstance(block, Table):
-        shown["rows"] = block.body[:MOST_ROWS]
         shown["is_list"] = len(block.columns) > MOST_COLUMNS
+        shown["rows"] = [_in_lines(row) if shown["is_list"] else row for row in block.body[:MOST_ROWS]]
+        shown["tail"] = _in_lines(block.tail) if block.foot and shown["is_list"] else None
         shown["count"] = len(block.body) if len(block.body) > MOST_ROWS else 0
         shown["most"] = MOST_ROWS
     return shown
+
+
+def _in_lines(row: list[tuple[Column, Cell]]) -> tuple[Cell, list[list[tuple[Column, Cell]]]]:
+    """What names a row, and its other cells in lines: figures and judgements side by side, texts each by itself."""
+    (_, first), *others = row
+    lines: list[list[tuple[Column, Cell]]] = []
+    was_short = False
+    for column, cell in others:
+        if not cell.text:
+            continue
+        is_short = column.is_numeric or bool(cell.tone)
+        if is_short and was_short:
+            lines[-1].append((column, cell))
+        else:
+            lines.append([(column, cell)])
+        was_short = is_short
+    return first, lines
 
 
 def _told(document: Document) -> list[tuple[Section, list[str]]]:

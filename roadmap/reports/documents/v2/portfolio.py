@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from roadmap.charts.year import YearBar, year_bars
 from roadmap.labels import CAUSES, MISSING, label_of
@@ -289,7 +289,13 @@ def _movers(value: Json, payload: Json) -> Section:
     ]
     before, now = (wording.money_exact(number_of(value[name]), currency) for name in ("before", "value"))
     title = _("What moved")
-    foot = [Cell(text=_("Change")), change(value["amount"]), Cell(), Cell(), Cell()]
+    foot = [
+        Cell(text=pgettext("from one month to the next", "Change")),
+        change(value["amount"]),
+        Cell(),
+        Cell(),
+        Cell(),
+    ]
     return Section(
         name="movers",
         title=title,
