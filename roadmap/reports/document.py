@@ -142,6 +142,7 @@ class Section:
 class Document:
     """The whole report. `about` stands at the head of each page beside `name`; `dated_on` is its date for ever.
 
+    `news`: the whole in a line, as the subject of its mail; empty where none was made of it.
     `more_on_page`: what stands on paper below a list that is cut there, '{count}' for how many more there are.
     """
 
@@ -155,6 +156,7 @@ class Document:
     sections: Sequence[Section]
     foot: str
     page_of: str
+    news: str = ""
     more_on_page: str = ""
     is_demo: bool = False
     demo_notice: str = ""

@@ -29,6 +29,7 @@ from roadmap.reports.portfolio import portfolio_payload, value_of
 from roadmap.reports.snapshot import hash_of, roadmap_payload
 from roadmap.rules.reports import moved_figures
 from tests.roadmap.many_roadmaps import many_roadmaps, spend_daily
+from web.wording import money
 
 D = Decimal
 MONTH = date(2026, 10, 1)
@@ -220,7 +221,10 @@ def test_workbook_csv_and_mail_hold_it_too(three):
     book = openpyxl.load_workbook(io.BytesIO(workbook_of(document, hash_of(payload))))
     assert {"Roadmaps", "Data notes", "What moved"} <= set(book.sheetnames)
     mail = mail_of(document, url="https://example.org/r/").decode()
-    assert "Portfolio, October 2026" in mail.split("\r\n\r\n")[0].replace("\r\n ", " ")
+    # By hand: 31 x 54 + 620 + 61 x 25 = 3,819 were spent, 31 x 3 of it without a plan.
+    plan = D(value_of(payload, "headline")["plan_of_year"])
+    news = f"3.82 k EUR (3.73 k of {money(plan, 'EUR')} planned), 1 of 3 at risk, 1 decision".replace("\u00a0", " ")
+    assert f"Subject: AI report October 2026: {news}\r\n" in mail.replace("\r\n ", " ").replace(" \r\n", "\r\n")
 
 
 def test_closing_a_month_publishes_it_and_a_change_makes_a_revision_that_lists_it(three, adam):

@@ -120,8 +120,13 @@ def read_mail(content: bytes) -> StoredMail:
         for part in message.walk()
         if part.get_content_maintype() == "image"
     ]
+    # A long subject begins on a line of its own, whose space is the fold's.
     return StoredMail(
-        str(message["Subject"]), str(message["Content-Language"]), text.get_content(), html.get_content(), pictures
+        str(message["Subject"]).strip(),
+        str(message["Content-Language"]),
+        text.get_content(),
+        html.get_content(),
+        pictures,
     )
 
 

@@ -11,17 +11,24 @@ LONGEST = 180
 
 
 def news_of(document: Document, *, revision: int = 1) -> str:
-    """'AI report Portfolio, October 2026: 412 k of 500 k EUR, 1 of 12 off track, 2 decisions'.
+    """The document's own news; of a document without them, of what stands above all else in it.
 
     In the active language, which the caller sets to the document's.
     """
+    if document.news:
+        return _shortened(document.news)
     parts = _parts(document)
     title = document.title
     if revision > 1:
         title = _("%(title)s (revision %(number)s)") % {"title": title, "number": revision}
     news = ", ".join(parts)
     said = _("AI report %(title)s: %(news)s") if news else _("AI report %(title)s")
-    line = " ".join((said % {"title": title, "news": news}).split())
+    return _shortened(said % {"title": title, "news": news})
+
+
+def _shortened(text: str) -> str:
+    """In one line of plain spaces, cut where mail programs would."""
+    line = " ".join(text.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 

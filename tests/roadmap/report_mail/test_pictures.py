@@ -14,6 +14,7 @@ from PIL import Image
 from accounts.access import Asker
 from roadmap.actions.reports import close_month
 from roadmap.models import Report, ReportFile
+from roadmap.reports.documents import document_of
 from roadmap.reports.outputs import chart
 from roadmap.reports.outputs.mail import read_mail
 from tests.roadmap.report_mail.conftest import MONTH, NOW
@@ -60,6 +61,9 @@ def test_what_is_published_is_mailed_with_its_drawing(spent, adam, subscribe, la
     assert [report.scope for report in reports] == ["roadmap", "portfolio"]
     for report in reports:
         message = message_from_bytes(kept(report, language), policy=SMTP)
+        assert read_mail(kept(report, language)).subject == document_of(report.payload, language).news.replace(
+            "\u00a0", " "
+        )
         [part] = [part for part in message.walk() if part.get_content_type() == "image/png"]
         html = message.get_body(("html",)).get_content()
         [(cid, alt)] = _IMAGE.findall(html)

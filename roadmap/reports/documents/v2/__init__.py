@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from roadmap.labels import PHASES, label_of
 from roadmap.reports.document import Document, Json, Section
 from roadmap.reports.documents.v2.moved import moved_sections
+from roadmap.reports.documents.v2.news import news_of
 from roadmap.reports.documents.v2.portfolio import portfolio_sections
 from roadmap.reports.documents.v2.roadmap import roadmap_sections
 from roadmap.reports.documents.v2.values import day_of
@@ -30,17 +31,19 @@ def document(payload: Json, language: str) -> Document:
     """The document of a payload in the language, which is in force. KeyError for an unknown scope."""
     month = wording.month(day_of(payload["month"]))
     name, about = _named(payload)
+    title = _("%(name)s, %(month)s") % {"name": name, "month": month}
     return Document(
         language=language,
         name=name,
         about=about or _("AI adoption"),
-        title=_("%(name)s, %(month)s") % {"name": name, "month": month},
+        title=title,
         dated_on=day_of(payload["dated_on"]),
         dated=_("Dated %(day)s · revision %(revision)s")
         % {"day": wording.day(day_of(payload["dated_on"])), "revision": payload["revision"]},
         summary=_("AI report of %(month)s: %(name)s.") % {"month": month, "name": name},
         sections=[*moved_sections(payload), *SCOPES[payload["scope"]](payload)],
         foot=_("%(currency)s without tax · %(zone)s") % {"currency": payload["currency"], "zone": payload["zone"]},
+        news=news_of(payload, title),
         page_of=_("Page {page} of {pages}"),
         more_on_page=_("and {count} more: the report's page has them all"),
         is_demo=payload["is_demo"],

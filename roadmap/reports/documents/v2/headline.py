@@ -21,7 +21,7 @@ def headline(value: Json, payload: Json) -> Section:
     """The status in a sentence and the four figures."""
     status = Status(
         tone=TONES.get(value["status"], "off"),
-        word=_status_word(value["status"]),
+        word=status_word(value["status"]),
         sentence=" ".join(filter(None, (value["sentence"], said(value["money"])))),
         note=_said_by(value),
     )
@@ -29,7 +29,8 @@ def headline(value: Json, payload: Json) -> Section:
     return Section(name="headline", blocks=[status, Figures(label=_("Four figures"), boxes=boxes)])
 
 
-def _status_word(status: str) -> str:
+def status_word(status: str) -> str:
+    """A status as its reader knows it; an empty one is none given."""
     return label_of(STATUSES, status) if status else _("No update")
 
 
@@ -39,7 +40,7 @@ def _said_by(value: Json) -> str:
     return _("%(person)s, %(day)s. The month before: %(status)s.") % {
         "person": value["said_by"],
         "day": wording.day(day_of(value["said_on"])),
-        "status": _status_word(value["status_before"]).lower(),
+        "status": status_word(value["status_before"]).lower(),
     }
 
 

@@ -57,7 +57,7 @@ def _headline(value: Json, payload: Json) -> Section:
     currency = payload["currency"]
     figures = _figures(value)
     spend_of = _("Spend of %(month)s") % {"month": wording.month(day_of(payload["month"]))}
-    tone, word = _status(value)
+    tone, word = status_of(value)
     status = Status(tone=tone, word=word, sentence=_sentence(value, currency))
     boxes = [
         _held_box(spend_of, figures["month"], currency),
@@ -73,7 +73,7 @@ def _figures(value: Json) -> dict[str, Json]:
     return {figure["key"]: figure for figure in value["figures"]}
 
 
-def _status(value: Json) -> tuple[Tone, str]:
+def status_of(value: Json) -> tuple[Tone, str]:
     """The worst that there is, in a word with its number."""
     total = value["roadmaps"]
     told: list[tuple[str, Tone, str]] = [
