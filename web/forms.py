@@ -3,6 +3,55 @@
 from typing import Any, Protocol
 
 from django import forms
+from django.forms.utils import pretty_name
+from django.utils.translation import gettext_lazy, override
+
+# What fields are called that are given no label of their own.
+with override("en-gb"):
+    NAMES = {
+        str(name): name
+        for name in (
+            gettext_lazy("Amount"),
+            gettext_lazy("Baseline"),
+            gettext_lazy("Budget currency"),
+            gettext_lazy("Budget owner"),
+            gettext_lazy("Business unit"),
+            gettext_lazy("Category"),
+            gettext_lazy("Cost centre"),
+            gettext_lazy("Currency"),
+            gettext_lazy("Data class"),
+            gettext_lazy("Days like 03/04/2026"),
+            gettext_lazy("Done on"),
+            gettext_lazy("Encoding"),
+            gettext_lazy("Formula"),
+            gettext_lazy("Gatekeeper"),
+            gettext_lazy("Impact"),
+            gettext_lazy("Industry"),
+            gettext_lazy("It holds"),
+            gettext_lazy("Likelihood"),
+            gettext_lazy("Name"),
+            gettext_lazy("Note"),
+            gettext_lazy("Numbers like 1.234"),
+            gettext_lazy("On"),
+            gettext_lazy("Outcome"),
+            gettext_lazy("Owner"),
+            gettext_lazy("Programme"),
+            gettext_lazy("Reason"),
+            gettext_lazy("Response"),
+            gettext_lazy("Risk class"),
+            gettext_lazy("Role"),
+            gettext_lazy("Sentence"),
+            gettext_lazy("Sponsor"),
+            gettext_lazy("Spreadsheet"),
+            gettext_lazy("Status"),
+            gettext_lazy("Summary"),
+            gettext_lazy("Target"),
+            gettext_lazy("Unit"),
+            gettext_lazy("Unit of work"),
+            gettext_lazy("Value"),
+            gettext_lazy("Version"),
+        )
+    }
 
 
 class Violation(Protocol):
@@ -37,7 +86,10 @@ class LookMixin:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
+        for name, field in self.fields.items():
+            said = field.label or pretty_name(name)
+            if said in NAMES:
+                field.label = NAMES[said]
             if isinstance(field, forms.DateField) and type(field.widget) is forms.DateInput:
                 field.widget = DateInput(attrs=field.widget.attrs)
                 field.widget.is_required = field.required

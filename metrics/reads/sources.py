@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 
 from accounts.access import Asker, changeable_tokens
 from accounts.models import Token
@@ -181,7 +181,8 @@ def _bills() -> list[Attention]:
         Attention(
             "bill",
             question.source.backend.name,
-            f"It may pay for {question.names}, which counts already. Until somebody says so, both count.",
+            gettext("It may pay for %(names)s, which counts already. Until somebody says so, both count.")
+            % {"names": question.names},
             "imports",
         )
         for question in undecided_bills()
@@ -256,8 +257,10 @@ def stopped_sources() -> list[StoppedSource]:
 
 def _since(backend: Backend, now: datetime) -> str:
     if backend.data_until is None:
-        return f"Added {wording.ago(backend.created_at, now)} and never pulled: do worker and beat run?"
-    return f"Last data {wording.ago(backend.data_until, now)}: do worker and beat run?"
+        return gettext("Added %(ago)s and never pulled: do worker and beat run?") % {
+            "ago": wording.ago(backend.created_at, now)
+        }
+    return gettext("Last data %(ago)s: do worker and beat run?") % {"ago": wording.ago(backend.data_until, now)}
 
 
 def _demo_backends() -> set[int]:
@@ -274,7 +277,7 @@ def _not_priced(workload_ids: Sequence[int] | None, demo: set[int]) -> list[Atte
                 Attention(
                     "not_priced",
                     row.key["model"] or row.key["backend_name"],
-                    f"{int(without):,} {unit} on {row.key['backend_name']} have no price, so they are in no total.",
+                    _no_price(wording.count(without), row.key["backend_name"], are_tokens=unit == "tokens"),
                     "backend",
                     (row.key["backend_slug"],),
                     is_demo=row.key["backend"] in demo,
@@ -283,14 +286,27 @@ def _not_priced(workload_ids: Sequence[int] | None, demo: set[int]) -> list[Atte
     return found
 
 
+def _no_price(count: str, backend: str, *, are_tokens: bool) -> str:
+    text = (
+        gettext("%(count)s tokens on %(backend)s have no price, so they are in no total.")
+        if are_tokens
+        else gettext("%(count)s requests on %(backend)s have no price, so they are in no total.")
+    )
+    return text % {"count": count, "backend": backend}
+
+
 def _unallocated(demo: set[int]) -> list[Attention]:
     found = []
     for row in unallocated(_recent(NOTICED_WITHIN, None), ("backend",), None, measures=None):
         spend, tokens = row.sums.spend, row.sums.total("tokens") or row.sums.total("output_tokens")
         if spend:
-            detail = f"{spend:,.2f} {settings.REPORTING_CURRENCY} of the last 28 days belongs to no roadmap."
+            detail = gettext("%(amount)s of the last 28 days belongs to no roadmap.") % {
+                "amount": f"{wording.decimals(spend, 2)} {settings.REPORTING_CURRENCY}"
+            }
         elif tokens:
-            detail = f"{int(tokens):,} tokens of the last 28 days belong to no roadmap."
+            detail = gettext("%(count)s tokens of the last 28 days belong to no roadmap.") % {
+                "count": wording.count(tokens)
+            }
         else:
             continue
         found.append(
@@ -336,8 +352,10 @@ def _look_alikes(workload_ids: Sequence[int] | None) -> list[Attention]:
     return [
         Attention(
             "look_alike",
-            f"{pair.first.backend.name} and {pair.second.backend.name}",
-            f"Both report {pair.model} with nearly the same tokens on {pair.on:%-d %b %Y}. Link them?",
+            gettext("%(first)s and %(second)s")
+            % {"first": pair.first.backend.name, "second": pair.second.backend.name},
+            gettext("Both report %(model)s with nearly the same tokens on %(day)s. Link them?")
+            % {"model": pair.model, "day": wording.day(pair.on).replace(wording.NBSP, " ")},
             "backend",
             (pair.second.backend.slug,),
             is_demo=pair.first.is_demo and pair.second.is_demo,

@@ -173,7 +173,7 @@ def _live_row(item: CriterionState) -> CriterionRow:
     return CriterionRow(
         id=item.id,
         name=item.name,
-        about=item.kind.capitalize(),
+        about=_kind_text(item.kind),
         is_must=item.is_must,
         tone=item.tone,
         word=item.word,
@@ -183,6 +183,11 @@ def _live_row(item: CriterionState) -> CriterionRow:
         window="",
         sample="",
     )
+
+
+def _kind_text(kind: str) -> str:
+    known = {"milestone": gettext("Milestone"), "checklist": gettext("Checklist")}
+    return known.get(kind, kind.capitalize())
 
 
 def _target_text(needs: str, direction: str, target: Any) -> str:
@@ -257,7 +262,7 @@ def _frozen_row(item: Mapping[str, Any]) -> CriterionRow:
     return CriterionRow(
         id=None,
         name=item["name"],
-        about=item["kind"].capitalize(),
+        about=_kind_text(item["kind"]),
         is_must=item["must"],
         tone=tone,
         word=str(word),

@@ -24,7 +24,7 @@ from roadmap.models import Roadmap
 from roadmap.queries.entered import Entered, rates_for
 from roadmap.queries.plan_states import PlanState, plan_states
 from roadmap.queries.portfolio_decisions import decisions_of
-from roadmap.queries.portfolio_filters import GROUPS, PortfolioFilters, parse_portfolio_filters
+from roadmap.queries.portfolio_filters import PortfolioFilters, parse_portfolio_filters
 from roadmap.queries.portfolio_memory import known_rows, known_totals
 from roadmap.queries.portfolio_standing import PortfolioRow, Standing
 from roadmap.queries.portfolio_totals import Total, Totals, totals_of
@@ -212,7 +212,12 @@ def _is_kept(row: PortfolioRow, filters: PortfolioFilters) -> bool:
 def _groups(rows: Sequence[PortfolioRow], group: str) -> list[Group]:
     if group == "none":
         return [Group("", rows)]
-    none = f"No {GROUPS[group].lower()}"
+    none = {
+        "programme": gettext("No programme"),
+        "phase": gettext("No phase"),
+        "owner": gettext("No owner"),
+        "unit": gettext("No business unit"),
+    }.get(group, "")
     heads = {
         "programme": lambda row: row.programme or none,
         "phase": lambda row: row.phase_name or none,

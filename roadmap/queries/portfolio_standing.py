@@ -132,7 +132,9 @@ class PortfolioRow:
                 "amount": self._amount(amount),
                 "over": wording.percent(self.over),
             }
-        return "" if self.forecast is None else f"forecast {self._amount(self.forecast)}"
+        if self.forecast is None:
+            return ""
+        return gettext("forecast %(amount)s") % {"amount": self._amount(self.forecast)}
 
     @property
     def is_passed(self) -> bool:
