@@ -120,10 +120,10 @@ def _moment(value: datetime | str | None) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def listed(names: Sequence[str]) -> str:
-    """'a', 'a, b', 'a, b and 2 more'."""
-    shown = ", ".join(names[:2])
-    return _and_more(shown, len(names) - 2) if len(names) > 2 else shown  # noqa: PLR2004 - two are named
+def listed(names: Sequence[str], *, most: int = 2) -> str:
+    """'a', 'a, b', 'a, b and 2 more': at most `most` are named."""
+    shown = ", ".join(names[:most])
+    return _and_more(shown, len(names) - most) if len(names) > most else shown
 
 
 def in_sentence(names: Sequence[str]) -> str:

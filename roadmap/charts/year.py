@@ -8,6 +8,7 @@ from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from web import wording
 from web.pieces import Bar, Bars
@@ -50,7 +51,7 @@ def year_bars(lines: Sequence[YearBar], said: str) -> Bars:
         levels=[(float(step * number / top), wording.short(step * number)) for number in range(int(top / step) + 1)],
         filled_name=_("Spent") if any(line.spent for line in lines) else "",
         outlined_name=_("Forecast") if any(line.forecast for line in lines) else "",
-        tick_name=_("Plan") if any(line.plan for line in lines) else "",
+        tick_name=pgettext("what is planned", "Plan") if any(line.plan for line in lines) else "",
     )
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 
 from accounts.access import Asker
 from metrics import series
@@ -357,13 +357,13 @@ def _table(change: Change, currency: str, before: Window, now: Window) -> TabTab
         note=f"{currency}, {_span(before)} to {_span(now)}",
         columns=[
             Column(gettext("Part")),
-            number(gettext("Change")),
+            number(pgettext("from one month to the next", "Change")),
             number(gettext("One-off")),
             number(gettext("Continuing")),
             Column(gettext("Largest")),
         ],
         rows=rows,
-        foot=["Change", signed_cents(change.amount), signed_cents(one_off), signed_cents(change.amount - one_off), ""],
+        foot=[pgettext("from one month to the next", "Change"), signed_cents(change.amount), signed_cents(one_off), signed_cents(change.amount - one_off), ""],
     )
 
 

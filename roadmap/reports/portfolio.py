@@ -15,6 +15,8 @@ from roadmap.rules.fiscal_year import Held, Outlook, Share, Spent, YearFacts, he
 
 SCHEMA_VERSION = 2
 MOST_MOVERS = 3
+# The key of what people entered, among the providers.
+BY_HAND = "by_hand"
 _ZERO = Decimal(0)
 _CENT = Decimal("0.01")
 
@@ -207,7 +209,12 @@ def _year(year: YearFacts) -> Json:
 
 def _providers(year: YearFacts) -> list[Json]:
     return [
-        {"provider": line.provider, "spend": text_of(line.month), "to_date": text_of(line.to_date)}
+        {
+            "key": line.provider or BY_HAND,
+            "provider": line.provider,
+            "spend": text_of(line.month),
+            "to_date": text_of(line.to_date),
+        }
         for line in year.by_provider
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ import pypdfium2
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from accounts.access import Asker
 from metrics import identity
@@ -21,19 +23,21 @@ from roadmap.models import Programme, Report
 from roadmap.queries.fiscal_year import year_of_portfolio
 from roadmap.queries.month import month_facts
 from roadmap.reports.documents import document_of
+from roadmap.reports.documents.v2.moved import FIELDS, SECTIONS
 from roadmap.reports.outputs.flat import csv_of
 from roadmap.reports.outputs.mail import mail_of
 from roadmap.reports.outputs.pdf import pdf_of
 from roadmap.reports.outputs.workbook import workbook_of
 from roadmap.reports.portfolio import portfolio_payload, value_of
 from roadmap.reports.snapshot import hash_of, roadmap_payload
-from roadmap.rules.reports import moved_figures
+from roadmap.rules.reports import moved_figures, values_of
 from tests.roadmap.many_roadmaps import many_roadmaps, spend_daily
 from web.wording import money
 
 D = Decimal
 MONTH = date(2026, 10, 1)
 LAST = date(2026, 10, 31)
+SAME_IN_DUTCH = {"budget", "demo", "plan", "roadmaps", "status"}
 
 
 @pytest.fixture(autouse=True)
@@ -247,6 +251,46 @@ def test_closing_a_month_publishes_it_and_a_change_makes_a_revision_that_lists_i
     assert ("headline", "month", "value") in changed
     assert ("year", "2026-10", "spend") in changed
     assert document_of(second.payload, "nl").sections[0].name == "moved"
+
+
+def test_what_a_revision_changed_is_told_in_words_and_no_codes(three, adam):
+    close_month(Asker(adam), MONTH)
+    spend_daily(three[1], 10, LAST, LAST, provider="late")
+    close_month(Asker(adam), MONTH, revise=True)
+    payload = Report.objects.get(scope=Report.Scope.PORTFOLIO, revision=2).payload
+    places = {}
+    for language in ("en", "nl"):
+        table = document_of(payload, language).sections[0].blocks[-1]
+        places[language] = {row[0].text: [cell.text.replace("\u00a0", " ") for cell in row[1:]] for row in table.rows}
+        told = " ".join(text for place, pair in places[language].items() for text in (place, *pair))
+        assert not re.search(r"[a-z]_[a-z]|[{}]|\d{4}-\d{2}", told), told
+    english, dutch = places["en"], places["nl"]
+    assert english["Status and figures · Spend of the month · value"] == ["2,294.00", "2,304.00"]
+    assert english["Spend by provider · late · spend"] == ["no data", "10.00"]
+    assert english["Months of the fiscal year · October 2026 · spend"] == ["2,294.00", "2,304.00"]
+    assert english["Roadmaps · claims-triage · revision"] == ["1", "2"]
+    assert dutch["Status en cijfers · Uitgaven van de maand · waarde"] == ["2.294,00", "2.304,00"]
+    assert english.keys() & dutch.keys() == set()
+
+
+def test_every_value_of_a_report_of_several_has_a_name_in_both_languages(three):
+    for place in values_of(payload_of(three)):
+        assert place.section in SECTIONS
+        assert place.field in FIELDS, place
+        with translation.override("nl"):
+            dutch = str(FIELDS[place.field])
+        assert dutch != str(FIELDS[place.field]) or dutch in SAME_IN_DUTCH, place
+
+
+def test_a_list_of_many_names_says_how_many_more(three):
+    payload = payload_of(three, missing=[f"Roadmap {number}" for number in range(1, 12)])
+    assert "Roadmap 7, Roadmap 8 and 3 more." in csv_of(document_of(payload))
+
+
+def test_plan_and_change_are_dutch_nouns(three):
+    dutch = csv_of(document_of(payload_of(three), "nl"))
+    assert "Abonnement" not in dutch
+    assert "Wijzigen" not in dutch
 
 
 def test_queries_of_the_year_do_not_grow_with_roadmaps(adam):

@@ -151,7 +151,8 @@ def _year_figure(figure: Json, headline: Json, currency: str) -> Item:
 
 def _provider(row: Json, currency: str) -> Item:
     name = row["provider"]
-    return Item(key=f"provider/{name}", label=name, value=number_of(row["spend"]), unit=currency, is_money=True)
+    label = name or _("Entered by hand")
+    return Item(key=f"provider/{name}", label=label, value=number_of(row["spend"]), unit=currency, is_money=True)
 
 
 def _figure(figure: Json) -> Item:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from roadmap.labels import MISSING, PHASES, STATUSES, label_of
 from roadmap.reports.document import Bullets, Cell, Column, Json, Section, Table
 from roadmap.reports.documents.v2.cells import TONES, amount, coverage, measure_title
 from roadmap.reports.documents.v2.values import day_of, number_of
+from roadmap.saying import listed
 from web import wording
 
 # Names that a note lists.
@@ -114,7 +115,7 @@ def months(value: Json, payload: Json) -> Section:
     columns = [
         Column(label=_("Month"), share=1.4),
         Column(label=_("Spent"), is_numeric=True),
-        Column(label=_("Plan"), is_numeric=True),
+        Column(label=pgettext("what is planned", "Plan"), is_numeric=True),
         Column(label=_("Share of plan"), is_numeric=True),
         Column(label=_("Forecast"), is_numeric=True),
     ]
@@ -196,5 +197,4 @@ def notes(value: Json, payload: Json) -> Section:
 
 
 def _counted(names: list[str]) -> dict[str, object]:
-    shown = ", ".join(names[:MOST_NAMES])
-    return {"count": len(names), "names": f"{shown}, …" if names[MOST_NAMES:] else shown}
+    return {"count": len(names), "names": listed(names, most=MOST_NAMES)}
