@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-from django.utils import translation
-
-from roadmap.labels import PHASES, STATUSES, label_of
 from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json
 from roadmap.reports.sections import SECTIONS
@@ -14,7 +11,6 @@ from roadmap.reports.sections.movers import with_next_actions
 from roadmap.reports.sections.signals import set_beside
 from roadmap.reports.sections.words import words_section
 from roadmap.rules.gates import sha256_of
-from roadmap.sayings import said
 
 SCHEMA_VERSION = 2
 
@@ -74,24 +70,6 @@ def _sections(facts: MonthFacts, before: Json | None, words: Json | None) -> lis
     return sections
 
 
-def portfolio_payload(
-    documents: list[Json], *, month: date, dated_on: date, revision: int, zone: str, currency: str, is_demo: bool
-) -> Json:
-    """The document of the portfolio's month, made of the roadmaps' own documents, so that it cannot differ."""
-    return {
-        "schema_version": 1,
-        "scope": "portfolio",
-        "month": month.isoformat(),
-        "dated_on": dated_on.isoformat(),
-        "revision": revision,
-        "zone": zone,
-        "currency": currency,
-        "is_demo": is_demo,
-        "rows": [_row(document) for document in documents],
-        "moved": [],
-    }
-
-
 def hash_of(payload: Json) -> str:
     """Hexadecimal SHA-256 of the payload's canonical JSON."""
     return sha256_of(payload)
@@ -100,29 +78,3 @@ def hash_of(payload: Json) -> str:
 def section_value(payload: Json, name: str) -> Json | None:
     """A section's value in a roadmap's payload, None where the section was left out."""
     return next((section["value"] for section in payload["sections"] if section["name"] == name), None)
-
-
-def _row(document: Json) -> Json:
-    """A roadmap's row in the portfolio, whose document is in English still."""
-    headline, money = section_value(document, "headline") or {}, section_value(document, "money") or {}
-    gates = [gate for gate in (section_value(document, "delivery") or {"gates": []})["gates"] if not gate["outcome"]]
-    with translation.override("en"):
-        return {
-            "slug": document["roadmap"]["slug"],
-            "name": document["roadmap"]["name"],
-            "owner": document["roadmap"]["owner"],
-            "phase": label_of(PHASES, document["phase"]["kind"]) if document["phase"] else "",
-            "status": headline.get("status", ""),
-            "status_word": label_of(STATUSES, headline.get("status") or "No update"),
-            "status_before_word": label_of(STATUSES, headline.get("status_before") or "No update"),
-            "sentence": headline.get("sentence", ""),
-            "money_sentence": said(headline.get("money")),
-            "spend": money.get("total"),
-            "spend_before": money.get("total_before"),
-            "billed": money.get("billed"),
-            "estimated": money.get("estimated"),
-            "entered": money.get("entered"),
-            "next_gate": gates[0] if gates else None,
-            "decisions": [said(item) for item in (section_value(document, "decisions") or {"items": []})["items"]],
-            "is_demo": document["is_demo"],
-        }

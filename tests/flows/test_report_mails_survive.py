@@ -26,7 +26,9 @@ from config.mail import mail_settings
 from roadmap.actions.report_mails import queue, send_report_mail_again
 from roadmap.mailing import post
 from roadmap.models import Report, ReportMail, ReportSubscription
-from roadmap.reports.snapshot import hash_of, portfolio_payload
+from roadmap.queries.fiscal_year import year_of_portfolio
+from roadmap.reports.portfolio import portfolio_payload
+from roadmap.reports.snapshot import hash_of
 from tests.doubles.mail_server import MailServer, mail_server
 from tests.flows.database_address import database_url
 
@@ -129,12 +131,20 @@ def crew(transactional_db, broker, server, tmp_path) -> Iterator[Crew]:
 def report(transactional_db) -> Report:
     """The portfolio's, published to 500 board members."""
     today = timezone.localdate()
+    month = today.replace(day=1)
     payload = portfolio_payload(
-        [], month=today.replace(day=1), dated_on=today, revision=1, zone="UTC", currency="EUR", is_demo=False
+        [],
+        year=year_of_portfolio(month, is_demo=False),
+        month=month,
+        dated_on=today,
+        revision=1,
+        zone="UTC",
+        currency="EUR",
+        is_demo=False,
     )
     held = Report.objects.create(
         scope=Report.Scope.PORTFOLIO,
-        month=today.replace(day=1),
+        month=month,
         state=Report.State.PUBLISHED,
         schema_version=payload["schema_version"],
         payload=payload,
