@@ -53,7 +53,9 @@ def _spec(data: MovedData, divisor: Decimal) -> dict[str, Any]:
     """Bars from zero: what made it more to the right, what made it less to the left, the change at the end."""
     change = data.change
     values = [_bar(data.names[part.cause], part.amount, data.currency, divisor) for part in change.parts if part.amount]
-    values.append(_bar(pgettext("from one month to the next", "Change"), change.amount, data.currency, divisor, is_total=True))
+    values.append(
+        _bar(pgettext("from one month to the next", "Change"), change.amount, data.currency, divisor, is_total=True)
+    )
     y = {
         "field": "name",
         "type": "nominal",

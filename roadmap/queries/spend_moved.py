@@ -363,7 +363,13 @@ def _table(change: Change, currency: str, before: Window, now: Window) -> TabTab
             Column(gettext("Largest")),
         ],
         rows=rows,
-        foot=[pgettext("from one month to the next", "Change"), signed_cents(change.amount), signed_cents(one_off), signed_cents(change.amount - one_off), ""],
+        foot=[
+            pgettext("from one month to the next", "Change"),
+            signed_cents(change.amount),
+            signed_cents(one_off),
+            signed_cents(change.amount - one_off),
+            "",
+        ],
     )
 
 
