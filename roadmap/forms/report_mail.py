@@ -30,7 +30,6 @@ class AddReadersForm(SubscribeForm):
     readers = forms.CharField(
         label=_("People and addresses"),
         max_length=LONGEST_PASTE,
-        required=False,
         widget=forms.Textarea(attrs={"rows": "6", "spellcheck": "false", "autocomplete": "off"}),
         help_text=_("User names or mail addresses, one a line. An address needs no account."),
     )

@@ -152,6 +152,15 @@ def test_the_link_in_a_mail_ends_it_without_signing_in(client, report, subscribe
         remove_report_subscriber(asker(alice), held)
 
 
+def test_the_page_that_ends_them_speaks_the_language_of_the_mail(report, subscribe, client):
+    held = subscribe(report, "ann@board.example", language="nl")
+    url = unsubscribe_url(held).replace("http://127.0.0.1:8000", "")
+    for answer in (client.get(url, headers={"accept-language": "en"}), client.post(url)):
+        assert (answer.status_code, answer.headers["Content-Language"]) == (200, "nl")
+        assert '<html lang="nl"' in answer.content.decode()
+    assert "niet meer" in answer.content.decode()
+
+
 @pytest.mark.parametrize(
     "change", [lambda url: url[:-2] + "/", lambda url: url.replace("unsubscribe/", "unsubscribe/0")]
 )
