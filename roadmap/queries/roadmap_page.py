@@ -293,18 +293,18 @@ def _lane(
 
 def _note(phase: Phase, decision: GateDecision | None, start: date, today: date) -> str:
     if phase.state == Phase.State.CLOSED:
-        outcome = f", {decision.get_outcome_display().lower()}" if decision else ""
-        return f"closed {wording.day(phase.ended_on)}{outcome}"
+        text = gettext("closed %(day)s") % {"day": wording.day(phase.ended_on)}
+        return f"{text}, {decision.get_outcome_display().lower()}" if decision else text
     if phase.state == Phase.State.ACTIVE and start <= today:
         number, planned = (today - start).days + 1, (phase.planned_end_on - start).days + 1
         return (
-            f"day {number} of {planned}"
+            gettext("day %(number)s of %(planned)s") % {"number": number, "planned": planned}
             if number <= planned
             else gettext("day %(number)s, %(planned)s were planned") % {"number": number, "planned": planned}
         )
     if phase.state == Phase.State.ACTIVE:
-        return f"starts {wording.day(start)}"
-    return "planned"
+        return gettext("starts %(day)s") % {"day": wording.day(start)}
+    return gettext("planned")
 
 
 def _gate_mark(phase: Phase, gate: Gate | None, decision: GateDecision | None, today: date) -> GateMark | None:

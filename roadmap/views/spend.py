@@ -7,7 +7,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, pgettext
 from django.views.decorators.http import require_safe
 
 from accounts.access import Asker, can_see_backends, can_see_spend, sees_everything
@@ -140,10 +140,10 @@ def _dimension_selects(view: SpendView) -> list[dict[str, Any]]:
     """The two dimensions, as two fields of one name."""
     by = view.filters.by
     return [
-        {"id": "by-first", "label": gettext("By"), "options": list(DIMENSIONS.items()), "value": by[0]},
+        {"id": "by-first", "label": pgettext("group by", "By"), "options": list(DIMENSIONS.items()), "value": by[0]},
         {
             "id": "by-second",
-            "label": "and by",
+            "label": gettext("and by"),
             "options": [("", gettext("Nothing else")), *DIMENSIONS.items()],
             "value": by[1] if len(by) > 1 else "",
         },
