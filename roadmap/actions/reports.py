@@ -23,6 +23,7 @@ from roadmap.actions.report_drafts import make_drafts, refresh_draft
 from roadmap.actions.report_publishing import publish_now, revise_now, revise_report
 from roadmap.models import Report
 from roadmap.queries.report_parts import has_newer_parts, newer_parts, summaries_of, waits_for
+from roadmap.reports.outputs.pdf import PdfRefusedError
 from roadmap.rules.report_life import day_of_life
 from roadmap.rules.reports import next_month
 from web import wording
@@ -208,6 +209,9 @@ def _close_one(asker: Asker | str, report: Report, closed: Closed, *, revise: bo
             closed.published += (published,) if published else ()
     except RuleViolation as error:
         closed.failed += ((report, error.message),)
+    except PdfRefusedError as error:
+        # A revision that cannot be drawn; one that is published for the first time says so as RuleViolation.
+        closed.failed += ((report, str(error)),)
 
 
 def _who(report: Report) -> Asker | str:
