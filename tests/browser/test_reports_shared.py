@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from decimal import Decimal
 
@@ -84,3 +85,27 @@ def test_two_months_are_set_side_by_side(months, page, picture, accessible):
     with page.expect_download() as found:
         page.get_by_role("link", name="XLSX").click()
     assert found.value.suggested_filename.endswith(".xlsx")
+
+
+def test_reports_and_their_list_are_read_by_axe_on_paper_and_on_a_phone(months, page, picture, accessible):
+    portfolio = Report.objects.get(scope=Report.Scope.PORTFOLIO, month=months[1].month)
+    addresses = {"list": "/reports/", "roadmap": months[1].get_absolute_url(), "portfolio": portfolio.get_absolute_url()}
+    for name, address in addresses.items():
+        page.goto(address)
+        picture(page, f"reports-{name}")
+        accessible(page)
+        levels = page.locator("main :is(h1, h2, h3, h4)").evaluate_all("all => all.map(one => Number(one.tagName[1]))")
+        assert levels[0] == 1
+        assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+        assert page.locator("main th:not([scope])").count() == 0
+        labels = page.locator("main :is(section, [role=region])").evaluate_all(
+            "all => all.map(one => one.ariaLabel ?? document.getElementById(one.getAttribute('aria-labelledby'))?.id)"
+        )
+        assert len(labels) == len(set(labels)), labels
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        accessible(page)
+        page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto("/reports/")
+    page.get_by_role("link", name="The fiscal year, month by month").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Fiscal year")

@@ -118,6 +118,7 @@ FIELDS: Labels = {
     "plan_of_year": gettext_lazy("plan of the year"),
     "plan_to_date": gettext_lazy("plan to date"),
     "programme": gettext_lazy("programme"),
+    "provider": gettext_lazy("provider"),
     "published": gettext_lazy("published"),
     "reason": gettext_lazy("reason"),
     "reasons": gettext_lazy("reason"),
