@@ -89,7 +89,11 @@ def test_two_months_are_set_side_by_side(months, page, picture, accessible):
 
 def test_reports_and_their_list_are_read_by_axe_on_paper_and_on_a_phone(months, page, picture, accessible):
     portfolio = Report.objects.get(scope=Report.Scope.PORTFOLIO, month=months[1].month)
-    addresses = {"list": "/reports/", "roadmap": months[1].get_absolute_url(), "portfolio": portfolio.get_absolute_url()}
+    addresses = {
+        "list": "/reports/",
+        "roadmap": months[1].get_absolute_url(),
+        "portfolio": portfolio.get_absolute_url(),
+    }
     for name, address in addresses.items():
         page.goto(address)
         picture(page, f"reports-{name}")
