@@ -60,6 +60,8 @@ def scope_of_plan(plan: Plan, *, roadmap: str = "", programme: str = "") -> Year
 
 def scope_of_roadmaps(roadmaps: Sequence[Roadmap], *, with_unallocated: bool, include_demo: bool) -> YearScope:
     """For a report, which is made for whoever may read it. One query."""
+    if not roadmaps:
+        return YearScope(roadmaps, [], [], with_unallocated, include_demo)
     ids = [roadmap.pk for roadmap in roadmaps]
     rows = read_together(
         {

@@ -287,6 +287,13 @@ def test_a_list_of_many_names_says_how_many_more(three):
     assert "Roadmap 7, Roadmap 8 and 3 more." in csv_of(document_of(payload))
 
 
+def test_a_portfolio_without_roadmaps_is_a_report_of_what_belongs_to_none(db):
+    spend_daily(None, 3, MONTH, LAST)
+    payload = payload_of([])
+    assert D(figures_of(payload)["month"]["value"]) == 93
+    assert document_of(payload, "nl").sections
+
+
 def test_plan_and_change_are_dutch_nouns(three):
     dutch = csv_of(document_of(payload_of(three), "nl"))
     assert "Abonnement" not in dutch
