@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +22,8 @@ def workbook_of(document: Document, sha256: str) -> bytes:
     held = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_numbers": False, "strings_to_urls": False}
     book = xlsxwriter.Workbook(held, options)
-    book.set_properties({"title": document.title, "created": document.dated_on})
+    # A date alone would be taken for none, and the moment of drawing written instead.
+    book.set_properties({"title": document.title, "created": datetime.combine(document.dated_on, time())})
     formats = {
         "head": book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"}),
         "title": book.add_format({"bold": True, "font_size": 14}),

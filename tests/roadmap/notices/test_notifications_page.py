@@ -39,7 +39,9 @@ def test_who_is_not_signed_in_gets_nowhere(client, db, url):
 
 def test_the_defaults_are_calm(sign_in, vera):
     html = page_of(sign_in(vera))
-    assert ticked(html) == {(kind, "mail") for kind in ("mention", "ownership", "decision", "source", "monday")}
+    assert ticked(html) == {
+        (kind, "mail") for kind in ("mention", "ownership", "decision", "words", "source", "monday")
+    }
     assert "vera@example.org" in html
     assert '<a href="/me/notifications/">Notifications</a>' in html
 
