@@ -33,6 +33,8 @@ from roadmap.views.report_mail import by_mail
 from web.htmx import done, render
 
 PER_PAGE = 50
+# The filter above has a month as well.
+CLOSE_ID = "close-%s"
 TONE_OF = {**TONES, Report.State.PUBLISHED: "green"}
 
 
@@ -40,14 +42,14 @@ TONE_OF = {**TONES, Report.State.PUBLISHED: "green"}
 @require_GET
 def reports(request: HttpRequest) -> HttpResponse:
     """Newest month first; filtered in the URL. htmx asks for the progress of a month that is being closed."""
-    return _list(request, CloseMonthForm())
+    return _list(request, CloseMonthForm(auto_id=CLOSE_ID))
 
 
 @login_required
 @require_POST
 def report_close(request: HttpRequest) -> HttpResponse:
     """Has workers publish the reports of a month that are not published yet. Admins only."""
-    form = CloseMonthForm(request.POST)
+    form = CloseMonthForm(request.POST, auto_id=CLOSE_ID)
     if not form.is_valid():
         return _list(request, form, status=422)
     asker, month = asker_of(request), form.cleaned_data["month"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -234,6 +235,12 @@ class TestWhoSeesIt:
         listed = client.get(reverse("reports")).content.decode()
         assert str(mine.uuid) in listed
         assert str(portfolio.uuid) not in listed
+
+    def test_each_field_of_the_list_has_a_name_of_its_own(self, reports, adam, sign_in):
+        listed = sign_in(adam).get(reverse("reports")).content.decode()
+        ids = re.findall(r'\sid="([^"]+)"', listed)
+        assert {"id_month", "close-month"} <= set(ids)
+        assert len(ids) == len(set(ids))
 
     def test_an_outsider_sees_neither(self, reports, oscar, sign_in, api):
         client = sign_in(oscar)
