@@ -279,7 +279,9 @@ class TestWhatARevisionChanged:
         section_value(after, "delivery")["milestones"][0]["due_on"] = "2026-12-01"
         after |= {"revision": 2, "dated_on": "2026-12-02"}
         lines = moved_figures(payload, after)
-        after["moved"] = lines
+        # What was not there and is empty now: kept, and no line for a reader.
+        hollow = {**lines[0], "before": None, "after": None}
+        after["moved"] = [*lines, hollow]
         with translation.override("nl"):
             said_lines = [
                 (place_text(line, "USD"), value_text(line, "before"), value_text(line, "after").replace("\xa0", " "))

@@ -199,14 +199,12 @@ def moved_sections(payload: Json) -> list[Section]:
     """What a revision changed, first of all; nothing in a first one."""
     if not payload["moved"]:
         return []
-    rows = [
-        [
-            Cell(text=place_text(line, payload["currency"])),
-            _value_cell(line, "before"),
-            _value_cell(line, "after"),
-        ]
-        for line in payload["moved"]
-    ]
+    rows = []
+    for line in payload["moved"]:
+        before, after = _value_cell(line, "before"), _value_cell(line, "after")
+        # What was not there and what is empty now read alike: the payload tells them apart, a reader need not.
+        if before != after:
+            rows.append([Cell(text=place_text(line, payload["currency"])), before, after])
     columns = [Column(label=_("Where"), share=1.6), Column(label=_("Before")), Column(label=_("Now"))]
     title = _("What this revision changed")
     why = [Paragraph(text=_("Why: %(why)s") % {"why": payload["why"]})] if payload.get("why") else []
