@@ -58,7 +58,10 @@ SAYINGS: dict[str, Words] = {
     "no_reading": words(_("no reading yet")),
     "last_reading": words(_("last reading on %(on)s"), on=Kind.PLAIN_DAY),
     "sample_too_small": words(
-        _("%(had)s requests of at least %(least)s"), had=Kind.COUNT, least=Kind.COUNT
+        ngettext_lazy(
+            "%(had)s request of at least %(least)s", "%(had)s requests of at least %(least)s", "n"
+        ),
+        had=Kind.COUNT, least=Kind.COUNT,
     ),
     "sample_unknown": words(_("an unknown number of requests of at least %(least)s"), least=Kind.COUNT),
     "known_for_only": words(_("known for %(share)s of %(of)s only"), share=Kind.RATIO, of=Kind.COVERED),

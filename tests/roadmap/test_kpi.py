@@ -73,6 +73,10 @@ def test_too_small_a_sample_takes_the_value_away():
         KpiStatus.NO_DATA,
         "199 requests of at least 200",
     )
+    one = KpiValue(value=D("1.5"), unit="s", sample=1)
+    assert (
+        one.judged(baseline=None, target=None, direction="lower", minimum_sample=2).reason == "1 request of at least 2"
+    )
     enough = KpiValue(value=D("1.5"), unit="s", sample=200)
     assert enough.judged(baseline=None, target=D(2), direction="lower", minimum_sample=200).value == D("1.5")
 
