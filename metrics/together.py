@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -79,9 +79,9 @@ class AtOnceError(Exception):
 def at_once() -> Iterator[Send]:
     """As `together`, and a transaction of its own: no round trip begins it and none commits it.
 
-    It ends with the first statement that fails, and nothing is written then. Conditions SHALL be in the statements,
-    for what `afterwards` is given is called when all is committed. Raises AtOnceError where a statement raised, and
-    Django's errors otherwise. Inside a transaction it is a part of that one.
+    It ends with the first statement that fails, or with what the block raises; nothing is written then. Conditions
+    SHALL be in the statements, for what `afterwards` is given is called when all is committed. Raises AtOnceError where
+    a statement raised, and Django's errors otherwise. Inside a transaction it is a part of that one.
     """
     try:
         # Outside a transaction what goes in one pipeline is one, up to its end.
@@ -89,9 +89,21 @@ def at_once() -> Iterator[Send]:
             with transaction.atomic(), together() as send:
                 yield send
         else:
-            with together() as send:
+            with together() as send, _all_or_nothing():
                 yield send
     except DatabaseError as error:
         if isinstance(error.__cause__, RaiseException):
             raise AtOnceError from error
+        raise
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """What the block raises takes back what was sent before it, which the end of the pipeline would commit."""
+    try:
+        yield
+    except BaseException:
+        # A connection that is gone has taken it back already.
+        with suppress(Exception):
+            connection.connection.execute("ROLLBACK", prepare=False)
         raise

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,9 +17,10 @@ from rest_framework.test import APIClient
 
 from accounts.models import Membership, Role, Token, User, Workload
 from accounts.tokens import make_token
-from metrics import push_places
+from metrics import ledger, push_places
 from metrics.models import IdempotencyKey, LedgerEntry, LedgerHistogram, Receipt, UsageHour
 from metrics.push_keys import PushKey
+from metrics.together import at_once
 
 URL = "/api/v1/usage"
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,3 +150,42 @@ def test_a_role_that_was_taken_away_ends_the_next_push(token):
     Membership.objects.all().delete()
     assert push(token, {}, key="4").status_code == 422
     assert counted() == 2
+
+
+def test_what_goes_wrong_here_half_way_leaves_nothing_and_the_repeat_is_counted(token, monkeypatch):
+    """Neither a receipt nor an answer under the key: else the client that sends it again is told that it was kept."""
+    push(token, {}, key="1")
+    push(token, {}, key="2")
+
+    def no_memory(*told: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ledger, "post_push", no_memory)
+        assert push(token, {}, {}, key="3").status_code == 500
+    assert Receipt.objects.count() == IdempotencyKey.objects.count() == LedgerEntry.objects.count() == 2
+    answer = push(token, {}, {}, key="3")
+    assert (answer.status_code, answer.headers.get("Idempotency-Replayed")) == (201, None)
+    assert counted() == 4
+    call_command("check_ledger")
+
+
+@pytest.mark.parametrize("wrong", ["here", "not sent", "there", "cut"])
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_a_block_that_fails_writes_nothing_and_its_connection_goes_on(wrong, is_inside):
+    def write() -> None:
+        with transaction.atomic() if is_inside else nullcontext(), at_once() as send:
+            send("INSERT INTO accounts_workload (slug, name, created_at, is_demo) VALUES ('a', 'A', now(), false)")
+            if wrong == "here":
+                raise KeyError(wrong)
+            if wrong == "not sent":
+                send("SELECT %s", ["text with a \0"])
+            send("SELECT pg_terminate_backend(pg_backend_pid())" if wrong == "cut" else "SELECT 1 / 0")
+
+    with pytest.raises(KeyError if wrong == "here" else DatabaseError):
+        write()
+    connection.close_if_unusable_or_obsolete()
+    assert not Workload.objects.exists()
+    with at_once() as send:
+        answer = send("SELECT 7")
+    assert answer.fetchone() == (7,)
