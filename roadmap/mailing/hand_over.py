@@ -104,6 +104,10 @@ class Line:
         self._sent += 1
         if smtp.sock is not None:
             smtp.sock.settimeout(settings.EMAIL_TIMEOUT)
+        if not (250 <= status < 260 or 400 <= status < 600):
+            # Neither a yes nor a refusal; what it says next may belong to anything.
+            self.hang_up()
+            raise AnswerUnheard(f"its answer was '{status} {_words(answer)}'" if status >= 0 else "its answer was none")
         self._expect((status, answer), 250)
         return f"{status} {_words(answer)}"
 
@@ -119,7 +123,8 @@ class Line:
                 backend.open()
                 if backend.connection is not None:
                     backend.connection.ehlo_or_helo_if_needed()
-            except (smtplib.SMTPException, OSError) as error:
+            except (smtplib.SMTPException, OSError, ValueError) as error:
+                # ValueError: a challenge of the server's that is no base64.
                 raise _away(error) from None
             self._smtp, self._sent = backend.connection, 0
         return self._smtp

@@ -36,6 +36,8 @@ CLAIMED_FOR = timedelta(minutes=3)
 WORK_SECONDS = 200.0
 # So many workers mail at once; the others have their pulls to do.
 AT_ONCE = 2
+# A server that is away, or does not say what became of a mail, gets no other one until then.
+SERVER_PAUSE = timedelta(minutes=1)
 _LOCK = 0x5048_5250_4D41_494C
 State = ReportMail.State
 
@@ -70,6 +72,13 @@ def work_off(seconds: float = WORK_SECONDS) -> int:
                 sent += _send(claim, line, letters(claim.mail.report_id, claim.mail.language))
             except ServerAway as error:
                 _later(claim, error)
+                # One that was sent: the server has enough of this connection, and the next one may be let in.
+                if not sent:
+                    _others_wait()
+                break
+            except AnswerUnheard:
+                # Each mail that a server in trouble is given may end as one of which nobody knows.
+                _others_wait()
                 break
             except ConnectorError as error:
                 _later(claim, error)
@@ -115,7 +124,7 @@ def claim_one(now: datetime) -> Claim | None:
 
 
 def _send(claim: Claim, line: Line, letter: Letter) -> int:
-    """1 where the server took it; raises ConnectorError where it did not."""
+    """1 where the server took it; raises ConnectorError where it did not, AnswerUnheard where nobody knows."""
     mail = claim.mail
     why_not = _why_not(mail)
     if why_not:
@@ -136,9 +145,9 @@ def _send(claim: Claim, line: Line, letter: Letter) -> int:
     try:
         answer = finish()
     except AnswerUnheard as error:
-        said = f"The connection broke while the mail server was taking it ({error}); it may have arrived."
+        said = f"The mail server was given it and no answer was heard ({error}); it may have arrived."
         _settle(claim, State.HANDING, state=State.UNKNOWN, problem=said)
-        return 0
+        raise
     except ConnectorError as error:
         # Refused after all: it is as before the last line.
         _settle(claim, State.HANDING, state=State.SENDING, ended_at=None)
@@ -167,6 +176,12 @@ def _settle(claim: Claim, *held: str, **fields: object) -> bool:
     values = {"ended_at": timezone.now(), **fields}
     mine = ReportMail.objects.filter(pk=claim.mail.pk, claim=claim.id, state__in=held)
     return bool(mine.update(**values))
+
+
+def _others_wait() -> None:
+    """A server in trouble is asked with one mail a while, not with all: each of them keeps a worker waiting."""
+    now = timezone.now()
+    ReportMail.objects.filter(state=State.WAITING, due_at__lte=now).update(due_at=now + SERVER_PAUSE)
 
 
 def _later(claim: Claim, error: ConnectorError) -> None:
