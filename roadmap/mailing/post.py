@@ -26,7 +26,7 @@ from roadmap.mailing.compose import Letter, letter_of
 from roadmap.mailing.hand_over import AnswerUnheard, Line, ServerAway, is_set_up
 from roadmap.models import Report, ReportMail
 from roadmap.queries.reports import visible_reports
-from roadmap.rules.notices import wait_before_next
+from roadmap.rules.notices import MOST_ATTEMPTS, wait_before_next
 from roadmap.rules.report_mail import clean_address
 
 logger = logging.getLogger(__name__)
@@ -93,12 +93,23 @@ def work_off(seconds: float = WORK_SECONDS) -> int:
 
 
 def give_up_on_left_behind(now: datetime) -> int:
-    """What was being handed over when its worker went: nobody knows whether the server took it."""
-    return ReportMail.objects.filter(state=State.HANDING, claimed_until__lte=now).update(
+    """What nobody takes up again; how many.
+
+    What was being handed over when its worker went: nobody knows whether the server took it. And what was in hand each
+    time that a worker went: it would take the next one along.
+    """
+    left = ReportMail.objects.filter(claimed_until__lte=now)
+    unknown = left.filter(state=State.HANDING).update(
         state=State.UNKNOWN,
         ended_at=now,
         problem="The process was stopped while the mail server was taking it; it may have arrived.",
     )
+    failed = left.filter(state=State.SENDING, attempts__gte=MOST_ATTEMPTS).update(
+        state=State.FAILED,
+        ended_at=now,
+        problem="The process was stopped before the mail server was given it, at each attempt; the log may say why.",
+    )
+    return unknown + failed
 
 
 @transaction.atomic

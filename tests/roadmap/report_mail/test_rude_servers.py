@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -12,6 +13,7 @@ from config.mail import mail_settings
 from roadmap.actions.report_mails import queue
 from roadmap.mailing import hand_over, post
 from roadmap.models import ReportMail
+from roadmap.rules.notices import MOST_ATTEMPTS
 from tests.doubles.rude_mail_server import HANGS_UP, SILENCE, rude_mail_server
 
 State = ReportMail.State
@@ -144,3 +146,22 @@ def test_421_after_the_last_line_is_a_refusal_and_it_is_sent_again(queued, throu
         assert post.work_off() == 0
         assert len(server.bodies) == 1
     assert states() == [(State.WAITING, 0), (State.WAITING, 1)]
+
+
+def test_what_takes_its_worker_along_each_time_is_given_up(queued, through):
+    """Out of memory, say: no worker lives to note that it went wrong."""
+    first, second = queued
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        ReportMail.objects.filter(pk=second.pk).update(due_at=timezone.now() + timedelta(days=1))
+        post.give_up_on_left_behind(timezone.now())
+        claim = post.claim_one(timezone.now())
+        assert claim is not None
+        assert (claim.mail.pk, claim.mail.attempts) == (first.pk, attempt)
+        ReportMail.objects.filter(pk=first.pk).update(claimed_until=timezone.now())
+    with through({}) as server:
+        due_now()
+        assert post.work_off() == 1
+    assert len(server.bodies) == 1
+    first.refresh_from_db()
+    assert first.state == State.FAILED
+    assert "stopped" in first.problem
