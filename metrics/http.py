@@ -285,9 +285,9 @@ class HttpClient:
             if time.monotonic() > deadline:
                 raise ConnectorError(
                     phrase(
-                        "%(address)s took more than %(total_seconds)s seconds to answer.",
+                        "%(address)s took more than %(count)s seconds to answer.",
                         address=address,
-                        total_seconds=format(self.limits.total_seconds, ".0f"),
+                        count=format(self.limits.total_seconds, ".0f"),
                     ),
                     permanent=False,
                 )

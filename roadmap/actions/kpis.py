@@ -127,8 +127,8 @@ def delete_kpi(asker: Asker, kpi: Kpi) -> None:
     if users:
         raise RuleViolation(
             "in_formula",
-            gettext("The formula of '%(users_0)s' names '%(key)s'. Change that first.")
-            % {"users_0": users[0], "key": kpi.key},
+            gettext("The formula of '%(name)s' names '%(key)s'. Change that first.")
+            % {"name": users[0], "key": kpi.key},
         )
     record(asker, "delete_kpi", kpi, roadmap, {"name": kpi.name, "readings": kpi.readings.count()}, None)
     kpi.delete()
@@ -213,7 +213,7 @@ def _check_readings(kpi: Kpi, readings: Sequence[NewReading]) -> None:
     if len(readings) > MAX_READINGS:
         raise RuleViolation(
             "too_many",
-            gettext("At most %(max_readings)s readings at a time.") % {"max_readings": f"{MAX_READINGS:,}"},
+            gettext("At most %(most)s readings at a time.") % {"most": f"{MAX_READINGS:,}"},
             "readings",
         )
     seen: set[datetime] = set()
@@ -221,7 +221,7 @@ def _check_readings(kpi: Kpi, readings: Sequence[NewReading]) -> None:
         _check_reading(item)
         if item.at in seen:
             raise RuleViolation(
-                "time_twice", gettext("%(isoformat)s stands twice.") % {"isoformat": item.at.isoformat()}, "at"
+                "time_twice", gettext("%(time)s stands twice.") % {"time": item.at.isoformat()}, "at"
             )
         seen.add(item.at)
 

@@ -161,7 +161,7 @@ def _depend(
     if strange := [item.name for pk, item in chosen.items() if pk not in names]:
         raise RuleViolation(
             "other_roadmap",
-            gettext("'%(strange_0)s' is a milestone of another roadmap.") % {"strange_0": strange[0]},
+            gettext("'%(name)s' is a milestone of another roadmap.") % {"name": strange[0]},
             "depends_on",
         )
     # Nothing waits for a new one yet, so that it closes no ring.
@@ -199,7 +199,7 @@ def _move_along(milestone: Milestone, due_on: date, along: Along) -> tuple[dict[
         if strange := chosen - {row.milestone.pk for row in rows}:
             raise RuleViolation(
                 "not_moved",
-                gettext("Milestone %(strange)s does not move along with this one.") % {"strange": min(strange)},
+                gettext("Milestone %(number)s does not move along with this one.") % {"number": min(strange)},
                 "move_successors",
             )
         rows = [row for row in rows if row.milestone.pk in chosen]

@@ -20,7 +20,7 @@ def set_membership(asker: Asker, roadmap: Roadmap, *, user: User, role: str) -> 
         raise RuleViolation("unknown_role", gettext("Choose manager, contributor or viewer."), "role")
     if not user.is_active:
         raise RuleViolation(
-            "inactive", gettext("%(display_name)s cannot sign in.") % {"display_name": user.display_name}, "user"
+            "inactive", gettext("%(name)s cannot sign in.") % {"name": user.display_name}, "user"
         )
     held = Membership.objects.select_for_update().filter(user=user, workload=roadmap.workload).first()
     if held is not None and user.pk == roadmap.owner_id and role != Role.MANAGER:

@@ -100,8 +100,8 @@ def start_phase(asker: Asker, phase: Phase, *, on: date) -> Phase:
         if on <= earlier.ended_on:
             raise RuleViolation(
                 "phases_overlap",
-                gettext("%(kind)s ran until %(isoformat)s.")
-                % {"kind": earlier.get_kind_display(), "isoformat": earlier.ended_on.isoformat()},
+                gettext("%(kind)s ran until %(day)s.")
+                % {"kind": earlier.get_kind_display(), "day": earlier.ended_on.isoformat()},
                 "on",
             )
     delta = (on - phase.planned_start_on).days

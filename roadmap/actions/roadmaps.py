@@ -165,8 +165,8 @@ def _middle_spans(middle: Middle, lengths: Sequence[int]) -> list[Span]:
     if extra := [kind for kind in passed if kind not in PHASE_KINDS[:at]]:
         raise RuleViolation(
             "dates_unused",
-            gettext("%(extra_0)s does not lie before %(kind)s.")
-            % {"extra_0": _title(extra[0]), "kind": _title(middle.kind)},
+            gettext("%(phase)s does not lie before %(present)s.")
+            % {"phase": _title(extra[0]), "present": _title(middle.kind)},
             "kind",
         )
     if middle.started_on > today():

@@ -230,7 +230,7 @@ def _keep(asker: Asker, template: Template, *, action: str, source: str) -> Plan
     if PlanTemplate.objects.count() >= MAX_OWN:
         raise RuleViolation(
             "too_many",
-            gettext("There are %(max_own)s own templates, retired ones included.") % {"max_own": MAX_OWN},
+            gettext("There are %(count)s own templates, retired ones included.") % {"count": MAX_OWN},
             "name",
         )
     base = slugify(name)[:70] or "template"

@@ -62,11 +62,11 @@ def title_of(data: EfficiencyData) -> str:
         }
     ratio = rows[0].value / rows[-1].value if rows[-1].value else None
     if ratio is not None and ratio >= TWICE:
-        return gettext("%(name)s gives %(ratio)s times the work per %(currency)s of %(name2)s") % {
+        return gettext("%(name)s gives %(ratio)s times the work per %(currency)s of %(other)s") % {
             "name": rows[0].name,
             "ratio": wording.decimals(ratio, 1),
             "currency": data.currency,
-            "name2": rows[-1].name,
+            "other": rows[-1].name,
         }
     return gettext("%(work)s per %(currency)s: %(name)s leads") % {
         "work": work,

@@ -94,8 +94,8 @@ def title_of(points: Sequence[LatencyPoint], target_ms: Decimal | None) -> str:
         if last <= target:
             above = [index for index, (_, place, _) in enumerate(known) if place > target]
             if above and above[-1] + 1 < len(known):
-                return gettext("p95 has been under its target since %(known_above_1_1_0)s") % {
-                    "known_above_1_1_0": wording.day(known[above[-1] + 1][0])
+                return gettext("p95 has been under its target since %(day)s") % {
+                    "day": wording.day(known[above[-1] + 1][0])
                 }
             return gettext("p95 is under its target")
         if present.ms is None:
@@ -182,8 +182,8 @@ def _spec(
         layers += frame.label_layers(last_t, place, text)
     if data.target_ms is not None:
         value = float(data.target_ms) / divisor
-        label = gettext("p95 target %(target_ms_divisor)s") % {
-            "target_ms_divisor": wording.number(data.target_ms / divisor)
+        label = gettext("p95 target %(target)s") % {
+            "target": wording.number(data.target_ms / divisor)
         }
         layers += frame.level_layers(value, label, style="target", at=stamp(data.start_on), above=False)
     layers += frame.mark_layers(marks, apart_days=(data.end_on - data.start_on).days * 0.045)

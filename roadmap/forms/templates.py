@@ -36,7 +36,7 @@ class ImportForm(Form):
         file = self.cleaned_data["file"]
         if file is not None and file.size > MAX_BYTES:
             raise forms.ValidationError(
-                gettext("A template has at most %(max_bytes_1024)s KiB.") % {"max_bytes_1024": MAX_BYTES // 1024}
+                gettext("A template has at most %(most)s KiB.") % {"most": MAX_BYTES // 1024}
             )
         return file
 

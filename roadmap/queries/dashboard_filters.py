@@ -101,7 +101,7 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
         except ValueError:
             problems.append(
                 Problem(
-                    name, gettext("'%(text_40)s' is not a date. Write it like 2026-11-22.") % {"text_40": text[:40]}
+                    name, gettext("'%(text)s' is not a date. Write it like 2026-11-22.") % {"text": text[:40]}
                 )
             )
             return None
@@ -112,7 +112,7 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
         if len(text) > LONGEST_NAME:
             problems.append(
                 Problem(
-                    name, gettext("That is longer than %(longest_name)s characters.") % {"longest_name": LONGEST_NAME}
+                    name, gettext("That is longer than %(most)s characters.") % {"most": LONGEST_NAME}
                 )
             )
             return ""

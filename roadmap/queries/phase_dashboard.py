@@ -183,15 +183,15 @@ class _Builder:
             names = ", ".join(slugs) or gettext("none yet")
             self.filters = self.filters.without(
                 "backend",
-                gettext("No backend '%(backend_60)s' has usage here. There is: %(names)s.")
-                % {"backend_60": self.filters.backend[:60], "names": names},
+                gettext("No backend '%(backend)s' has usage here. There is: %(names)s.")
+                % {"backend": self.filters.backend[:60], "names": names},
             )
         if self.filters.model and self.filters.model not in models:
             names = ", ".join(sorted(models)) or gettext("none yet")
             self.filters = self.filters.without(
                 "model",
-                gettext("No model '%(model_60)s' has usage here. There is: %(names)s.")
-                % {"model_60": self.filters.model[:60], "names": names},
+                gettext("No model '%(model)s' has usage here. There is: %(names)s.")
+                % {"model": self.filters.model[:60], "names": names},
             )
         self.keep = phase_charts.keep_for(self.backend_id, self.filters.model)
 

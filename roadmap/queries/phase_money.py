@@ -251,7 +251,7 @@ def sources_of(
     found = []
     if (True, None) in amounts:
         name = (
-            gettext("%(names_idle_0)s, idle") % {"names_idle_0": names[idle[0]]}
+            gettext("%(name)s, idle") % {"name": names[idle[0]]}
             if len(idle) == 1
             else gettext("Idle capacity")
         )
@@ -259,7 +259,7 @@ def sources_of(
     ordered = sorted((backend for is_idle, backend in amounts if not is_idle), key=lambda item: colors.get(item, ""))
     for backend in ordered:
         name = (
-            gettext("%(names_backend)s, busy") % {"names_backend": names[backend]}
+            gettext("%(name)s, busy") % {"name": names[backend]}
             if backend in idle
             else names[backend]
         )

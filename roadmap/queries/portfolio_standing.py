@@ -341,7 +341,7 @@ def _measured_sentence(standing: Standing, today: date) -> str:
     phase, money = standing.rows.present, standing.money
     if phase is None or money is None:
         return (
-            gettext("Planned for %(planned_start_on)s.") % {"planned_start_on": wording.day(phase.planned_start_on)}
+            gettext("Planned for %(day)s.") % {"day": wording.day(phase.planned_start_on)}
             if phase
             else ""
         )

@@ -383,12 +383,12 @@ def _label(roadmap: Roadmap, phases: Sequence[Phase]) -> str:
             )
         elif phase.state == Phase.State.ACTIVE:
             parts.append(
-                gettext("%(name)s runs, planned to end %(planned_end_on)s")
-                % {"name": name, "planned_end_on": wording.day(phase.planned_end_on)}
+                gettext("%(name)s runs, planned to end %(day)s")
+                % {"name": name, "day": wording.day(phase.planned_end_on)}
             )
         else:
             parts.append(
-                gettext("%(name)s planned from %(planned_start_on)s")
-                % {"name": name, "planned_start_on": wording.day(phase.planned_start_on)}
+                gettext("%(name)s planned from %(day)s")
+                % {"name": name, "day": wording.day(phase.planned_start_on)}
             )
     return gettext("Timeline of %(name)s: %(parts)s") % {"name": roadmap.name, "parts": "; ".join(parts)}

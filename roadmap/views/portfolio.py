@@ -70,7 +70,7 @@ def portfolio_file(request: HttpRequest, form: str) -> HttpResponseBase:
         text = "\n".join(problem.message for problem in found.filters.problems)
         return HttpResponse(text, status=422, content_type="text/plain; charset=utf-8")
     notes = [
-        gettext("Filter: %(query_or_none)s") % {"query_or_none": found.filters.query or "none"},
+        gettext("Filter: %(filter)s") % {"filter": found.filters.query or "none"},
         gettext("Amounts in %(currency)s, of the present phase to date") % {"currency": found.currency},
     ]
     return table_file(portfolio_table(found.currency), found.rows, form, name="portfolio", notes=notes)
