@@ -148,12 +148,12 @@ def decide_gate(
     gate.phase = phase
     check_may_decide(asker, gate)
     if phase.state != Phase.State.ACTIVE:
-        word = gettext("is decided already") if phase.state == Phase.State.CLOSED else gettext("has not started")
-        raise RuleViolation(
-            "already_decided",
-            gettext("%(kind)s %(word)s.") % {"kind": phase.get_kind_display(), "word": word},
-            "outcome",
+        said = (
+            gettext("%(kind)s is decided already.")
+            if phase.state == Phase.State.CLOSED
+            else gettext("%(kind)s has not started.")
         )
+        raise RuleViolation("already_decided", said % {"kind": phase.get_kind_display()}, "outcome")
     if outcome not in [item.value for item in Outcome]:
         raise RuleViolation("unknown_outcome", gettext("Choose go, conditional go, hold or stop."), "outcome")
     chosen, day = Outcome(outcome), today()

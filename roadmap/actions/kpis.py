@@ -21,6 +21,7 @@ from roadmap.kpis import BY_NAME
 from roadmap.models import Kpi, Phase, Reading
 from roadmap.rules.formulas import check_formulas, key_from, read_formula, users_of
 from roadmap.rules.phases import FIRST_DAY
+from web import wording
 
 CHANGEABLE = frozenset(
     {
@@ -213,16 +214,14 @@ def _check_readings(kpi: Kpi, readings: Sequence[NewReading]) -> None:
     if len(readings) > MAX_READINGS:
         raise RuleViolation(
             "too_many",
-            gettext("At most %(most)s readings at a time.") % {"most": f"{MAX_READINGS:,}"},
+            gettext("At most %(most)s readings at a time.") % {"most": wording.count(MAX_READINGS)},
             "readings",
         )
     seen: set[datetime] = set()
     for item in readings:
         _check_reading(item)
         if item.at in seen:
-            raise RuleViolation(
-                "time_twice", gettext("%(time)s stands twice.") % {"time": item.at.isoformat()}, "at"
-            )
+            raise RuleViolation("time_twice", gettext("%(time)s stands twice.") % {"time": item.at.isoformat()}, "at")
         seen.add(item.at)
 
 

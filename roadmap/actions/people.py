@@ -19,9 +19,7 @@ def set_membership(asker: Asker, roadmap: Roadmap, *, user: User, role: str) -> 
     if role not in Role.values:
         raise RuleViolation("unknown_role", gettext("Choose manager, contributor or viewer."), "role")
     if not user.is_active:
-        raise RuleViolation(
-            "inactive", gettext("%(name)s cannot sign in.") % {"name": user.display_name}, "user"
-        )
+        raise RuleViolation("inactive", gettext("%(name)s cannot sign in.") % {"name": user.display_name}, "user")
     held = Membership.objects.select_for_update().filter(user=user, workload=roadmap.workload).first()
     if held is not None and user.pk == roadmap.owner_id and role != Role.MANAGER:
         raise RuleViolation(

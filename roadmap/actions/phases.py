@@ -14,6 +14,7 @@ from metrics.errors import RuleViolation
 from roadmap.actions.changes import change, check, check_currency, record, require, text_required, today
 from roadmap.models import Annotation, Gate, Milestone, Phase, Roadmap
 from roadmap.rules.phases import Span, check_day, check_row, check_span, moved, stretched
+from web import wording
 
 CHANGEABLE = frozenset(
     {
@@ -101,7 +102,7 @@ def start_phase(asker: Asker, phase: Phase, *, on: date) -> Phase:
             raise RuleViolation(
                 "phases_overlap",
                 gettext("%(kind)s ran until %(day)s.")
-                % {"kind": earlier.get_kind_display(), "day": earlier.ended_on.isoformat()},
+                % {"kind": earlier.get_kind_display(), "day": wording.day(earlier.ended_on)},
                 "on",
             )
     delta = (on - phase.planned_start_on).days

@@ -31,6 +31,7 @@ from roadmap.template import (
     check_template,
 )
 from roadmap.template_files import read_template, shipped, write_template
+from web import wording
 
 MAX_OWN = 200
 
@@ -230,7 +231,7 @@ def _keep(asker: Asker, template: Template, *, action: str, source: str) -> Plan
     if PlanTemplate.objects.count() >= MAX_OWN:
         raise RuleViolation(
             "too_many",
-            gettext("There are %(count)s own templates, retired ones included.") % {"count": MAX_OWN},
+            gettext("There are %(count)s own templates, retired ones included.") % {"count": wording.count(MAX_OWN)},
             "name",
         )
     base = slugify(name)[:70] or "template"

@@ -182,9 +182,7 @@ def _spec(
         layers += frame.label_layers(last_t, place, text)
     if data.target_ms is not None:
         value = float(data.target_ms) / divisor
-        label = gettext("p95 target %(target)s") % {
-            "target": wording.number(data.target_ms / divisor)
-        }
+        label = gettext("p95 target %(target)s") % {"target": wording.number(data.target_ms / divisor)}
         layers += frame.level_layers(value, label, style="target", at=stamp(data.start_on), above=False)
     layers += frame.mark_layers(marks, apart_days=(data.end_on - data.start_on).days * 0.045)
     layers[0]["encoding"]["x"] = frame.time_axis(data.start_on, data.end_on, most=7)

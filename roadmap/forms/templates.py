@@ -9,6 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext, gettext_lazy
 
 from roadmap.template import MAX_BYTES
+from web import wording
 from web.forms import Form
 
 
@@ -36,7 +37,7 @@ class ImportForm(Form):
         file = self.cleaned_data["file"]
         if file is not None and file.size > MAX_BYTES:
             raise forms.ValidationError(
-                gettext("A template has at most %(most)s KiB.") % {"most": MAX_BYTES // 1024}
+                gettext("A template has at most %(most)s KiB.") % {"most": wording.count(MAX_BYTES // 1024)}
             )
         return file
 

@@ -100,9 +100,7 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
             found = date.fromisoformat(text)
         except ValueError:
             problems.append(
-                Problem(
-                    name, gettext("'%(text)s' is not a date. Write it like 2026-11-22.") % {"text": text[:40]}
-                )
+                Problem(name, gettext("'%(text)s' is not a date. Write it like 2026-11-22.") % {"text": text[:40]})
             )
             return None
         return found
@@ -112,7 +110,7 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
         if len(text) > LONGEST_NAME:
             problems.append(
                 Problem(
-                    name, gettext("That is longer than %(most)s characters.") % {"most": LONGEST_NAME}
+                    name, gettext("That is longer than %(most)s characters.") % {"most": wording.count(LONGEST_NAME)}
                 )
             )
             return ""

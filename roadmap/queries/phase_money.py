@@ -250,19 +250,11 @@ def sources_of(
     idle = [backend for is_idle, backend in amounts if is_idle and backend is not None]
     found = []
     if (True, None) in amounts:
-        name = (
-            gettext("%(name)s, idle") % {"name": names[idle[0]]}
-            if len(idle) == 1
-            else gettext("Idle capacity")
-        )
+        name = gettext("%(name)s, idle") % {"name": names[idle[0]]} if len(idle) == 1 else gettext("Idle capacity")
         found.append(Source(name, "$idle", amounts[True, None]))
     ordered = sorted((backend for is_idle, backend in amounts if not is_idle), key=lambda item: colors.get(item, ""))
     for backend in ordered:
-        name = (
-            gettext("%(name)s, busy") % {"name": names[backend]}
-            if backend in idle
-            else names[backend]
-        )
+        name = gettext("%(name)s, busy") % {"name": names[backend]} if backend in idle else names[backend]
         found.append(Source(name, colors.get(backend, "$c1"), amounts[False, backend]))
     if entered is not None:
         by_hand = {

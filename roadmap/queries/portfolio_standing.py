@@ -340,11 +340,7 @@ def _measured_sentence(standing: Standing, today: date) -> str:
     """What the figures say where the manager has not said anything."""
     phase, money = standing.rows.present, standing.money
     if phase is None or money is None:
-        return (
-            gettext("Planned for %(day)s.") % {"day": wording.day(phase.planned_start_on)}
-            if phase
-            else ""
-        )
+        return gettext("Planned for %(day)s.") % {"day": wording.day(phase.planned_start_on)} if phase else ""
     gate = standing.rows.gate
     schedule = health.Schedule(
         today=today,

@@ -388,7 +388,6 @@ def _label(roadmap: Roadmap, phases: Sequence[Phase]) -> str:
             )
         else:
             parts.append(
-                gettext("%(name)s planned from %(day)s")
-                % {"name": name, "day": wording.day(phase.planned_start_on)}
+                gettext("%(name)s planned from %(day)s") % {"name": name, "day": wording.day(phase.planned_start_on)}
             )
     return gettext("Timeline of %(name)s: %(parts)s") % {"name": roadmap.name, "parts": "; ".join(parts)}
