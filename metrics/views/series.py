@@ -126,7 +126,7 @@ def look_alike_decide(request: HttpRequest, pk: int) -> HttpResponse:
     for backend_id in {found.first.backend_id, found.second.backend_id} if linked else ():
         days = Series.objects.filter(backend=backend_id).values_list("uncounted_from_on", flat=True)
         post_capacity_since(backend_id, found.on, *days)
-    said = "Linked: counted once from now on." if linked else "Kept apart: both count."
+    said = gettext("Linked: counted once from now on.") if linked else gettext("Kept apart: both count.")
     return done(request, _back(request), said)
 
 

@@ -77,7 +77,7 @@ def period_text(start: date, end: date, grain: Grain) -> str:
     if grain == "day":
         return day(start)
     if grain == "week":
-        return f"{day_short(start)} to {day(end - DAY)}"
+        return gettext("%(first)s to %(last)s") % {"first": day_short(start), "last": day(end - DAY)}
     return month_short(start)
 
 

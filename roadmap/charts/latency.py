@@ -64,13 +64,13 @@ def text_of(percentile: Percentile | None) -> str:
     if percentile.ms is not None:
         return wording.duration_ms(percentile.ms)
     if percentile.low_ms is None:
-        return f"under {wording.duration_ms(percentile.high_ms)}"
+        return gettext("under %(high)s") % {"high": wording.duration_ms(percentile.high_ms)}
     if percentile.high_ms is None:
-        return f"over {wording.duration_ms(percentile.low_ms)}"
+        return gettext("over %(low)s") % {"low": wording.duration_ms(percentile.low_ms)}
     low, high = wording.duration_ms(percentile.low_ms), wording.duration_ms(percentile.high_ms)
     if low.split(wording.NBSP)[-1] == high.split(wording.NBSP)[-1]:
         low = low.split(wording.NBSP)[0]
-    return f"{low} to {high}"
+    return gettext("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
 def place_of(percentile: Percentile | None) -> float | None:
@@ -102,7 +102,7 @@ def title_of(points: Sequence[LatencyPoint], target_ms: Decimal | None) -> str:
             return gettext("p95 is above its target: %(present)s") % {"present": text_of(present)}
         return gettext("p95 is %(change)s above its target") % {"change": wording.percent((last - target) / target)}
     if len(known) < 2 or present.ms is None:
-        return f"p95 is {text_of(present)}"
+        return gettext("p95 is %(present)s") % {"present": text_of(present)}
     first = known[0][1]
     change = (last - first) / first if first else 0.0
     if abs(change) < 0.05:
@@ -123,7 +123,7 @@ def latency_chart(data: LatencyData) -> Chart:
     by = {"day": gettext("by day"), "week": gettext("by week"), "month": gettext("by month")}[data.grain]
     place = str(PLACES.get(data.measured_at, ""))
     marks = frame.lettered(data.events, data.start_on, data.end_on)
-    seconds = "seconds" if unit == "s" else "milliseconds"
+    seconds = gettext("seconds") if unit == "s" else gettext("milliseconds")
     return Chart(
         id="latency",
         title=title_of(main, data.target_ms) if main else gettext("Latency is not measured"),
@@ -151,11 +151,12 @@ def _spec(
     ends: list[tuple[float, str]] = []
     last_t = stamp(data.start_on)
     for percent in (99, 95, 50):
-        values = []
+        values, last = [], None
         for start, (_, end) in starts.items():
             point = found.get(start)
             percentile = point.percentiles.get(percent) if point else None
             place = place_of(percentile)
+            last = percentile if place is not None else last
             values.append(
                 {
                     "t": stamp(start),
@@ -166,16 +167,14 @@ def _spec(
                 }
             )
         known = [value for value in values if value["v"] is not None]
-        if not known:
+        if last is None:
             continue
         tooltip = [("period", gettext("When")), ("text", f"p{percent}"), ("count", gettext("Requests timed"))]
         point_mark = {"size": 26} if len(known) < 3 else False
         layers.append(frame.line_layer(values, tooltip=tooltip, mark={"style": f"p{percent}", "point": point_mark}))
         last_t = max(last_t, int(str(known[-1]["t"])))
         # In the axis' unit where it is one figure; a bucket is printed as the bucket that it is.
-        said = str(known[-1]["text"])
-        is_bucket = " to " in said or said.startswith(("under", "over"))
-        label = said if is_bucket else wording.number(Decimal(str(known[-1]["v"])))
+        label = wording.number(Decimal(str(known[-1]["v"]))) if last.ms is not None else text_of(last)
         ends.append((float(str(known[-1]["v"])), f"p{percent} {label}"))
     top = max([place for place, _ in ends] + [float(data.target_ms or 0) / divisor]) or 1.0
     for place, (_, text) in zip(frame.apart([place for place, _ in ends], top * 0.07), ends, strict=True):

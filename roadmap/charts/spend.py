@@ -166,7 +166,7 @@ def _spec(
     if data.forecast and data.forecast.path and not data.is_filtered:
         layers += _forecast_layers(data, data.forecast, divisor)
     if data.budget and not data.is_filtered:
-        label = f"Budget {wording.number(data.budget / divisor)}"
+        label = gettext("Budget %(amount)s") % {"amount": wording.number(data.budget / divisor)}
         layers += frame.level_layers(scaled(data.budget) or 0, label, style="budget", at=stamp(data.start_on))
     layers += frame.today_layers(data.today, data.start_on, data.last_on)
     layers += frame.mark_layers(marks, apart_days=(data.last_on - data.start_on).days * 0.03)
@@ -201,11 +201,11 @@ def _areas(data: SpendData, sources: Sequence[Source], divisor: Decimal) -> Laye
             )
             base = top
 
-    put(data.start_on, f"Start, {wording.day(data.start_on)}")
+    put(data.start_on, gettext("Start, %(day)s") % {"day": wording.day(data.start_on)})
     for start, end in frame.periods(data.start_on, data.end_on, data.grain):
         for index, source in enumerate(sources):
             totals[index] += source.amounts.get(start, Decimal(0))
-        put(min(end, max(data.today, start)), f"to {wording.day(end - DAY)}")
+        put(min(end, max(data.today, start)), gettext("to %(day)s") % {"day": wording.day(end - DAY)})
     return {
         "data": {"values": values},
         "mark": {"type": "area", "line": False},
@@ -218,10 +218,10 @@ def _areas(data: SpendData, sources: Sequence[Source], divisor: Decimal) -> Laye
                 "scale": {"domain": names, "range": [source.color for source in sources]},
             },
             "tooltip": [
-                {"field": "source", "type": "nominal", "title": "Source"},
-                {"field": "day", "type": "nominal", "title": "Day"},
-                {"field": "amount", "type": "nominal", "title": "So far"},
-                {"field": "all", "type": "nominal", "title": "All sources"},
+                {"field": "source", "type": "nominal", "title": gettext("Source")},
+                {"field": "day", "type": "nominal", "title": gettext("Day")},
+                {"field": "amount", "type": "nominal", "title": gettext("So far")},
+                {"field": "all", "type": "nominal", "title": gettext("All sources")},
             ],
         },
     }
@@ -232,7 +232,7 @@ def _forecast_layers(data: SpendData, forecast: Forecast, divisor: Decimal) -> l
     are straight but for cost entries, so a point a week is enough."""
     layers: list[Layer] = []
     path = [forecast.path[0], *forecast.path[1:-1][6::7], forecast.path[-1]]
-    tip = [("day", "Day"), ("amount", "Forecast")]
+    tip = [("day", gettext("Day")), ("amount", gettext("Forecast"))]
 
     def at(on: date) -> int:
         return stamp(on + DAY)
@@ -266,7 +266,7 @@ def _forecast_layers(data: SpendData, forecast: Forecast, divisor: Decimal) -> l
     total = forecast.total or Decimal(0)
     end = at(forecast.path[-1][0])
     places = [float(total / divisor)]
-    texts = [f"Forecast {wording.number(total / divisor)}"]
+    texts = [gettext("Forecast %(amount)s") % {"amount": wording.number(total / divisor)}]
     if forecast.growth_total is not None:
         grown = [
             {
@@ -283,17 +283,21 @@ def _forecast_layers(data: SpendData, forecast: Forecast, divisor: Decimal) -> l
         ]
         layers.append(
             frame.line_layer(
-                grown, tooltip=[("day", "Day"), ("amount", "With growth")], mark={"style": "forecast", "opacity": 0.6}
+                grown,
+                tooltip=[("day", gettext("Day")), ("amount", gettext("With growth"))],
+                mark={"style": "forecast", "opacity": 0.6},
             )
         )
         places.append(float(forecast.growth_total / divisor))
-        texts.append(f"With growth {wording.number(forecast.growth_total / divisor)}")
+        texts.append(gettext("With growth %(amount)s") % {"amount": wording.number(forecast.growth_total / divisor)})
     top = max([*places, float((data.budget or Decimal(0)) / divisor)]) or 1.0
     for place, text in zip(frame.apart(places, top * 0.11), texts, strict=True):
         layers += frame.label_layers(end, place, text)
     if forecast.low is not None and forecast.high is not None:
         low, high = wording.number(forecast.low / divisor), wording.number(forecast.high / divisor)
-        layers += frame.label_layers(end, places[0], f"{low} to {high}", dy=13, style="note")
+        layers += frame.label_layers(
+            end, places[0], gettext("%(low)s to %(high)s") % {"low": low, "high": high}, dy=13, style="note"
+        )
     if forecast.passes_on is not None and data.budget is not None:
         layers += _passing(forecast.passes_on, data.budget / divisor)
     return layers
@@ -313,7 +317,7 @@ def _passing(on: date, budget: Decimal) -> list[Layer]:
                 "size": 60,
                 "opacity": 1,
             },
-            "encoding": {**encoding, "tooltip": [{"field": "day", "type": "nominal", "title": "Budget ends"}]},
+            "encoding": {**encoding, "tooltip": [{"field": "day", "type": "nominal", "title": gettext("Budget ends")}]},
         },
         {
             "data": {"values": values},

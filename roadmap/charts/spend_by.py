@@ -66,7 +66,7 @@ def spend_by_chart(data: SpendByData) -> Chart:
         table=None,
         label=gettext("%(title)s, by %(words)s. The figures stand in the table below.")
         % {"title": data.title, "words": words},
-        missing="Nothing was spent in this window.",
+        missing=gettext("Nothing was spent in this window."),
         width="w12",
     )
 
@@ -124,10 +124,10 @@ def _spec(
         "color": color,
         "order": {"field": "order", "type": "quantitative"},
         "tooltip": [
-            {"field": "place", "type": "nominal", "title": "Of"},
-            {"field": "part", "type": "nominal", "title": "Part"},
-            {"field": "amount", "type": "nominal", "title": "Spend"},
-            {"field": "all", "type": "nominal", "title": "All parts"},
+            {"field": "place", "type": "nominal", "title": gettext("Of")},
+            {"field": "part", "type": "nominal", "title": gettext("Part")},
+            {"field": "amount", "type": "nominal", "title": gettext("Spend")},
+            {"field": "all", "type": "nominal", "title": gettext("All parts")},
         ],
     }
     height = 270 if over_months else max(3, len(places)) * BAR_HEIGHT

@@ -116,7 +116,10 @@ def period_text(value: StatedValue, zone: tzinfo) -> str:
         return f"{wording.day(start.date())}, {start:%H:%M}"
     if value.end - value.start == DAY and (start.hour, start.minute) == (0, 0):
         return wording.day(start.date())
-    return f"{wording.day(start.date())}, {start:%H:%M} to {wording.day(end.date())}, {end:%H:%M}"
+    return gettext("%(first)s to %(last)s") % {
+        "first": f"{wording.day(start.date())}, {start:%H:%M}",
+        "last": f"{wording.day(end.date())}, {end:%H:%M}",
+    }
 
 
 def _spec(data: StatedData, lines: Sequence[StatedLatency], divisor: int) -> dict[str, Any]:

@@ -206,7 +206,10 @@ def spend_anomalies(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
                     "Every complete day was as the days before it. A series needs two weeks of days to be judged."
                 ),
                 empty_is_good=True,
-                more=f"{MOST_SHOWN} of {len(found)}." if len(found) > MOST_SHOWN else "",
+                more=gettext("%(shown)s of %(total)s.")
+                % {"shown": wording.count(MOST_SHOWN), "total": wording.count(len(found))}
+                if len(found) > MOST_SHOWN
+                else "",
             )
         ],
         method=[
@@ -231,16 +234,19 @@ def _line(view: SpendView, item: Anomaly) -> list[Entry]:
             **({} if item.days.model.is_special else {"model": item.days.model.id}),
         }
     )
-    word = gettext("Spend") if item.what == "spend" else gettext("Per 1,000 requests")
-    tone: Any = "amber" if item.found.excess > 0 else "none"
+    is_up = item.found.excess > 0
+    if item.what == "spend":
+        word = gettext("Spend up") if is_up else gettext("Spend down")
+    else:
+        word = gettext("Per 1,000 requests up") if is_up else gettext("Per 1,000 requests down")
     return [
         Entry(wording.day(on)),
         Entry(
             item.days.model.title, reverse("spend") + query, gettext("on %(name)s") % {"name": item.days.backend.name}
         ),
-        Entry(f"{word} {'up' if item.found.excess > 0 else 'down'}", tone=tone),
+        Entry(word, tone="amber" if is_up else "none"),
         Entry(cents(item.found.value)),
         Entry(cents(band.median)),
-        Entry(f"{cents(band.low)} to {cents(band.high)}"),
+        Entry(gettext("%(low)s to %(high)s") % {"low": cents(band.low), "high": cents(band.high)}),
         Entry(item.driver),
     ]

@@ -70,7 +70,10 @@ def windows_of(view: SpendView, parameters: Mapping[str, Any]) -> tuple[SpendVie
         before = (first, last + DAY)
     elif parameters.get("before_from") or parameters.get("before_to"):
         problems.append(
-            Problem("before_from", "Give two days like 2026-10-01, the first not after the last, to compare with.")
+            Problem(
+                "before_from",
+                gettext("Give two days like 2026-10-01, the first not after the last, to compare with."),
+            )
         )
     filters = replace(filters, problems=tuple(problems))
     return replace(view, filters=filters, reader=replace(view.reader, filters=filters)), before
@@ -353,8 +356,13 @@ def _table(change: Change, currency: str, before: Window, now: Window) -> TabTab
     one_off = sum((part.one_off for part in change.parts), ZERO)
     return TabTable(
         id="moved",
-        title=f"From {wording.money_exact(change.before, currency)} to {wording.money_exact(change.now, currency)}",
-        note=f"{currency}, {_span(before)} to {_span(now)}",
+        title=gettext("From %(before)s to %(now)s")
+        % {
+            "before": wording.money_exact(change.before, currency),
+            "now": wording.money_exact(change.now, currency),
+        },
+        note=gettext("%(currency)s, %(before)s to %(now)s")
+        % {"currency": currency, "before": _span(before), "now": _span(now)},
         columns=[
             Column(gettext("Part")),
             number(pgettext("from one month to the next", "Change")),

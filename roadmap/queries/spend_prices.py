@@ -43,7 +43,7 @@ def spend_prices(asker: Asker, parameters: Mapping[str, Any], *, now: datetime |
     in_use |= {price.currency for price in (*prices, *own) if price.currency}
     sentence = gettext("Every model that was used has a price or a rate card.")
     if len(without) > 1:
-        sentence = gettext("%(count)s models that were used have no price.") % {"count": len(without)}
+        sentence = gettext("%(count)s models that were used have no price.") % {"count": wording.count(len(without))}
     elif without:
         sentence = gettext("%(model)s was used and has no price.") % {"model": without[0].model}
     if not prices:
@@ -224,7 +224,7 @@ def _rates(loaded: Sequence[ExchangeRateFact], currency: str, in_use: set[str]) 
     return TabTable(
         id="rates",
         title=gettext("Exchange rates"),
-        note=f"the newest of each currency; amounts are shown in {currency}",
+        note=gettext("the newest of each currency; amounts are shown in %(currency)s") % {"currency": currency},
         columns=[
             Column(gettext("Currency")),
             number(gettext("For one euro")),
@@ -232,6 +232,8 @@ def _rates(loaded: Sequence[ExchangeRateFact], currency: str, in_use: set[str]) 
             Column(gettext("Source")),
         ],
         rows=rows,
-        more=f"Those in use, of {len(loaded)} that are loaded." if len(rates) < len(loaded) else "",
+        more=gettext("Those in use, of %(count)s that are loaded.") % {"count": wording.count(len(loaded))}
+        if len(rates) < len(loaded)
+        else "",
         empty=gettext("No exchange rate is loaded. The operator loads them with 'manage.py load_rates'."),
     )

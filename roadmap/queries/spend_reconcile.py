@@ -157,7 +157,9 @@ def spend_reconcile(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
         name="spend_reconcile",
         title=gettext("Reconcile"),
         sentence=_gap_sentence(total_gap, total_beside, view.currency),
-        rest="" if is_whole else "Of your roadmaps' share; bills are shown to those who see the whole organisation.",
+        rest=""
+        if is_whole
+        else gettext("Of your roadmaps' share; bills are shown to those who see the whole organisation."),
         tables=[table],
         method=[
             "The gap is billed minus estimated over the hours that have both, other charges and credits aside. An "

@@ -245,7 +245,7 @@ def spend_idle(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | N
                     number(gettext("Of it unallocated")),
                 ],
                 rows=lines,
-                foot=["All", cents(total), "", cents(used_total), "", "", cents(left_total)],
+                foot=[gettext("All"), cents(total), "", cents(used_total), "", "", cents(left_total)],
                 empty=gettext(
                     "Capacity with a rate card shows here with what it did not use. Nothing was idle in this window."
                 ),

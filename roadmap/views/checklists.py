@@ -70,7 +70,7 @@ def checklist_edit(request: HttpRequest, pk: int) -> HttpResponse:
         phase_place(item.phase, SECTION),
         make=lambda **kwargs: ChecklistForm(instance=item, **kwargs),
         save=save,
-        title=f"Change '{item.name}'",
+        title=gettext("Change '%(name)s'") % {"name": item.name},
         row_id=item.pk,
         deletes=[
             More(

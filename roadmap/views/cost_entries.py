@@ -68,7 +68,7 @@ def cost_entry_edit(request: HttpRequest, pk: int) -> HttpResponse:
         place,
         make=lambda **kwargs: CostEntryForm(instance=entry, **kwargs),
         save=save,
-        title=f"Change '{entry.name}'",
+        title=gettext("Change '%(name)s'") % {"name": entry.name},
         row_id=entry.pk,
         deletes=[
             More(

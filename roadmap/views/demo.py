@@ -33,5 +33,6 @@ def demo_remove(request: HttpRequest) -> HttpResponse:
     kept = remove(asker_of(request))
     said = gettext("The demo data is gone; everything else is as it was.")
     if kept:
-        said += f" Kept: {'; '.join(kept)}."
+        told = gettext("Kept: %(kept)s.") % {"kept": "; ".join(kept)}
+        said = f"{said} {told}"
     return done(request, "/", said)

@@ -43,9 +43,8 @@ def _keys(phase: Phase) -> list[str]:
     return list(phase.kpis.exclude(key="").values_list("key", flat=True))
 
 
-def _said(kpi: Kpi, done_word: str) -> str:
-    """What happened, and what a baseline at or past its target means."""
-    said = f"'{kpi.name}' {done_word}."
+def _said(kpi: Kpi, said: str) -> str:
+    """What happened (`said`), and what a baseline at or past its target means."""
     if kpi.baseline is None or kpi.target is None:
         return said
     if is_reached(kpi.baseline, kpi.target, "higher" if kpi.direction == Kpi.Direction.HIGHER else "lower"):
@@ -60,7 +59,8 @@ def kpi_new(request: HttpRequest, phase_id: int) -> HttpResponse:
     allow(asker, Role.MANAGER, phase.roadmap)
 
     def save(form: KpiForm) -> str:
-        return _said(add_kpi(asker, phase, **form.facts()), "added")
+        added = add_kpi(asker, phase, **form.facts())
+        return _said(added, gettext("'%(name)s' added.") % {"name": added.name})
 
     return form_view(
         request,
@@ -80,7 +80,8 @@ def kpi_edit(request: HttpRequest, pk: int) -> HttpResponse:
     allow(asker, Role.MANAGER, kpi.phase.roadmap)
 
     def save(form: KpiForm) -> str:
-        return _said(change_kpi(asker, kpi, **form.facts()), "saved")
+        changed = change_kpi(asker, kpi, **form.facts())
+        return _said(changed, gettext("'%(name)s' saved.") % {"name": changed.name})
 
     return form_view(
         request,
@@ -88,7 +89,7 @@ def kpi_edit(request: HttpRequest, pk: int) -> HttpResponse:
         phase_place(kpi.phase, SECTION),
         make=lambda **kwargs: KpiForm(roadmap=kpi.phase.roadmap, keys=_keys(kpi.phase), instance=kpi, **kwargs),
         save=save,
-        title=f"Change '{kpi.name}'",
+        title=gettext("Change '%(name)s'") % {"name": kpi.name},
         row_id=kpi.pk,
         deletes=[
             More(
@@ -132,7 +133,7 @@ def reading_new(request: HttpRequest, pk: int) -> HttpResponse:
         phase_place(kpi.phase, SECTION),
         make=ReadingForm,
         save=save,
-        title=f"Record '{kpi.name}'",
+        title=gettext("Record '%(name)s'") % {"name": kpi.name},
         submit=gettext("Record"),
         row_id=kpi.pk,
     )
@@ -172,7 +173,8 @@ def kpi_baseline(request: HttpRequest, pk: int) -> HttpResponse:
         changed = change_kpi(asker, kpi, baseline=last.value)
     except RuleViolation as error:
         return done(request, url, error.message, tone="red")
-    return done(request, url, _said(changed, gettext("starts from %(last)s now") % {"last": text_of(last)}))
+    said = gettext("'%(name)s' starts from %(last)s now.") % {"name": changed.name, "last": text_of(last)}
+    return done(request, url, _said(changed, said))
 
 
 @require_POST

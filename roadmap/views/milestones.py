@@ -96,7 +96,7 @@ def milestone_edit(request: HttpRequest, pk: int) -> HttpResponse:
         phase_place(milestone.phase, SECTION),
         make=make,
         save=save,
-        title=f"Change '{milestone.name}'",
+        title=gettext("Change '%(name)s'") % {"name": milestone.name},
         row_id=milestone.pk,
         deletes=[
             More(reverse("milestone_drop", args=[pk]), gettext("Drop it")),
@@ -130,7 +130,7 @@ def milestone_date(request: HttpRequest, pk: int) -> HttpResponse:
         timeline_place(roadmap),
         make=make,
         save=save,
-        title=f"Move '{milestone.name}'",
+        title=gettext("Move '%(name)s'") % {"name": milestone.name},
         row_id=milestone.pk,
         deletes=[
             More(
@@ -184,7 +184,7 @@ def milestone_drop(request: HttpRequest, pk: int) -> HttpResponse:
             initial={"version": Milestone.objects.values_list("version", flat=True).get(pk=pk)}, **kwargs
         ),
         save=save,
-        title=f"Drop '{milestone.name}'",
+        title=gettext("Drop '%(name)s'") % {"name": milestone.name},
         submit=gettext("Drop"),
         row_id=milestone.pk,
     )

@@ -68,7 +68,9 @@ def plan_import(request: HttpRequest, uuid: UUID) -> HttpResponse:
             kept = import_file(asker, kept, digest=request.POST.get("digest", ""))
         except RuleViolation as error:
             return _preview(request, asker, kept, problem=error)
-        return done(request, kept.get_absolute_url(), f"Imported: {(kept.result or {})['words']}.")
+        return done(
+            request, kept.get_absolute_url(), gettext("Imported: %(words)s.") % {"words": (kept.result or {})["words"]}
+        )
     choices = Choices.of(kept.choices)
     form = ChoicesForm(request.POST, look=look_at(bytes(kept.content or b""), choices, name=kept.name), choices=choices)
     if not form.is_valid():

@@ -251,7 +251,7 @@ def phase_edit(request: HttpRequest, pk: int) -> HttpResponse:
         settings_place(phase.roadmap, "phases"),
         make=make,
         save=save,
-        title=f"Change {phase.get_kind_display()}",
+        title=gettext("Change %(name)s") % {"name": phase.get_kind_display()},
         row_id=phase.pk,
     )
 
@@ -272,7 +272,7 @@ def phase_start(request: HttpRequest, pk: int) -> HttpResponse:
         settings_place(phase.roadmap, "phases"),
         make=lambda **kwargs: StartForm(initial={"on": timezone.localdate()}, **kwargs),
         save=save,
-        title=f"Start {phase.get_kind_display()}",
+        title=gettext("Start %(name)s") % {"name": phase.get_kind_display()},
         submit=gettext("Start"),
         row_id=phase.pk,
     )

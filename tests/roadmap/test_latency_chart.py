@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from django.utils import translation
+
 from metrics.figures import Percentile
-from roadmap.charts.latency import LatencyPoint, title_of
+from roadmap.charts.latency import LatencyData, LatencyPoint, latency_chart, title_of
 from web.wording import NBSP
 
 
@@ -40,3 +42,18 @@ def test_a_bucket_around_the_target_is_neither_above_nor_under():
 def test_a_figure_is_compared():
     assert said(exactly(2000), exactly(1000)) == "p95 is 50% lower than at the start"
     assert said(exactly(2000), exactly(2200), target=2000) == "p95 is 10% above its target"
+
+
+def test_a_bucket_at_the_end_of_its_line_is_a_bucket_in_each_language():
+    shown = LatencyData(
+        start_on=date(2026, 11, 1),
+        end_on=date(2026, 11, 3),
+        today=date(2026, 11, 3),
+        grain="day",
+        points=points(exactly(900), between(2000, 2500)),
+        measured_at="server",
+        events=(),
+    )
+    for language, label in (("en-gb", "p95 2.00 to 2.50 s"), ("nl", "p95 2,00 tot 2,50 s")):
+        with translation.override(language):
+            assert label in str(latency_chart(shown).spec).replace(NBSP, " ").replace("\\xa0", " ")
