@@ -221,6 +221,11 @@ def ago(value: datetime, now: datetime) -> str:
     return said % {"duration": text}
 
 
+def days_late(days: int) -> str:
+    """'96 days late'."""
+    return ngettext("%(count)s day late", "%(count)s days late", days) % {"count": count(days)}
+
+
 def plural(amount: int, one: str, many: str = "") -> str:
     """'1 day', '3 days', '0 days', in Dutch '3 dagen'.
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from django.conf import settings
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from metrics.figures import SourceFreshness
 from roadmap.kpi import KpiStatus, KpiValue
@@ -105,7 +105,7 @@ def _state(row: GateCriterion, values: Mapping[int, KpiValue], today: date) -> C
             note = gettext("Dropped: %(reason)s") % {"reason": mark.dropped_reason}
         elif not is_done and mark.due_on < today:
             late = (today - mark.due_on).days
-            note = ngettext("%(count)s day late", "%(count)s days late", late) % {"count": wording.count(late)}
+            note = wording.days_late(late)
         elif mark.due_on != mark.baseline_due_on:
             note = gettext("First promised %(day)s") % {"day": wording.day(mark.baseline_due_on)}
         return CriterionState(

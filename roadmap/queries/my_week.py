@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db.models import Max, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.access import Asker, visible_workloads
 from roadmap.models import Comment, Gate, Kpi, Milestone, Phase, Roadmap
@@ -197,7 +196,7 @@ def _mentions(asker: Asker, today: date) -> list[Mention]:
 def _due(name: str, roadmap: Roadmap, url: str, on: date, today: date) -> Waiting:
     days = (on - today).days
     if days < 0:
-        words = ngettext("%(count)s day late", "%(count)s days late", -days) % {"count": wording.count(-days)}
+        words = wording.days_late(-days)
     else:
         words = _("today") if days == 0 else _("in %(duration)s") % {"duration": wording.plural(days, "day")}
     return Waiting(name, roadmap.name, url, on, days, days < 0, words, roadmap.workload.is_demo)

@@ -208,26 +208,15 @@ def gate_word(phase: Phase, gate: Gate, decision: GateDecision | None, today: da
         tones = {"go": "green", "conditional": "amber", "stop": "red", "hold": "amber"}
         return tones[decision.outcome], decision.get_outcome_display()
     if phase.state == Phase.State.ACTIVE and gate.due_on < today:
-        return "red", days_overdue((today - gate.due_on).days)
+        late = (today - gate.due_on).days
+        return "red", ngettext("%(count)s day overdue", "%(count)s days overdue", late) % {"count": wording.count(late)}
     if phase.state == Phase.State.PLANNED:
         return "none", gettext("Not due")
     days = (gate.due_on - today).days
-    return ("amber" if days <= 30 else "none"), gettext("Due today") if days == 0 else days_ahead(days)
-
-
-def days_overdue(days: int) -> str:
-    """'96 days overdue'."""
-    return ngettext("%(count)s day overdue", "%(count)s days overdue", days) % {"count": wording.count(days)}
-
-
-def days_late(days: int) -> str:
-    """'96 days late'."""
-    return ngettext("%(count)s day late", "%(count)s days late", days) % {"count": wording.count(days)}
-
-
-def days_ahead(days: int) -> str:
-    """'In 8 days'."""
-    return ngettext("In %(count)s day", "In %(count)s days", days) % {"count": wording.count(days)}
+    if days == 0:
+        return "amber", gettext("Due today")
+    ahead = ngettext("In %(count)s day", "In %(count)s days", days) % {"count": wording.count(days)}
+    return ("amber" if days <= 30 else "none"), ahead
 
 
 def figure_of(value: Decimal | None) -> str:
@@ -278,7 +267,7 @@ def _milestone_row(milestone: Milestone, today: date, waits_for: Sequence[Milest
         return MilestoneRow(milestone, "off", gettext("Dropped"), milestone.dropped_reason, waits_for)
     late = (today - milestone.due_on).days
     if late > 0:
-        return MilestoneRow(milestone, "red", days_late(late), "", waits_for)
+        return MilestoneRow(milestone, "red", wording.days_late(late), "", waits_for)
     return MilestoneRow(milestone, "none", gettext("Open"), gettext("Due today") if late == 0 else "", waits_for)
 
 

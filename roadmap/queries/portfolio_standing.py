@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from metrics import series
 from metrics.figures import DaySpend, SourceFreshness, WorkloadWindow
@@ -94,11 +94,7 @@ class PortfolioRow:
     def milestone_late(self) -> str:
         """'96 days late'."""
         late = (self.today - self.milestone_on).days if self.milestone_on else 0
-        return (
-            ngettext("%(count)s day late", "%(count)s days late", late) % {"count": wording.count(late)}
-            if late > 0
-            else ""
-        )
+        return wording.days_late(late) if late > 0 else ""
 
     @property
     def milestone_moved(self) -> bool:

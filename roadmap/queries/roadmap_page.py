@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker
 from accounts.models import Membership, Role
@@ -354,11 +354,7 @@ def _milestone_lines(
             tone, word = "green", gettext("Done")
         else:
             late = (today - item.due_on).days
-            tone, word = (
-                ("red", ngettext("%(count)s day late", "%(count)s days late", late) % {"count": wording.count(late)})
-                if late > 0
-                else ("none", gettext("Open"))
-            )
+            tone, word = ("red", wording.days_late(late)) if late > 0 else ("none", gettext("Open"))
         lines.append(MilestoneLine(item, by_phase[item.phase_id], tone, word, waits))
     return sorted(lines, key=lambda line: (line.phase.position, line.milestone.due_on, line.milestone.pk))
 

@@ -112,6 +112,12 @@ def test_it_names_the_zone_of_a_moment():
     assert plain(wording.moment(at, ZoneInfo("America/Sao_Paulo"))) == "22 Nov 2026, 10:00 UTC-03"
 
 
+def test_it_says_how_late_in_each_language():
+    assert [wording.days_late(days) for days in (1, 1096)] == ["1 day late", "1,096 days late"]
+    with translation.override("nl"):
+        assert wording.days_late(1096) == "1.096 dagen te laat"
+
+
 def test_it_says_how_long_ago():
     now = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
     assert wording.ago(now - timedelta(seconds=4), now) == "4 seconds ago"
