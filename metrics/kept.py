@@ -38,6 +38,7 @@ KEPT = (
     # metrics.http and metrics.outbound
     N_("%(address)s did not answer in time."),
     N_("%(address)s refuses the connection or cannot be reached."),
+    N_("%(address)s took more than %(count)s seconds to answer."),
     N_("%(address)s answered with a web page instead of data."),
     N_("%(address)s answered with something that is not valid JSON, perhaps cut off."),
     N_("The certificate of %(address)s could not be verified."),
@@ -58,6 +59,10 @@ PARTS = (
     N_("%(count)s request"),
 )
 AND = N_(" and ")
+# No kept sentence is longer, nor has more in it: what is (a source's own words, a field of a record) stays as it is, so
+# that looking at it takes no time.
+LONGEST = 1_000
+MOST_SENTENCES = 6
 _PLACE = re.compile(r"%\\\((\w+)\\\)s")
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z'\"0-9])")
 
@@ -81,6 +86,8 @@ def recognised_part(text: str) -> Said | None:
 
 
 def _matched(text: str, known: tuple[tuple[str, re.Pattern[str]], ...]) -> Said | None:
+    if len(text) > LONGEST:
+        return None
     for template, pattern in known:
         found = pattern.fullmatch(text)
         if found:

@@ -9,7 +9,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as look_up
 
 from metrics.errors import ConnectorError, RuleViolation
-from metrics.kept import AND, recognised, recognised_part, sentences
+from metrics.kept import AND, MOST_SENTENCES, recognised, recognised_part, sentences
 from metrics.words import Said
 from web import wording
 
@@ -35,7 +35,7 @@ def _kept(text: str) -> str:
     """The longest runs of sentences that are known, each in the active language; the others as they are."""
     parts, said = sentences(text), []
     while parts:
-        for size in range(len(parts), 0, -1):
+        for size in range(min(len(parts), MOST_SENTENCES), 0, -1):
             run = " ".join(parts[:size])
             found = recognised(run)
             told = spoken(_listed(found)) if found is not None else look_up(run)
