@@ -78,13 +78,16 @@ def title_of(data: EfficiencyData) -> str:
 def efficiency_chart(data: EfficiencyData) -> Chart:
     """The chart with its table."""
     rows = sorted(data.rows, key=lambda row: row.value, reverse=True)[:MOST_ROWS]
-    basis = (
-        gettext(". Filled: reserved basis, idle included; dashed: used basis") if any(row.used for row in rows) else ""
+    subtitle = (
+        gettext("%(unit)s, %(window)s. Filled: reserved basis, idle included; dashed: used basis")
+        if any(row.used for row in rows)
+        else "%(unit)s, %(window)s"
     )
+    unit = f"{data.unit[:1].upper()}{data.unit[1:]}"
     return Chart(
         id="efficiency",
         title=title_of(data),
-        subtitle=f"{data.unit[:1].upper()}{data.unit[1:]}, {data.window}{basis}",
+        subtitle=subtitle % {"unit": unit, "window": data.window},
         spec=_spec(data, rows) if rows else None,
         table=_table(data) if data.rows or data.without else None,
         label=", ".join(f"{row.name} {wording.number(row.value)} {data.unit}" for row in rows),
@@ -204,8 +207,8 @@ def _table(data: EfficiencyData) -> Table:
         [name, reason, str(wording.NO_DATA), wording.DASH, wording.DASH, wording.DASH] for name, reason in data.without
     ]
     return Table(
-        caption=gettext("%(upper)s%(unit_1)s by source, %(window)s")
-        % {"upper": data.unit[:1].upper(), "unit_1": data.unit[1:], "window": data.window},
+        caption=gettext("%(unit)s by source, %(window)s")
+        % {"unit": f"{data.unit[:1].upper()}{data.unit[1:]}", "window": data.window},
         heads=[
             Head(gettext("Source")),
             Head(gettext("What")),
