@@ -15,9 +15,10 @@ from django.utils.translation import gettext, gettext_lazy
 from accounts.models import Workload
 from metrics.actions.backends import PULL_INTERVALS, READING_BOUNDS, pull_interval_of
 from metrics.actions.backfills import can_be_read_back, earliest_day, history_of
-from metrics.connector import Connector, CounterConnector, Parameter, ParameterKind, StatementConnector
+from metrics.connector import Connector, CounterConnector, StatementConnector
 from metrics.errors import RuleViolation
 from metrics.models import Backend, OwnPrice, RateCard
+from metrics.parameter import Parameter, ParameterKind
 from metrics.spoken import Speaking, spoken
 from metrics.usage import MeasuredAt
 from web import wording

@@ -19,10 +19,11 @@ from accounts.models import Workload
 from metrics import sources
 from metrics.actions.backfills import held, resume, set_backfill
 from metrics.actions.permission import require_backend_admin
-from metrics.connector import Connector, CounterConnector, ParameterKind, StatementConnector, TestResult
+from metrics.connector import Connector, CounterConnector, StatementConnector, TestResult
 from metrics.connectors import connector_for
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.models import Backend, CounterState, Feed, LedgerEntry, Series
+from metrics.parameter import ParameterKind
 from metrics.secrets import open_sealed, seal
 from metrics.spoken import spoken
 from metrics.usage import MeasuredAt

@@ -11,19 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from metrics.connector import (
-    CostStatement,
-    Group,
-    NotStated,
-    Parameter,
-    ParameterKind,
-    StatementConnector,
-    TestResult,
-)
+from metrics.connector import CostStatement, Group, NotStated, StatementConnector, TestResult
 from metrics.connectors.anthropic_rows import DEFAULT_WORKSPACE, READ, Charge, statements, usage_cells
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient
 from metrics.meter import History, Pace
+from metrics.parameter import Parameter, ParameterKind
 from metrics.usage import UsageCell
 from metrics.windows import DAY, HOUR, Window, hour_of
 from metrics.words import N_, phrase

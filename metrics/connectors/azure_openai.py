@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from metrics.connector import Group, NotStated, Parameter, ParameterKind, Stated, StatementConnector, TestResult
+from metrics.connector import Group, NotStated, Stated, StatementConnector, TestResult
 from metrics.connectors.azure import CLIENT_HINT, FILE, LOGIN, MANAGEMENT, PACKAGES, Azure
 from metrics.connectors.azure.costs import statements
 from metrics.connectors.azure.monitor import KEPT, hours_of_resource
@@ -18,6 +18,7 @@ from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient
 from metrics.meter import History
 from metrics.packages import require
+from metrics.parameter import Parameter, ParameterKind
 from metrics.windows import Window
 from metrics.words import N_, phrase
 

@@ -11,15 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from metrics.connector import (
-    Group,
-    NotStated,
-    Parameter,
-    ParameterKind,
-    Stated,
-    StatementConnector,
-    TestResult,
-)
+from metrics.connector import Group, NotStated, Stated, StatementConnector, TestResult
 from metrics.connectors.aws import FILE, KEY_HINT, PACKAGES
 from metrics.connectors.aws.bedrock_hours import MANTLE, RUNTIME, Reading, hours_of_region
 from metrics.connectors.aws.cloudwatch import KEPT, CloudWatch
@@ -28,6 +20,7 @@ from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient
 from metrics.meter import History
 from metrics.packages import require
+from metrics.parameter import Parameter, ParameterKind
 from metrics.usage import UsageCell
 from metrics.windows import Window
 from metrics.words import N_, phrase

@@ -16,18 +16,11 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from metrics.answers import Reader
-from metrics.connector import (
-    Group,
-    Parameter,
-    ParameterKind,
-    PercentileStatement,
-    Stated,
-    StatementConnector,
-    TestResult,
-)
+from metrics.connector import Group, PercentileStatement, Stated, StatementConnector, TestResult
 from metrics.errors import ConnectorError
 from metrics.http import AnswerTooLarge, HttpClient
 from metrics.meter import Pace
+from metrics.parameter import Parameter, ParameterKind
 from metrics.request_hours import RequestHours
 from metrics.usage import MeasuredAt, SeriesKey
 from metrics.windows import DAY, HOUR, Window

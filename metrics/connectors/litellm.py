@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from metrics.answers import Reader
-from metrics.connector import Group, Parameter, ParameterKind, Stated, StatementConnector, TestResult
+from metrics.connector import Group, Stated, StatementConnector, TestResult
 from metrics.connectors.litellm_rows import LogRow, day_cell, label_pattern
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
+from metrics.parameter import Parameter, ParameterKind
 from metrics.request_hours import RequestHours
 from metrics.usage import UsageCell
 from metrics.windows import DAY, HOUR, Window

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
-from metrics.connector import CounterConnector, CounterPoint, Group, Parameter, ParameterKind, Sample, TestResult
+from metrics.connector import CounterConnector, CounterPoint, Group, Sample, TestResult
 from metrics.connectors.presets import Preset, parse_selector
 from metrics.connectors.presets.catalogue import (
     METRIC_PARAMETERS,
@@ -30,6 +30,7 @@ from metrics.connectors.presets.gpu import (
 from metrics.connectors.presets.page import Page, points_of, read_page
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient
+from metrics.parameter import Parameter, ParameterKind
 from metrics.words import N_, phrase
 
 HINTS = {

@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from metrics.answers import Reader
-from metrics.connector import CostStatement, Group, Parameter, ParameterKind, StatementConnector, TestResult
+from metrics.connector import CostStatement, Group, StatementConnector, TestResult
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
+from metrics.parameter import Parameter, ParameterKind
 from metrics.usage import SeriesKey, UsageCell
 from metrics.windows import Window
 from metrics.words import N_, phrase

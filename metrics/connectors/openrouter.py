@@ -12,18 +12,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from metrics.answers import Reader
-from metrics.connector import (
-    CostStatement,
-    Group,
-    NotStated,
-    Parameter,
-    ParameterKind,
-    StatementConnector,
-    TestResult,
-)
+from metrics.connector import CostStatement, Group, NotStated, StatementConnector, TestResult
 from metrics.errors import ConnectorError
 from metrics.http import HttpClient, StatusError
 from metrics.meter import History, Pace
+from metrics.parameter import Parameter, ParameterKind
 from metrics.usage import MeasuredAt, SeriesKey, UsageCell
 from metrics.windows import DAY, NOON, Window
 from metrics.words import N_, phrase

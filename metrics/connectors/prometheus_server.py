@@ -8,16 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from metrics.connector import (
-    Candidate,
-    CostStatement,
-    Group,
-    NotStated,
-    Parameter,
-    ParameterKind,
-    StatementConnector,
-    TestResult,
-)
+from metrics.connector import Candidate, CostStatement, Group, NotStated, StatementConnector, TestResult
 from metrics.connectors.presets import NOT_SUPPORTED, LabelMatch, Preset, parse_selector, spelling
 from metrics.connectors.presets.catalogue import (
     DCGM,
@@ -53,6 +44,7 @@ from metrics.connectors.presets.query import PrometheusApi, headers_of, selector
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient
 from metrics.meter import History
+from metrics.parameter import Parameter, ParameterKind
 from metrics.usage import UsageCell
 from metrics.windows import Window
 from metrics.words import N_, phrase

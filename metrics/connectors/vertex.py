@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from metrics.connector import Group, NotStated, Parameter, ParameterKind, Stated, StatementConnector, TestResult
+from metrics.connector import Group, NotStated, Stated, StatementConnector, TestResult
 from metrics.connectors.google import FILE, KEY_HINT, MONITORING, PACKAGES, TOKENS, Google, parse_key
 from metrics.connectors.google.monitoring import hours_of_project, series_key
 from metrics.connectors.google.monitoring import points as points_of
@@ -15,6 +15,7 @@ from metrics.errors import ConnectorError, RuleViolation
 from metrics.http import HttpClient
 from metrics.meter import History
 from metrics.packages import require
+from metrics.parameter import Parameter, ParameterKind
 from metrics.windows import Window
 from metrics.words import N_, phrase
 

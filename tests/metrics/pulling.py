@@ -9,16 +9,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from metrics import sources
-from metrics.connector import (
-    CostStatement,
-    NotStated,
-    Parameter,
-    ParameterKind,
-    PercentileStatement,
-    StatementConnector,
-    TestResult,
-)
+from metrics.connector import CostStatement, NotStated, PercentileStatement, StatementConnector, TestResult
 from metrics.models import Backend
+from metrics.parameter import Parameter, ParameterKind
 from metrics.usage import SeriesKey, UsageCell
 
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from metrics.connector import Connector, Parameter, ParameterKind
+from metrics.connector import Connector
 from metrics.connectors import REGISTRY, connector_for
 from metrics.errors import ConnectorError, RuleViolation
+from metrics.parameter import Parameter, ParameterKind
 
 DOCS = Path(__file__).parents[2] / "docs" / "connectors"
 

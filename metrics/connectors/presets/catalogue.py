@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from metrics.connector import Parameter, ParameterKind
 from metrics.connectors.presets import Preset, own_preset
 from metrics.connectors.presets.table import TableError, read_file
 from metrics.errors import RuleViolation
+from metrics.parameter import Parameter, ParameterKind
 from metrics.words import N_, phrase
 
 _TABLES = Path(__file__).parent / "tables"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from metrics.connector import Parameter, ParameterKind
 from metrics.connectors.presets import LabelMatch, Preset
 from metrics.connectors.presets.catalogue import DCGM
 from metrics.connectors.presets.keys import once
+from metrics.parameter import Parameter, ParameterKind
 from metrics.words import N_
 
 GPU_SELECTOR = Parameter(
