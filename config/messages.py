@@ -125,16 +125,25 @@ def write(file: Path, catalogue: Catalog) -> bool:
 
 
 def compile_stale(locale: Path = LOCALE) -> list[Path]:
-    """Compiles each catalogue whose .mo is missing or older, as one step, so that a reader never meets half of one."""
+    """Compiles each catalogue whose .mo is missing or older, as one step, so that a reader never meets half of one.
+
+    Raises OSError where it cannot be written; the .mo that was there is left.
+    """
     done = []
     for file in catalogue_files(locale):
         compiled = file.with_suffix(".mo")
         if compiled.is_file() and compiled.stat().st_mtime_ns >= file.stat().st_mtime_ns:
             continue
         temporary = file.with_suffix(f".{os.getpid()}.mo.tmp")
-        with temporary.open("wb") as opened:
-            write_mo(opened, read(file))
-        temporary.replace(compiled)
+        try:
+            with temporary.open("wb") as opened:
+                write_mo(opened, read(file))
+                # Else a power cut may leave the name with nothing behind it, and it would not be made again.
+                opened.flush()
+                os.fsync(opened.fileno())
+            temporary.replace(compiled)
+        finally:
+            temporary.unlink(missing_ok=True)
         done.append(compiled)
     return done
 
@@ -167,7 +176,12 @@ def main(argv: Sequence[str]) -> int:
             sys.stdout.write("\n".join(lines))
         if options.check:
             return int(is_bad)
-    compile_stale()
+    try:
+        compile_stale()
+    except OSError as error:
+        # The disk is full, or nobody may write here.
+        sys.stderr.write(f"{error.filename or LOCALE}: {error.strerror}\n")
+        return 1
     return 0
 
 

@@ -1,11 +1,16 @@
 """The catalogues of translations: whole, in line with the sources, and compiled."""
 
+import errno
 import gettext as plain_gettext
+import os
+import subprocess
+import sys
 
 import pytest
 from babel.messages import Catalog
 from django.conf import settings
 
+from config import messages
 from config.message_sources import Marked, NotLiteralError, in_python, in_template, marked_texts
 from config.messages import (
     ROOT,
@@ -56,6 +61,46 @@ def test_it_compiles(language, tmp_path):
     with file.with_suffix(".mo").open("rb") as opened:
         compiled = plain_gettext.GNUTranslations(opened)
     assert compiled.gettext("no data") == {"nl": "geen gegevens"}.get(language, compiled.gettext("no data"))
+
+
+@pytest.fixture
+def dutch(tmp_path):
+    """A catalogue whose .mo is older than its .po."""
+    file = tmp_path / "nl" / "LC_MESSAGES" / "django.po"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(FILES["nl"].read_bytes())
+    compile_stale(tmp_path)
+    os.utime(file.with_suffix(".mo"), (1, 1))
+    return file
+
+
+def test_a_full_disk_leaves_what_was_compiled_before_and_nothing_by_its_side(dutch, tmp_path, monkeypatch, capsys):
+    before = dutch.with_suffix(".mo").read_bytes()
+
+    def half(opened, catalogue):
+        opened.write(b"half of it")
+        opened.flush()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(messages, "write_mo", half)
+    with pytest.raises(OSError, match="No space left"):
+        compile_stale(tmp_path)
+    assert sorted(file.name for file in dutch.parent.iterdir()) == ["django.mo", "django.po"]
+    assert dutch.with_suffix(".mo").read_bytes() == before
+    monkeypatch.setattr(messages, "compile_stale", lambda: compile_stale(tmp_path))
+    assert messages.main(["--compile"]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert compile_stale(tmp_path) == [dutch.with_suffix(".mo")]
+
+
+def test_two_that_compile_at_once_are_in_no_ones_way(dutch, tmp_path):
+    code = "import sys, pathlib; from config.messages import compile_stale; compile_stale(pathlib.Path(sys.argv[1]))"
+    begun = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT) for _ in range(3)]
+    assert [process.wait(60) for process in begun] == [0, 0, 0]
+    assert sorted(file.name for file in dutch.parent.iterdir()) == ["django.mo", "django.po"]
+    with dutch.with_suffix(".mo").open("rb") as opened:
+        assert plain_gettext.GNUTranslations(opened).gettext("no data") == "geen gegevens"
 
 
 def test_it_finds_what_templates_mark():
