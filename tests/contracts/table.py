@@ -18,9 +18,9 @@ OUTCOMES = {"passed": "ok", "failed": "FAILED", "skipped": "-"}
 
 def suites(base: type) -> dict[str, type]:
     """The class that each kind of connector is tested with: by kind, the subclasses of `base` in tests/metrics."""
-    for path in sorted(METRICS_TESTS.glob("test_*.py")):
+    for path in sorted(METRICS_TESTS.rglob("test_*.py")):
         if "Suite)" in path.read_text():
-            import_module(f"tests.metrics.{path.stem}")
+            import_module(".".join(("tests.metrics", *path.relative_to(METRICS_TESTS).with_suffix("").parts)))
     found: dict[str, type] = {}
     for one in _subclasses(base):
         if one.__module__.startswith("tests.metrics.") and one.__name__.startswith("Test"):
