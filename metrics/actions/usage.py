@@ -90,11 +90,8 @@ def _accept(
     now: datetime,
 ) -> PushAnswer:
     place = measured_at or MeasuredAt(key.token.measured_at)
-    batch: Batch | None = None
-    # Said below, unless the same was answered before.
-    with suppress(Unreadable):
-        batch = decode(body, limits_at(now))
-    if batch is not None:
+    batch = _read(decode, body, now)
+    if isinstance(batch, Batch):
         warnings = dict(batch.warnings)
         known = count_known(asker, key.token, batch, measured_at=place)
         if known is not None:
@@ -105,7 +102,8 @@ def _accept(
         first, receipt_id = key.claim(now)
         if first is not None:
             return PushAnswer(first.status, first.answer, is_replay=True)
-        batch = batch or decode(body, limits_at(now))
+        if isinstance(batch, Unreadable):
+            raise batch
         counted = count(asker, key.token, batch, receipt_id, now, measured_at=place)
         document = answer_document(counted.receipt, batch, see)
         with together():
@@ -116,6 +114,14 @@ def _accept(
         if counted.new_at:
             counting.recount(counted.new_at)
         return PushAnswer(201, document)
+
+
+def _read(decode: Decoder, body: bytes, now: datetime) -> Batch | Unreadable:
+    """The records, or why there are none: that is said only where the same was not answered before."""
+    try:
+        return decode(body, limits_at(now))
+    except Unreadable as error:
+        return error
 
 
 def _post_at_once(counted: Counted, key: PushKey, document: dict[str, Any], now: datetime) -> PushAnswer:
