@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from roadmap.queries.dashboard_filters import LONGEST_NAME, Problem
 from roadmap.rules.phases import FIRST_DAY, months_after
@@ -104,7 +104,11 @@ class SpendFilters:
                     values[name] = by_text[value.lower()]
                     continue
                 problems.append(
-                    Problem(name, f"No {DIMENSIONS[name].lower()} '{value[:60]}'. {_nearest(value, known)}")
+                    Problem(
+                        name,
+                        gettext("No %(kind)s '%(value)s'. %(hint)s")
+                        % {"kind": DIMENSIONS[name].lower(), "value": value[:60], "hint": _nearest(value, known)},
+                    )
                 )
                 values[name] = ""
         return replace(self, values=values, problems=tuple(problems))
@@ -128,7 +132,11 @@ def parse_spend_filters(
     if known is not None:
         expected = [*filters, "from", "to", "by", *known]
         problems += [
-            Problem(name[:60], f"There is no parameter '{name[:60]}'. {_nearest(name, {one: one for one in expected})}")
+            Problem(
+                name[:60],
+                gettext("There is no parameter '%(name)s'. %(hint)s")
+                % {"name": name[:60], "hint": _nearest(name, {one: one for one in expected})},
+            )
             for name in parameters
             if name not in expected
         ]
@@ -150,11 +158,19 @@ def _window(parameters: Mapping[str, Any], today: date, problems: list[Problem])
         return first, after, True
     start_on = from_on or min(first, to_on or first)
     if start_on > today:
-        problems.append(Problem("from", f"{wording.day(start_on)} lies ahead: nothing was spent there yet."))
+        problems.append(
+            Problem(
+                "from", gettext("%(day)s lies ahead: nothing was spent there yet.") % {"day": wording.day(start_on)}
+            )
+        )
         return first, after, True
     if to_on is not None and to_on < start_on:
         problems.append(
-            Problem("to", f"{wording.day(to_on)} lies before {wording.day(start_on)}; the days are left out.")
+            Problem(
+                "to",
+                gettext("%(last)s lies before %(first)s; the days are left out.")
+                % {"last": wording.day(to_on), "first": wording.day(start_on)},
+            )
         )
         return first, after, True
     # What lies ahead is planned, not spent.
@@ -170,10 +186,14 @@ def _day(parameters: Mapping[str, Any], name: str, problems: list[Problem]) -> d
     try:
         found = date.fromisoformat(text)
     except ValueError:
-        problems.append(Problem(name, f"'{text[:40]}' is not a date. Write it like 2026-11-22."))
+        problems.append(
+            Problem(name, gettext("'%(text)s' is not a date. Write it like 2026-11-22.") % {"text": text[:40]})
+        )
         return None
     if found < FIRST_DAY:
-        problems.append(Problem(name, f"{wording.day(found)} is too long ago. Give a date from 2000 on."))
+        problems.append(
+            Problem(name, gettext("%(day)s is too long ago. Give a date from 2000 on.") % {"day": wording.day(found)})
+        )
         return None
     return found
 
@@ -181,7 +201,9 @@ def _day(parameters: Mapping[str, Any], name: str, problems: list[Problem]) -> d
 def _name(parameters: Mapping[str, Any], name: str, problems: list[Problem]) -> str:
     text = str(parameters.get(name) or "").replace("\x00", "").strip()
     if len(text) > LONGEST_NAME:
-        problems.append(Problem(name, f"That is longer than {LONGEST_NAME} characters."))
+        problems.append(
+            Problem(name, gettext("That is longer than %(most)s characters.") % {"most": wording.count(LONGEST_NAME)})
+        )
         return ""
     return text
 
@@ -198,11 +220,21 @@ def _by(
     wanted = list(dict.fromkeys(asked))
     known = {name: name for name in dimensions}
     for name in [name for name in wanted if name not in known]:
-        problems.append(Problem("by", f"There is no dimension '{name[:40]}'. {_nearest(name, known)}"))
+        problems.append(
+            Problem(
+                "by",
+                gettext("There is no dimension '%(name)s'. %(hint)s")
+                % {"name": name[:40], "hint": _nearest(name, known)},
+            )
+        )
         wanted.remove(name)
     if most is not None and len(wanted) > most:
         problems.append(
-            Problem("by", f"Choose at most {most} dimensions; '{', '.join(wanted[most:])[:80]}' is left out here.")
+            Problem(
+                "by",
+                gettext("Choose at most %(most)s dimensions; '%(names)s' is left out here.")
+                % {"most": wording.count(most), "names": ", ".join(wanted[most:])[:80]},
+            )
         )
         wanted = wanted[:most]
     return tuple(wanted) or default_by
@@ -213,7 +245,12 @@ def _nearest(name: str, known: Mapping[str, str]) -> str:
     texts = {text.lower(): key for key, text in known.items()} | {key.lower(): key for key in known}
     near = list(dict.fromkeys(texts[found] for found in get_close_matches(name.lower(), texts, n=3, cutoff=0.5)))
     if near:
-        return f"Did you mean {' or '.join(near)}?"
+        return gettext("Did you mean %(names)s?") % {"names": gettext(" or ").join(near)}
     there = list(known)
-    more = f" and {len(there) - 12} more" if len(there) > 12 else ""
-    return f"There is: {', '.join(there[:12]) or 'none yet'}{more}."
+    names = ", ".join(there[:12]) or gettext("none yet")
+    if len(there) > 12:
+        return gettext("There is: %(names)s and %(count)s more.") % {
+            "names": names,
+            "count": wording.count(len(there) - 12),
+        }
+    return gettext("There is: %(names)s.") % {"names": names}

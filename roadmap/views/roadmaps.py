@@ -157,12 +157,17 @@ def roadmap_state(request: HttpRequest, slug: str) -> HttpResponse:
     """Pauses a roadmap, goes on with it, or stops one that never started."""
     asker, found = roadmap_or_404(request, slug)
     state = request.POST.get("state", "")
+    said = {
+        "paused": gettext("'%(name)s' is paused."),
+        "active": gettext("'%(name)s' is active."),
+        "stopped": gettext("'%(name)s' is stopped."),
+    }
     return act(
         request,
         asker,
         settings_place(found, "phases"),
         lambda: set_state(asker, found, state=state),
-        f"'{found.name}' is {state}.",
+        said.get(state, "") % {"name": found.name},
     )
 
 
