@@ -221,6 +221,28 @@ class TestPaper:
     def test_whatever_is_typed_is_drawn(self, payload, text, language):
         assert drawn(with_typed(payload, text), language).startswith(b"%PDF-")
 
+    def test_a_long_word_that_has_room_stays_whole_and_is_found(self, payload):
+        word = "Arbeidsongeschiktheidsverzekering"
+        payload["roadmap"]["name"] = word
+        section_value(payload, "money")["rows"][0]["name"] = word
+        text = text_of(drawn(payload, "nl"))
+        assert f"{word}, oktober 2026" in text
+        assert f"{word} 2.522,92" in text
+        assert "\u200b" not in text
+
+    @pytest.mark.parametrize("letter", ["W", "é"])
+    def test_no_letter_of_a_longer_one_is_beside_the_margins(self, payload, letter):
+        edge, tolerance = 18 / 25.4 * 72, 1
+        letters = 0
+        for page in pypdfium2.PdfDocument(drawn(with_typed(payload, letter * 200), "en")):
+            text = page.get_textpage()
+            for index in range(text.count_chars()):
+                if text.get_text_range(index, 1) == letter:
+                    left, _bottom, right, _top = text.get_charbox(index)
+                    assert edge - tolerance < left < right < page.get_width() - edge + tolerance
+                    letters += 1
+        assert letters > 1000
+
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_unknown_everywhere_is_drawn_as_unknown(self, payload, language):
         sections = [{**one, "value": unknown(one["value"])} for one in payload["sections"]]
