@@ -85,7 +85,6 @@ def _of_many(report: Report, *, dated_on: date, is_final: bool) -> Fresh:
         programme=report.programme.name if report.programme else "",
         missing=[roadmap.name for roadmap in missing],
     )
-    payload["missing"] = [{"slug": roadmap.slug, "name": roadmap.name} for roadmap in missing]
     gaps: list[dict[str, str | None]] = [
         {"roadmap": part.roadmap.name, "until": None}
         for part in parts

@@ -25,6 +25,7 @@ from roadmap.models import Programme, Report, ReportFile, ReportWords
 from roadmap.queries.report_parts import waits_for
 from roadmap.queries.report_words_due import report_words_wanted
 from roadmap.queries.reports import visible_reports
+from roadmap.reports.documents.v2.moved import place_text
 from roadmap.reports.snapshot import hash_of, section_value
 from roadmap.rules.report_life import MOST_ATTEMPTS, Source, gaps_of, is_provisional
 from tests.roadmap.test_report_files import text_of
@@ -321,13 +322,16 @@ class TestPublishing:
         advance_report(portfolio.pk)
         first = Report.objects.get(pk=portfolio.pk)
         assert first.state == "published"
-        assert [row["name"] for row in first.payload["missing"]] == ["Letters"]
+        assert section_value(first.payload, "notes")["missing"] == ["Letters"]
         assert [row["name"] for row in section_value(first.payload, "roadmaps")["rows"]] == ["Calls"]
         # Late, but there: the portfolio is corrected.
         clock(6)
         assert advance_report(letters.get().pk) == [portfolio.pk]
         advance_report(portfolio.pk)
         corrected = Report.objects.get(scope="portfolio", revision=2)
+        places = [place_text(line, "USD") for line in corrected.payload["moved"]]
+        assert places.count("Data notes · Without a report") == 1
+        assert not any("why unknown" in place for place in places)
         assert [row["name"] for row in section_value(corrected.payload, "roadmaps")["rows"]] == ["Calls", "Letters"]
         assert "Letters (1)" in corrected.why
 

@@ -51,8 +51,9 @@ SECTIONS: Labels = {
     "providers": gettext_lazy("Spend by provider"),
     "roadmap_spend": gettext_lazy("Spend by roadmap"),
     "roadmaps": gettext_lazy("Roadmaps"),
-    "missing": gettext_lazy("Without a report"),
 }
+# Of data notes, which say of roadmaps what elsewhere is said of a figure.
+NOTES: Labels = {"missing": gettext_lazy("Without a report")}
 FIELDS: Labels = {
     "amount": gettext_lazy("change"),
     "at_risk": gettext_lazy("at risk"),
@@ -216,7 +217,8 @@ def place_text(line: Json, currency: str) -> str:
     """Where a value stands, in labels: 'Spend · push-openai · month before'."""
     section = line["section"] or line["rows"]
     row = row_text(line["section"], line["row"], currency)
-    return " · ".join(filter(None, (label_of(SECTIONS, section), row, label_of(FIELDS, line["field"]))))
+    fields = NOTES if section == "notes" and line["field"] in NOTES else FIELDS
+    return " · ".join(filter(None, (label_of(SECTIONS, section), row, label_of(fields, line["field"]))))
 
 
 def row_text(section: str, row: Json, currency: str) -> str:
