@@ -121,6 +121,17 @@ def money(amount: Number | None, currency: str, *, missing: Words = NO_DATA) -> 
     return NBSP.join(part for part in (digits, letter, currency) if part)
 
 
+def band(low: Number | None, high: Number | None, currency: str = "") -> dict[str, str] | None:
+    """The ends of a forecast's band as `low` and `high`, as `money` or `short` writes them; None without a band.
+
+    One whose ends are written alike is as wide as nothing and says nothing: None too.
+    """
+    if low is None or high is None:
+        return None
+    ends = {name: money(end, currency) if currency else short(end) for name, end in (("low", low), ("high", high))}
+    return ends if ends["low"] != ends["high"] else None
+
+
 def money_exact(amount: Number | None, currency: str, *, missing: Words = NO_DATA) -> str:
     """'498,312.40 EUR': every digit to the cent; under a cent as many as it takes."""
     if amount is None:

@@ -266,10 +266,8 @@ def _figures(facts: YearFacts) -> list[YearFigure]:
     if (outlook := facts.outlook) is not None:
         title = _("Forecast to %(day)s") % {"day": wording.day(facts.year.last_on)}
         notes = [_of_plan(outlook.share, facts.plan_of_year, outlook.total), coverage_text(outlook.share)]
-        if outlook.low is not None and outlook.high is not None:
-            told = {"low": wording.money(outlook.low, currency), "high": wording.money(outlook.high, currency)}
-            if told["low"] != told["high"]:
-                notes.append(_("band %(low)s to %(high)s") % told)
+        if band := wording.band(outlook.low, outlook.high, currency):
+            notes.append(_("band %(low)s to %(high)s") % band)
         if outlook.total is None:
             notes = [_("7 complete days are needed")]
         else:

@@ -129,13 +129,9 @@ def _budget_decisions(
         return []
     total = wording.money(plan.total, money.currency)
     why = gettext("Forecast %(total)s of %(budget)s") % {"total": total, "budget": budget}
-    if plan.low is not None and plan.high is not None:
-        why = gettext("Forecast %(total)s of %(budget)s; band %(low)s to %(high)s") % {
-            "total": total,
-            "budget": budget,
-            "low": wording.short(plan.low),
-            "high": wording.short(plan.high),
-        }
+    if band := wording.band(plan.low, plan.high):
+        told = {"total": total, "budget": budget, **band}
+        why = gettext("Forecast %(total)s of %(budget)s; band %(low)s to %(high)s") % told
     return [
         Decision(
             "soon",

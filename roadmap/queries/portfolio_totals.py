@@ -143,12 +143,8 @@ def _forecast_total(outlook: Forecast | None, planned: Decimal | None, today: da
             end_on,
         )
     note = _against(outlook.total, planned) if planned else gettext("no plan")
-    if outlook.low is not None and outlook.high is not None:
-        note = gettext("%(note)s; band %(low)s to %(high)s") % {
-            "note": note,
-            "low": wording.short(outlook.low),
-            "high": wording.short(outlook.high),
-        }
+    if band := wording.band(outlook.low, outlook.high):
+        note = gettext("%(note)s; band %(low)s to %(high)s") % {"note": note, **band}
     return Total("forecast", title, outlook.total, *_figure(outlook.total), note, today, end_on)
 
 

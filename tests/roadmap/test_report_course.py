@@ -56,6 +56,24 @@ def test_it_cumulates_usage_and_entries_by_the_day(roadmap, adam):
     assert block.said.endswith(f"; the budget is {money(Decimal(6000), 'USD')}.")
 
 
+@pytest.mark.usefixtures("_november")
+@pytest.mark.parametrize(("costs", "has_band"), [(["40.00"], False), (["10.00", "40.00", "70.00"], True)])
+def test_a_forecast_s_band_is_said_where_its_ends_differ(roadmap, adam, costs, has_band):
+    for day in range(1, 31):
+        push(roadmap, datetime(2026, 10, day, 10, tzinfo=UTC), requests=1, cost=costs[day % len(costs)])
+    # The last day is no other than the rest, so that each of them has the same spend.
+    push(roadmap, datetime(2026, 10, 31, 10, tzinfo=UTC), requests=1, cost=costs[0])
+    close_month(Asker(adam), MONTH)
+    payload = roadmap_report(roadmap).payload
+    figures = {figure["key"]: figure for figure in section_value(payload, "headline")["figures"]}
+    found = figures["forecast"]
+    assert found["value"] is not None
+    assert (found["low"] != found["high"]) == has_band
+    assert ("band" in {note["say"] for note in found["notes"]}) == has_band
+    (block,) = next(section for section in document_of(payload).sections if section.name == "course").blocks
+    assert (" to " in block.said) == has_band
+
+
 def value_of(**changed) -> dict:
     return {
         "start_on": date(2026, 1, 1),

@@ -17,6 +17,26 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "currency", "ends"),
+    [
+        (1820, 2240, "EUR", ("1.82 k EUR", "2.24 k EUR")),
+        (1820, 2240, "", ("1.82 k", "2.24 k")),
+        (1820, 1820, "EUR", None),
+        # Which of the two is lower, nobody could see.
+        (Decimal("1820.1"), Decimal("1820.4"), "EUR", None),
+        (Decimal("12.01"), Decimal("12.02"), "EUR", ("12.01 EUR", "12.02 EUR")),
+        (None, 2240, "EUR", None),
+        (1820, None, "EUR", None),
+        (None, None, "EUR", None),
+        (0, 0, "EUR", None),
+    ],
+)
+def test_a_band_has_two_ends_that_differ(low, high, currency, ends):
+    found = wording.band(low, high, currency)
+    assert (found and (plain(found["low"]), plain(found["high"]))) == ends
+
+
+@pytest.mark.parametrize(
     ("amount", "text"),
     [
         (None, "no data"),

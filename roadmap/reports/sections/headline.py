@@ -9,6 +9,7 @@ from roadmap.queries.month_facts import KpiLine, MonthFacts
 from roadmap.reports.section import Figure, Json, covered, fresh, iso
 from roadmap.saying import Saying
 from roadmap.sayings import say
+from web import wording
 
 # Less is no change worth a word.
 _UNCHANGED = Decimal("0.005")
@@ -100,7 +101,7 @@ def _forecast(facts: MonthFacts) -> Figure:
         notes.append(say("budget_is", budget=phase.budget, currency=facts.currency))
     else:
         notes.append(say("of_budget", share=total / phase.budget, budget=phase.budget, currency=facts.currency))
-    if found and total is not None and found.low is not None and found.high is not None:
+    if found and total is not None and wording.band(found.low, found.high, facts.currency):
         notes.append(say("band", low=found.low, high=found.high, currency=facts.currency))
     return Figure(
         key="forecast",

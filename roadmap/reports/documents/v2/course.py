@@ -79,14 +79,15 @@ def _said(past: list[Point], ahead: list[Point], budget: Decimal | None, currenc
         return _("%(spent)s were spent by %(day)s; no budget is set.") % shown
     end, total, low, high = ahead[-1]
     shown |= {"total": wording.money(total, currency), "end": wording.day(end)}
-    if low is None or high is None:
+    band = wording.band(low, high, currency)
+    if band is None:
         if budget:
             return (
                 _("%(spent)s were spent by %(day)s, %(total)s are forecast for %(end)s; the budget is %(budget)s.")
                 % shown
             )
         return _("%(spent)s were spent by %(day)s, %(total)s are forecast for %(end)s; no budget is set.") % shown
-    shown |= {"low": wording.money(low, currency), "high": wording.money(high, currency)}
+    shown |= band
     if budget:
         said = _(
             "%(spent)s were spent by %(day)s, %(total)s are forecast for %(end)s (%(low)s to %(high)s); "

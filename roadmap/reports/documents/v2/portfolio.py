@@ -162,10 +162,8 @@ def _forecast_box(value: Json, currency: str) -> FigureBox:
         return FigureBox(label=label, text=text, value=held, value_unit=currency, notes=[_("the year is over")])
     total = number_of(outlook["value"])
     found = against_plan(outlook, currency)
-    told = {name: wording.money(number_of(outlook[name]), currency) for name in ("low", "high")}
-    # A band that is as wide as nothing says nothing.
-    if outlook["low"] is not None and told["low"] != told["high"]:
-        found.append(_("band %(low)s to %(high)s") % told)
+    if band := wording.band(number_of(outlook["low"]), number_of(outlook["high"]), currency):
+        found.append(_("band %(low)s to %(high)s") % band)
     if total is not None:
         text = ngettext("run rate of %(days)s day", "run rate of %(days)s days", outlook["days_used"])
         found.append(text % {"days": outlook["days_used"]})
