@@ -174,7 +174,7 @@ def undelivered_reports() -> list[tuple[Report, int, int]]:
     rows = (
         Report.objects.filter(mails__state__in=AGAIN)
         .defer("payload")
-        .select_related("roadmap__workload")
+        .select_related("roadmap__workload", "programme")
         .annotate(
             failed=Count("mails", filter=Q(mails__state=State.FAILED)),
             unknown=Count("mails", filter=Q(mails__state=State.UNKNOWN)),

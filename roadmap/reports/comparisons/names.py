@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from django.utils.translation import gettext as _
 
-from roadmap.kpis import BY_NAME
-from roadmap.labels import LIGHTS, OUTCOMES, PHASES, SIGNALS, STATUSES, label_of
+from roadmap.labels import LIGHTS, OUTCOMES, SIGNALS, label_of
 from roadmap.reports.comparisons.side import Light
 from roadmap.reports.document import Tone
+from roadmap.reports.documents.v2.cells import TONES
+from roadmap.reports.documents.v2.headline import status_word
 from web import wording
-
-STATUS_TONES: Mapping[str, Tone] = {"on_track": "green", "at_risk": "amber", "off_track": "red"}
-
-
-def measure_title(code: str, currency: str, otherwise: str = "") -> str:
-    """What a computed measure is called; `otherwise`, or its code, where none has that name any more."""
-    return BY_NAME[code].title_in(currency) if code in BY_NAME else otherwise or code
-
-
-def measure_unit(code: str, currency: str, otherwise: str = "") -> str:
-    """A computed measure's unit."""
-    return BY_NAME[code].unit_in(currency) if code in BY_NAME else otherwise
-
-
-def figure_label(key: str, *, phase: str = "", name: str = "", measure: str = "", currency: str = "") -> str:
-    """What one of the four figures of page 1 is called."""
-    if key == "spend":
-        return _("Spend of the month")
-    if key == "forecast":
-        return _("Forecast, %(phase)s") % {"phase": label_of(PHASES, phase)} if phase else _("Forecast")
-    if key == "value":
-        return _("Value: %(kpi)s") % {"kpi": name} if name else _("Value")
-    return measure_title(measure, currency, name)
 
 
 def status_light(status: str, *, key: str = "status", label: str = "", reason: str = "") -> Light:
     """The manager's status as a light; a grey one without an update."""
-    word = label_of(STATUSES, status) if status else _("No update")
-    return Light(key=key, label=label or _("Status"), tone=STATUS_TONES.get(status, "off"), word=word, reason=reason)
+    tone = TONES.get(status, "off")
+    return Light(key=key, label=label or _("Status"), tone=tone, word=status_word(status), reason=reason)
 
 
 def signal_light(signal: str, tone: Tone, reason: str) -> Light:

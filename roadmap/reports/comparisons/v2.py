@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from roadmap.labels import COST_CATEGORIES, KPI_STATUSES, PHASES, label_of
-from roadmap.reports.comparisons.names import (
-    figure_label,
-    gate_stands,
-    measure_title,
-    measure_unit,
-    part_labels,
-    signal_light,
-    status_light,
-)
+from roadmap.labels import KPI_STATUSES, PHASES, label_of
+from roadmap.reports.comparisons.names import gate_stands, part_labels, signal_light, status_light
 from roadmap.reports.comparisons.side import Dated, Item, Light, Scored, Side
 from roadmap.reports.document import Json
+from roadmap.reports.documents.v2.cells import measure_title, measure_unit
+from roadmap.reports.documents.v2.headline import figure_label
+from roadmap.reports.documents.v2.money import source_name
+from roadmap.reports.documents.v2.values import day_of, number_of
 from roadmap.sayings import all_said
 
 MONEY = "money"
@@ -36,9 +31,9 @@ def side_of(payload: Json) -> Side:
     return Side(
         schema_version=payload["schema_version"],
         name=_name(payload),
-        month=date.fromisoformat(payload["month"]),
+        month=day_of(payload["month"]),
         revision=payload["revision"],
-        dated_on=date.fromisoformat(payload["dated_on"]),
+        dated_on=day_of(payload["dated_on"]),
         currency=currency,
         zone=payload["zone"],
         is_demo=payload["is_demo"],
@@ -67,9 +62,9 @@ def side_of_several(payload: Json) -> Side:
     return Side(
         schema_version=payload["schema_version"],
         name=_name(payload),
-        month=date.fromisoformat(payload["month"]),
+        month=day_of(payload["month"]),
         revision=payload["revision"],
-        dated_on=date.fromisoformat(payload["dated_on"]),
+        dated_on=day_of(payload["dated_on"]),
         currency=currency,
         zone=payload["zone"],
         is_demo=payload["is_demo"],
@@ -79,11 +74,6 @@ def side_of_several(payload: Json) -> Side:
         roadmaps=None if rows is None else [roadmap_spend(row, currency) for row in rows],
         statuses=None if rows is None else [roadmap_status(row) for row in rows],
     )
-
-
-def number_of(text: str | None) -> Decimal | None:
-    """Decimal text; None stays unknown."""
-    return None if text is None else Decimal(text)
 
 
 def parts_of(money: Json, currency: str) -> list[Item]:
@@ -111,7 +101,7 @@ def total_of(payload: Json, currency: str) -> list[Item] | None:
     spends = [number_of(row["spend"]) for row in payload["rows"]]
     known = [spend for spend in spends if spend is not None]
     value = sum(known, Decimal(0)) if len(known) == len(spends) else None
-    return [Item(key="spend", label=figure_label("spend"), value=value, unit=currency, is_money=True)]
+    return [Item(key="spend", label=figure_label({"key": "spend"}), value=value, unit=currency, is_money=True)]
 
 
 def roadmap_status(row: Json) -> Light:
@@ -134,7 +124,7 @@ def _name(payload: Json) -> str:
 def _year_figure(figure: Json, headline: Json, currency: str) -> Item:
     """The month's spend, or the fiscal year's to date or as forecast: of two years they are two figures."""
     labels = {
-        "month": figure_label("spend"),
+        "month": figure_label({"key": "spend"}),
         "to_date": _("Spend of the fiscal year to date"),
         "forecast": _("Forecast of the fiscal year"),
     }
@@ -156,10 +146,9 @@ def _provider(row: Json, currency: str) -> Item:
 
 
 def _figure(figure: Json) -> Item:
-    names = {"phase": figure["phase"], "name": figure["name"], "measure": figure["measure"]}
     return Item(
         key=figure["key"],
-        label=figure_label(figure["key"], currency=figure["unit"], **names),
+        label=figure_label(figure),
         value=number_of(figure["value"]),
         unit=figure["unit"],
         is_money=figure["kind"] == MONEY,
@@ -176,11 +165,8 @@ def _lights(headline: Json | None, signals: Json | None) -> Sequence[Light]:
 
 
 def _source(row: Json, currency: str) -> Item:
-    label = label_of(COST_CATEGORIES, row["category"]) if row["kind"] == "entered" else row["name"]
-    if row["kind"] == "idle":
-        label = _("%(source)s, idle") % {"source": label}
     key = f"{row['kind']}/{row['category'] or row['name']}"
-    return Item(key=key, label=label, value=number_of(row["spend"]), unit=currency, is_money=True)
+    return Item(key=key, label=source_name(row), value=number_of(row["spend"]), unit=currency, is_money=True)
 
 
 def _measured(row: Json) -> Item:
@@ -204,8 +190,8 @@ def _gate(gate: Json) -> Dated:
         key=gate["phase"],
         label=_("Gate of %(phase)s") % {"phase": label_of(PHASES, gate["phase"])},
         phase=gate["phase"],
-        due_on=date.fromisoformat(gate["due_on"]),
-        done_on=_day(gate["decided_on"]),
+        due_on=day_of(gate["due_on"]),
+        done_on=day_of(gate["decided_on"]),
         stands=gate_stands(gate["outcome"], gate["met"], gate["criteria"]),
     )
 
@@ -215,11 +201,7 @@ def _milestone(line: Json) -> Dated:
         key=f"{line['phase']}/{line['name']}",
         label=line["name"],
         phase=label_of(PHASES, line["phase"]),
-        due_on=date.fromisoformat(line["due_on"]),
-        done_on=_day(line["done_on"]),
+        due_on=day_of(line["due_on"]),
+        done_on=day_of(line["done_on"]),
         stands="",
     )
-
-
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
