@@ -10,13 +10,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.test import Client
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 
 from accounts.access import Asker
 from accounts.models import Membership, Role
+from roadmap import report_mail_urls, urls
 from roadmap.actions.report_links import make_report_link
 from roadmap.actions.reports import close_month
 from roadmap.actions.roadmaps import make_roadmap
+from roadmap.api import urls as api_urls
 from roadmap.models import Programme, Report
 from roadmap.reports.snapshot import hash_of
 from tests.roadmap.test_reports import MONTH, NOW, push
@@ -231,6 +233,42 @@ def test_there_are_four_kinds_of_files(reports, adam, client, api):
             compared = f"comparison.{kind}?a={before.uuid}&b={report.uuid}"
             assert client.get(f"/reports/compare/{compared}").status_code == 404
             assert rest.get(f"/api/v1/reports/compare/{compared}").status_code == 404
+
+
+def addresses_of(report: Report, *lists) -> dict[str, str]:
+    """Each address of one report by its name, out of the URL lists, so that a new one cannot be forgotten."""
+    values = {"uuid": report.uuid, "pk": 1, "kind": "pdf"}
+    return {
+        one.name: reverse(one.name, kwargs={name: values[name] for name in one.pattern.converters})
+        for urlpatterns in lists
+        for one in urlpatterns
+        if isinstance(one, URLPattern) and str(one.pattern).startswith("reports/<uuid:uuid>/")
+    }
+
+
+def test_every_address_of_a_report_is_closed_to_outsiders(reports, oscar, client, api):
+    """Whether it is read or changed there: as if there were no such report."""
+    browser = Client()
+    rest = api(oscar, scopes=["read", "manage"])
+    client.force_login(oscar)
+    for _before, report in reports.values():
+        pages_of = addresses_of(report, urls.urlpatterns, report_mail_urls.urlpatterns)
+        rest_of = addresses_of(report, api_urls.urlpatterns)
+        assert {"report_publish", "report_links", "report_mail_file"} < set(pages_of)
+        assert {"api_report_words", "api_report_revise", "api_report_link"} < set(rest_of)
+        for name, address in pages_of.items():
+            told = {client.get(address).status_code, client.post(address).status_code}
+            assert 404 in told, name
+            assert told <= {404, 405}, name
+            asked = {browser.get(address).status_code, browser.post(address).status_code}
+            assert 302 in asked, name
+            assert asked <= {302, 405}, name
+        for name, address in rest_of.items():
+            methods = ("get", "post", "put", "patch", "delete")
+            told = {getattr(rest, method)(address).status_code for method in methods}
+            assert 404 in told, name
+            assert told <= {404, 405}, name
+            assert {getattr(browser, method)(address).status_code for method in methods} == {401}, name
 
 
 DRAFTS = (("draft", date(2026, 7, 1)), ("provisional", date(2026, 8, 1)))
