@@ -83,9 +83,9 @@ def due_reports() -> list[int]:
     make_drafts(last)
     behind = [
         report.pk
-        for report in Report.objects.filter(state=Report.State.PUBLISHED, month__gte=_months_ago(last, 12)).exclude(
-            scope=Report.Scope.ROADMAP
-        )
+        for report in Report.objects.filter(state=Report.State.PUBLISHED, month__gte=_months_ago(last, 12))
+        .exclude(scope=Report.Scope.ROADMAP)
+        .defer("payload")
         if report in _latest_summaries(report) and has_newer_parts(report)
     ]
     return [*open_reports(), *behind]
@@ -185,6 +185,7 @@ def _check_may_close(asker: Asker | str, month: date) -> None:
 def _last_of(month: date, scopes: list[Report.Scope]) -> list[Report]:
     rows = (
         Report.objects.filter(month=month, scope__in=scopes)
+        .defer("payload")
         .select_related("roadmap__workload", "programme")
         .order_by("is_demo", "roadmap__workload__name", "programme__name", "pk")
     )

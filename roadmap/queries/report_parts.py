@@ -26,13 +26,15 @@ def latest(reports: Iterable[Report]) -> list[Report]:
 
 def parts_of(report: Report) -> list[Report]:
     """The last revision of each roadmap's report that a programme's or the portfolio's is made of, by name."""
-    return latest(_parts(report).order_by("roadmap__workload__name", "roadmap_id"))
+    return latest(_parts(report))
 
 
 def _parts(report: Report) -> QuerySet[Report]:
-    found = Report.objects.filter(
-        scope=Report.Scope.ROADMAP, month=report.month, is_demo=report.is_demo
-    ).select_related("roadmap__workload")
+    found = (
+        Report.objects.filter(scope=Report.Scope.ROADMAP, month=report.month, is_demo=report.is_demo)
+        .select_related("roadmap__workload")
+        .order_by("roadmap__workload__name", "roadmap_id")
+    )
     if report.programme_id is None:
         return found
     # Whoever was in it when it was published stays in what corrects it.
@@ -47,12 +49,9 @@ def waits_for(report: Report) -> list[Report]:
 
     One that failed `MOST_ATTEMPTS` times is waited for no longer: the others are published without it.
     """
-    return [part for part in parts_of(report) if part.state != PUBLISHED and not is_given_up(part)]
-
-
-def missing_of(report: Report) -> list[Report]:
-    """The roadmaps' reports that are not in it, because they could not be published."""
-    return [part for part in parts_of(report) if part.state != PUBLISHED]
+    # Asked after each roadmap of the month: without what all the others say.
+    parts = latest(_parts(report).defer("payload"))
+    return [part for part in parts if part.state != PUBLISHED and not is_given_up(part)]
 
 
 def is_given_up(report: Report) -> bool:
@@ -68,18 +67,17 @@ def newer_parts(report: Report) -> list[Report]:
     """The reports of roadmaps that were published or revised since this one of a programme or the portfolio was."""
     if report.published_at is None:
         return []
-    found = _parts(report).filter(state=PUBLISHED, published_at__gt=report.published_at).defer("payload")
-    return latest(found.order_by("roadmap__workload__name", "roadmap_id"))
+    return latest(_parts(report).filter(state=PUBLISHED, published_at__gt=report.published_at).defer("payload"))
 
 
 def summaries_of(month: date, *, is_demo: bool, programme_id: int | None) -> list[Report]:
-    """The last revisions of the portfolio's report, and of the programme's where one is given."""
+    """The last revisions of the portfolio's report, and of the programme's where one is given, without payloads."""
     about = Q(scope=Report.Scope.PORTFOLIO)
     if programme_id is not None:
         about |= Q(scope=Report.Scope.PROGRAMME, programme=programme_id)
     found: dict[tuple[str, int | None], Report] = {}
-    rows = Report.objects.filter(about, month=month, is_demo=is_demo).select_related("programme").order_by("revision")
-    for report in rows:
+    rows = Report.objects.filter(about, month=month, is_demo=is_demo).select_related("programme").defer("payload")
+    for report in rows.order_by("revision"):
         found[report.scope, report.programme_id] = report
     return list(found.values())
 

@@ -97,7 +97,10 @@ class TestPublishing:
         close_month_of = Report.objects.get(roadmap=second)
         publish_now("the schedule", close_month_of.pk)
         portfolio = draft_of()
-        assert [str(one.roadmap) for one in waits_for(portfolio)] == ["Letters"]
+        waited_for = waits_for(portfolio)
+        assert [str(one.roadmap) for one in waited_for] == ["Letters"]
+        # It is asked after each of the month's reports: what the others say stays in the database.
+        assert {"payload"} == waited_for[0].get_deferred_fields()
         letters.update(attempts=MOST_ATTEMPTS)
         advance_report(portfolio.pk)
         first = Report.objects.get(pk=portfolio.pk)
