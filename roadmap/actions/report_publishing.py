@@ -13,13 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import audit
-from accounts.access import Asker, can, sees_everything
-from accounts.models import Role
+from accounts.access import Asker
 from metrics.errors import RuleViolation
 from roadmap.actions import report_mails
 from roadmap.actions.changes import note, text_required
 from roadmap.actions.report_drafts import lock_open, words_of
 from roadmap.models import Report, ReportFile, ReportWords
+from roadmap.queries.reports import manages_reports
 from roadmap.reports.document import Document, Json
 from roadmap.reports.documents import document_of
 from roadmap.reports.fresh import fresh
@@ -35,9 +35,7 @@ LONGEST_PROBLEM = 500
 
 def may_publish(asker: Asker, report: Report) -> bool:
     """Managers publish and revise the reports of their roadmap; admins those of programmes and the portfolio too."""
-    if report.roadmap is not None:
-        return can(asker, Role.MANAGER, report.roadmap.workload)
-    return asker.user.is_admin and sees_everything(asker)
+    return manages_reports(asker, report.roadmap)
 
 
 def check_may_publish(asker: Asker, report: Report) -> None:

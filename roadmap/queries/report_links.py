@@ -6,11 +6,10 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from accounts.access import Asker, can, sees_everything
-from accounts.models import Role
+from accounts.access import Asker
 from accounts.tokens import digest_of
 from roadmap.models import Report, ReportLink
-from roadmap.queries.reports import same_subject
+from roadmap.queries.reports import manages_reports, same_subject
 
 
 def are_links_on() -> bool:
@@ -20,9 +19,7 @@ def are_links_on() -> bool:
 
 def may_link(asker: Asker, report: Report) -> bool:
     """Whether the asker makes, sees and revokes a report's links: managers of its roadmap; for any other, admins."""
-    if report.roadmap is not None:
-        return can(asker, Role.MANAGER, report.roadmap.workload)
-    return asker.user.is_admin and sees_everything(asker)
+    return manages_reports(asker, report.roadmap)
 
 
 def links_of(report: Report) -> QuerySet[ReportLink]:

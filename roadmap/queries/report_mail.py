@@ -12,9 +12,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext as look_up
 
 from accounts import access
-from accounts.access import Asker, can, sees_everything, visible_workloads
-from accounts.models import Membership, Role, User
+from accounts.access import Asker, sees_everything, visible_workloads
+from accounts.models import Membership, User
 from roadmap.models import Programme, Report, ReportMail, ReportSubscription, Roadmap
+from roadmap.queries.reports import manages_reports
 
 State = ReportMail.State
 Scope = Report.Scope
@@ -77,9 +78,7 @@ def sees(asker: Asker, subject: Subject) -> bool:
 
 def manages(asker: Asker, subject: Subject) -> bool:
     """Whether the asker says who else gets them: a manager of the roadmap; of programmes and the portfolio an admin."""
-    if subject.roadmap is not None:
-        return can(asker, Role.MANAGER, subject.roadmap.workload)
-    return asker.user.is_admin and sees_everything(asker)
+    return manages_reports(asker, subject.roadmap)
 
 
 def people_who_see(people: Sequence[User], subject: Subject) -> set[int]:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from accounts.access import Asker, sees_everything, visible_workloads
+from accounts.access import Asker, can, sees_everything, visible_workloads
 from accounts.models import Role, Workload
 from metrics import series
 from roadmap.models import CostEntry, Report, Roadmap
@@ -42,6 +42,13 @@ def visible_reports(asker: Asker) -> QuerySet[Report]:
 def same_subject(report: Report) -> Q:
     """Reports of the same roadmap, of the same programme, or of the portfolio; of the demo's or not."""
     return Q(scope=report.scope, roadmap=report.roadmap_id, programme=report.programme_id, is_demo=report.is_demo)
+
+
+def manages_reports(asker: Asker, roadmap: Roadmap | None) -> bool:
+    """Whether the asker answers for a roadmap's reports, as its managers do; for all others (None) admins."""
+    if roadmap is not None:
+        return can(asker, Role.MANAGER, roadmap.workload)
+    return asker.user.is_admin and sees_everything(asker)
 
 
 def managed_workloads(asker: Asker) -> QuerySet[Workload]:
