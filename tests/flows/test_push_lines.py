@@ -16,8 +16,8 @@ def body(records: int = 300) -> bytes:
     return json.dumps({"records": [{"timestamp": at, "model": "m"}] * records}).encode()
 
 
-def head(ground: Ground, *lines: str) -> bytes:
-    first = ["POST /api/v1/usage HTTP/1.1", "Host: localhost", f"Authorization: Bearer {ground.seed.tokens['body']}"]
+def head(ground: Ground, *lines: str, token: str = "body") -> bytes:
+    first = ["POST /api/v1/usage HTTP/1.1", "Host: localhost", f"Authorization: Bearer {ground.seed.tokens[token]}"]
     return "\r\n".join([*first, "Content-Type: application/json", *lines, "", ""]).encode()
 
 
@@ -76,9 +76,10 @@ def test_clients_that_fall_silent_keep_no_thread(start):
         silent = [line(ground, sent, is_ended=False) for _ in range(32)]
         time.sleep(0.5)
         began = time.monotonic()
+        # Of another team: the silent ones may well be all that their own token may have in flight.
         more = body(200)
-        status, told = answer(line(ground, head(ground, f"Content-Length: {len(more)}") + more))
-        assert (status, told["accepted"]) == (201, 200)
+        status, told = answer(line(ground, head(ground, f"Content-Length: {len(more)}", token="key") + more))
+        assert (status, told.get("accepted"), told.get("detail")) == (201, 200, None)
         assert time.monotonic() - began < 12
         for link in silent:
             link.close()
