@@ -6,9 +6,12 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from metrics.models import IdempotencyKey, Receipt, Series
+from metrics.new_series import made_with
 from tests.metrics.push.pushing import URL, at, hours, record
 
 pytestmark = pytest.mark.django_db
@@ -94,3 +97,21 @@ def test_labels_past_the_days_allowance_count_without_them(push, monkeypatch):
     # Those that were made are known and go on.
     assert not push(*[record(labels=series.labels) for series in Series.objects.exclude(labels={})]).json()["warnings"]
     assert hours()["requests"] == 9
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_past_the_days_allowance_costs_no_more_than_looking(push, monkeypatch):
+    monkeypatch.setattr("metrics.new_series.NEW_SERIES_A_DAY", 3)
+    push(*[record(labels={"team": f"team {n}"}) for n in range(5)])
+    push(record(labels={"team": "one too many"}))
+    recounted = []
+    monkeypatch.setattr("metrics.counting.recount", recounted.append)
+    with CaptureQueriesContext(connection) as asked:
+        answer = push(record(labels={"team": "another"})).json()
+    assert [row["code"] for row in answer["warnings"]] == ["too_many_series"]
+    # All series of its backends are not looked at again, and no push waits for another's count.
+    assert recounted == []
+    assert not [query for query in asked.captured_queries if "seriesallowance" in query["sql"]]
+    assert hours()["requests"] == 7
+    # The next day has its own.
+    assert made_with(push.client.token, timezone.now() + timedelta(days=1))(0) == 0
