@@ -153,7 +153,7 @@ def main() -> None:
     with Stack():
         from benchmarks.push import make_token
 
-        server = Server(make_token())
+        server = Server(make_token("bench"))
         for name, shape in known.items():
             if args.case and name not in args.case:
                 continue

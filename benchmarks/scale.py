@@ -88,7 +88,7 @@ def pushes(given: argparse.Namespace, report: Report) -> list[str]:
     from metrics.figures import Scope
     from metrics.models import Receipt
 
-    token = make_token()
+    token = make_token("bench")
     client = Client(SERVER_NAME="localhost")
     random = Random(5)
     newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
