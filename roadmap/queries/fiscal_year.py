@@ -107,18 +107,21 @@ def _outlook(read: YearReading) -> tuple[Outlook | None, Forecast | None]:
     ids = read.scope.workload_ids
     freshness = series.freshness(ids)
     whole = _forecast(read, ids, spents, freshness)
-    if whole is None or whole.total is None:
-        return Outlook(None, None, None, whole.days_used if whole else 0, Share()), None
+    if whole.total is None:
+        return Outlook(None, None, None, whole.days_used, Share()), None
     plans = read.plans(read.year.start_on, read.year.end_on)
     plan = known_sum(plans.values())
     share = Share()
     if plan:
         with_plan = tuple(workload for workload, amount in plans.items() if workload is not None and amount is not None)
-        # Where everything that was spent has a plan, the forecast of both is one.
-        is_same = spents.keys() <= set(with_plan)
+        # Where everything that the forecast rests on has a plan, the forecast of both is one. Early in the year the run
+        # rate's days are not all in it, and anything may lie in those before.
+        rests_on = set(spents)
+        if _since(read) < read.year.start_on:
+            rests_on |= {None} if ids is None else set(ids)
+        is_same = rests_on <= set(with_plan)
         part = whole if is_same else _forecast(read, with_plan, spents, freshness)
-        planned = part.total if part and part.total is not None else None
-        share = share_of(planned, plan, whole.total)
+        share = share_of(part.total, plan, whole.total)
     return Outlook(whole.total, whole.low, whole.high, whole.days_used, share), whole
 
 
@@ -127,13 +130,15 @@ def _forecast(
     workload_ids: tuple[int, ...] | None,
     spents: Mapping[int | None, Spent],
     freshness: Sequence[SourceFreshness],
-) -> Forecast | None:
-    """As everywhere: the run rate of the last 28 complete days, and the cost entries of the days to come."""
+) -> Forecast:
+    """As everywhere: the run rate of the last 28 complete days, and the cost entries of the days to come.
+
+    On the year's first day nothing of it may be known yet; the forecast then starts from zero, as that of a phase.
+    """
     chosen = None if workload_ids is None else set(workload_ids)
-    spent = known_sum(one.total for workload, one in spents.items() if chosen is None or workload in chosen)
-    if spent is None:
-        return None
-    since = read.today - (RECENT_DAYS + 1) * DAY
+    known = known_sum(one.total for workload, one in spents.items() if chosen is None or workload in chosen)
+    spent = known or Decimal(0)
+    since = _since(read)
     rows = series.usage(
         Scope(since, read.until, workload_ids, include_demo=read.scope.include_demo),
         by=("backend",),
@@ -158,6 +163,11 @@ def _forecast(
         end_on=read.year.last_on,
         cost_entries=entered.by_day(read.today, read.year.end_on),
     )
+
+
+def _since(read: YearReading) -> date:
+    """The first of the days that the run rate is looked for in."""
+    return read.today - (RECENT_DAYS + 1) * DAY
 
 
 # --- Parts

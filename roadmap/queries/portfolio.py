@@ -292,7 +292,7 @@ def _sentence(rows: Sequence[PortfolioRow]) -> str:
 
 def _year_sentence(totals: Totals) -> str:
     outlook = totals.forecast
-    if outlook is None or outlook.total is None:
+    if outlook.total is None:
         return ""
     currency = settings.REPORTING_CURRENCY
     if totals.plan:

@@ -54,7 +54,7 @@ class Totals:
     """The strip, and the year's forecast against its plan for the opening sentence."""
 
     strip: Sequence[Total]
-    forecast: Forecast | None
+    forecast: Forecast
     plan: Decimal | None
 
 
@@ -129,9 +129,9 @@ def _year_total(spent: Decimal | None, plan: Planned, start_on: date, today: dat
     return Total("fiscal_year", gettext("Fiscal year to date"), spent, *_figure(spent), note, start_on, today + DAY)
 
 
-def _forecast_total(outlook: Forecast | None, planned: Decimal | None, today: date, end_on: date) -> Total:
+def _forecast_total(outlook: Forecast, planned: Decimal | None, today: date, end_on: date) -> Total:
     title = gettext("Forecast to %(day)s") % {"day": wording.day_short(end_on - DAY)}
-    if outlook is None or outlook.total is None:
+    if outlook.total is None:
         return Total(
             "forecast",
             title,
@@ -193,14 +193,13 @@ def _outlook(
     *,
     today: date,
     end_on: date,
-) -> Forecast | None:
-    if spent is None:
-        return None
+) -> Forecast:
+    """From the run rate. On the year's first day nothing of it may be known yet: it then starts from zero."""
     day_spends = day_spends_of(day_rows)
     since = today - (RECENT_DAYS + 1) * DAY
     rate = rate_of(day_spends, freshness, since=since, today=today)
     return forecast(
-        spent=spent - of_today(day_spends, entered, today),
+        spent=(spent or Decimal(0)) - of_today(day_spends, entered, today),
         rate=rate,
         today=today,
         end_on=end_on,

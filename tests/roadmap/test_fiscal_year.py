@@ -18,6 +18,8 @@ from roadmap.actions.roadmaps import make_roadmap
 from roadmap.models import CostEntry, Phase, Report, Roadmap
 from roadmap.queries.fiscal_year import year_facts, year_of_month
 from roadmap.queries.fiscal_year_reading import scope_of_plan, scope_of_roadmaps
+from roadmap.queries.portfolio import portfolio
+from roadmap.queries.portfolio_filters import parse_portfolio_filters
 from roadmap.queries.spend_plan import plan_of
 from roadmap.rules.fiscal_year import (
     FiscalYear,
@@ -165,6 +167,26 @@ def test_a_running_day_counts_as_spent_and_is_not_forecast_twice(worked):
     assert found.to_date.spent.total == 5385
     assert found.this_month.spent.total == 40
     assert found.outlook.total == 28_735
+
+
+def test_on_its_first_day_a_year_is_forecast_from_the_run_rate_though_nothing_of_it_is_known(worked, erin, settings):
+    """365 x 95 + 400 = 35,075; with a plan 365 x 80 + 400 = 29,600 of the 6,100 of November and December."""
+    settings.FISCAL_YEAR_START_MONTH = 11
+    first = date(2026, 11, 1)
+    found = year_facts(everything(*worked), fiscal_year_from(2026, 11), until=date(2026, 11, 2), today=first)
+    assert (found.to_date.spent.total, found.plan_of_year) == (None, 6_100)
+    assert (found.outlook.total, found.outlook.days_used) == (35_075, 28)
+    assert found.outlook.share.value == D(29_600) / 6_100
+    assert [found.months[0].forecast, found.months[1].forecast] == [30 * 95, 31 * 95 + 400]
+    assert sum(line.forecast for line in found.months) == 35_075
+    now = datetime(2026, 11, 1, 0, 20, tzinfo=UTC)
+    totals = {total.name: total.value for total in portfolio(Asker(erin), parse_portfolio_filters({}), now=now).totals}
+    assert (totals["fiscal_year"], totals["forecast"]) == (None, 35_075)
+    # What alone has come so far is not all that the forecast rests on.
+    spend_daily(worked[0], 40, first, first)
+    found = year_facts(everything(*worked), fiscal_year_from(2026, 11), until=date(2026, 11, 2), today=first)
+    assert (found.to_date.spent.total, found.outlook.total) == (40, 35_075)
+    assert found.outlook.share.value == D(29_600) / 6_100
 
 
 def test_a_member_sees_the_year_of_what_is_theirs(worked, oscar, erin):
