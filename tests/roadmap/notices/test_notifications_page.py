@@ -98,7 +98,7 @@ def test_a_webhook_s_secret_is_shown_once(sign_in, bob):
     ("channel", "address", "status", "words"),
     [
         ("slack", "", 422, "required"),
-        ("slack", "http://127.0.0.1:6379/", 422, "this machine itself"),
+        ("slack", "http://127.0.0.1:9/", 422, "this machine itself"),
         ("teams", "https://169.254.169.254/", 422, "never called"),
         ("mail", HOOK, 404, ""),
         ("fax", HOOK, 404, ""),
