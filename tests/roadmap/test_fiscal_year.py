@@ -292,7 +292,14 @@ def test_spend_that_nobody_knows_is_unknown():
 # --- Page, file, API
 
 
-def test_each_sees_the_year_of_what_is_theirs_on_page_in_file_and_api(vera, oscar, erin, worked, sign_in, api, client):
+@pytest.fixture
+def first_of_november(monkeypatch):
+    monkeypatch.setattr("django.utils.timezone.now", lambda: datetime(2026, 11, 1, 12, tzinfo=UTC))
+
+
+def test_each_sees_the_year_of_what_is_theirs_on_page_in_file_and_api(
+    vera, oscar, erin, worked, sign_in, api, client, first_of_november
+):
     letters, _claims = worked
     assert client.get("/reports/year/").status_code == 302
     assert client.get("/api/v1/fiscal-year").status_code == 401
@@ -324,8 +331,7 @@ def test_a_bad_filter_is_answered_in_words(worked, sign_in, api, erin, query):
     assert api(erin, scopes=["read"]).get(f"/api/v1/fiscal-year?{query}").status_code == 422
 
 
-def test_the_page_says_no_plan_and_to_come_and_no_data_apart(worked, sign_in, erin, monkeypatch):
-    monkeypatch.setattr("django.utils.timezone.now", lambda: datetime(2026, 11, 1, 12, tzinfo=UTC))
+def test_the_page_says_no_plan_and_to_come_and_no_data_apart(worked, sign_in, erin, first_of_november):
     page = sign_in(erin).get("/reports/year/?year=2026").content.decode()
     for text in ("no plan", "to come", "no data", "Unallocated", "so far", "Fiscal year 2026/27"):
         assert text in page
