@@ -173,11 +173,16 @@ _QUALITY = ("quality", "quality_sum", "quality_count")
 _TOKEN_PARTS = ("cached_input_tokens", "cache_write_input_tokens")
 
 
+def storable(sentence: str) -> str:
+    """A sentence that may quote what was sent, as the database can keep it: it refuses U+0000."""
+    return sentence.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 class Unreadable(RuleViolation):
     """The body as a whole cannot be read; nothing of it counts. `status` is the HTTP status that says so."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(code, message)
+        super().__init__(code, storable(message))
         self.status = status
 
 
@@ -206,6 +211,9 @@ class Rejection:
     index: int
     code: str
     detail: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", storable(self.detail))
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ BAD = {
     "an empty model": ({"model": ""}, "bad_length"),
     "a long model": ({"model": "m" * 201}, "bad_length"),
     "an unknown field": ({"tokens_in": 5}, "unknown_field"),
+    "an unknown field with U+0000": ({"tokens\0in": 5}, "unknown_field"),
     "an unknown currency": ({"cost": "1.50", "currency": "XYZ"}, "unknown_currency"),
     "a currency that is none": ({"cost": "1.50", "currency": "usd"}, "bad_format"),
     "a cost without currency": ({"cost": "1.50"}, "currency_missing"),

@@ -87,6 +87,14 @@ def test_one_bad_row_loses_nobody_else(post):
     assert "has 2 cells, the header 3" in answer["rejected"][1]["detail"]
 
 
+@pytest.mark.parametrize("row", [f"{AT},m,5\0", "today\0,m,5"], ids=["number", "time"])
+def test_a_cell_that_the_database_cannot_keep_loses_nobody_else(post, row):
+    answer = post(f"timestamp,model,input_tokens\n{AT},m,7\n{row}\n")
+    assert answer.status_code == 201
+    assert [one["index"] for one in answer.json()["rejected"]] == [1]
+    assert UsageHour.objects.get().input_tokens == 7
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code", "said"),
     [

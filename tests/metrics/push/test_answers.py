@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from metrics.api import intake
 from metrics.api import usage as usage_view
-from metrics.models import Backend, IdempotencyKey, Receipt, Series, UsageHour
+from metrics.models import Backend, IdempotencyKey, PushProblem, Receipt, Series, UsageHour
 from tests.contracts.bad_records import BAD
 from tests.metrics.push.pushing import URL, hours, record
 
@@ -92,6 +92,12 @@ def test_when_every_record_is_bad_nothing_is_remembered(push):
     assert not Backend.objects.exists()
 
 
+def test_why_all_were_rejected_is_kept_whatever_it_quotes(push):
+    answer = push(record(**{"a\0b": 1}))
+    assert (answer.status_code, answer.json()["rejected"][0]["code"]) == (422, "unknown_field")
+    assert PushProblem.objects.get().detail.endswith("'a\N{REPLACEMENT CHARACTER}b' is not a field of a record.")
+
+
 # --- Bodies that cannot be read
 
 
@@ -102,6 +108,7 @@ def test_when_every_record_is_bad_nothing_is_remembered(push):
         (400, "malformed", {"body": b'{"records": [{"timestamp": "2026'}),
         (400, "malformed", {"body": b'{"records": [{"units": NaN}]}'}),
         (400, "malformed", {"body": b"\xff\xfe"}),
+        (400, "malformed", {"body": b'{"records": [], "a\\u0000b": 1}'}),
         (400, "broken_gzip", {"body": b"no gzip at all", "Content-Encoding": "gzip"}),
         (400, "broken_gzip", {"body": gzip.compress(b'{"records": []}')[:-6], "Content-Encoding": "gzip"}),
         (413, "too_large", {"body": gzip.compress(b" " * (16 * 1024 * 1024 + 1)), "Content-Encoding": "gzip"}),
