@@ -32,6 +32,12 @@ def _euros(settings):
     pricing.forget_prices()
 
 
+@pytest.fixture(autouse=True)
+def _third_of_november(monkeypatch):
+    """Early in a month, so that the last day of the one before is closed and yet recent on every page."""
+    monkeypatch.setattr("django.utils.timezone.now", lambda: datetime(2026, 11, 3, 12, tzinfo=UTC))
+
+
 @pytest.fixture
 def used(poc, today):
     """2,000,000 tokens of a model without a price, on the last day of last month, in nobody knows how many requests."""
