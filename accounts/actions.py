@@ -15,7 +15,7 @@ from accounts.access import Asker, can, changeable_tokens
 from accounts.audit import record
 from accounts.errors import AccessViolation
 from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
-from accounts.tokens import make_token, use_setup_link
+from accounts.tokens import LAST_DAY, TOO_FAR_OFF, make_token, use_setup_link
 
 # 16 letters of an alphabet without look-alikes: 92 bits, and still typed from a screen.
 PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # noqa: S105 - an alphabet, not a password
@@ -167,6 +167,8 @@ def issue_token(
         raise AccessViolation("not_your_role", message, "scopes")
     if expires_at is not None and expires_at <= timezone.now():
         raise AccessViolation("already_expired", _("Give a day after today."), "expires_on")
+    if expires_at is not None and expires_at.year > LAST_DAY.year + 1:
+        raise AccessViolation("too_far_off", str(TOO_FAR_OFF), "expires_on")
     token, text = make_token(
         name=name,
         owner=asker.user,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from allauth.account.forms import ChangePasswordForm, LoginForm
@@ -16,6 +16,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker, visible_workloads
 from accounts.models import OrganisationRole, Role, Token, User, Workload
+from accounts.tokens import LAST_DAY, TOO_FAR_OFF
 from web.forms import Form, LookMixin
 from web.wording import Words
 
@@ -225,6 +226,12 @@ class TokenForm(Form):
     def __init__(self, *args: Any, asker: Asker, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["workload"].queryset = visible_workloads(asker)  # type: ignore[attr-defined]
+
+    def clean_expires_on(self) -> date | None:
+        day: date | None = self.cleaned_data["expires_on"]
+        if day is not None and day > LAST_DAY:
+            raise forms.ValidationError(TOO_FAR_OFF, code="too_far_off")
+        return day
 
     def expires_at(self) -> datetime | None:
         """The end of the last day, in the reporting zone."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from django.db import connection, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from accounts.models import SetupLink, Token, User, Workload
 from web.planned import ask
@@ -20,6 +21,9 @@ M = TypeVar("M", bound=models.Model)
 TOKEN_PREFIX = "pl_"  # noqa: S105 - how a token is recognised, not one
 # `last_used_at` is written at most this often for a token, so that a push does not write a hot row each time.
 LAST_USED_GRAIN = timedelta(minutes=1)
+# A token's last day lies no later: some write 9999 for 'never', and no zone has the day after it.
+LAST_DAY = date(2099, 12, 31)
+TOO_FAR_OFF = gettext_lazy("Give a day up to 2099, or none: the token then works until it is revoked.")
 
 
 def digest_of(text: str) -> bytes:

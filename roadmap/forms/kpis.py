@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -151,7 +150,7 @@ class ReadingForm(PlanForm):
 
     def clean_at(self) -> Any:
         """Now, to the second, where no time is given."""
-        return self.cleaned_data.get("at") or timezone.now() - timedelta(microseconds=timezone.now().microsecond)
+        return self.cleaned_data.get("at") or timezone.now().replace(microsecond=0)
 
 
 class ManyReadingsForm(Form):

@@ -25,7 +25,7 @@ from roadmap.queries.spend_plan import choices_of, plan_of_roadmap
 from roadmap.queries.spend_tab import Column, Entry, SpendTab, TabTable, number, signed_cents
 from roadmap.rules import spending
 from roadmap.rules.moved import CAUSES, Change, Key, Moved, Period, Traffic, moved
-from roadmap.rules.phases import months_after
+from roadmap.rules.phases import FIRST_DAY, LAST_DAY, months_after
 from web import wording
 
 DAY = timedelta(days=1)
@@ -81,9 +81,10 @@ def windows_of(view: SpendView, parameters: Mapping[str, Any]) -> tuple[SpendVie
 
 def _day(parameters: Mapping[str, Any], name: str) -> date | None:
     try:
-        return date.fromisoformat(str(parameters.get(name) or ""))
+        found = date.fromisoformat(str(parameters.get(name) or ""))
     except ValueError:
         return None
+    return found if FIRST_DAY <= found <= LAST_DAY else None
 
 
 def spend_moved(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | None = None) -> MovedPage:

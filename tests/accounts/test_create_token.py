@@ -37,6 +37,8 @@ def test_it_sets_expiry_and_where_it_measures(bob):
         (["--owner", "nobody", "--scope", "push"], "no person 'nobody'"),
         (["--owner", "bob", "--scope", "push", "--roadmap", "claim"], "Known: Claims|Known: claims"),
         (["--owner", "bob", "--scope", "fly"], "invalid choice"),
+        (["--owner", "bob", "--scope", "push", "--expires-days", "9999999"], "up to 2099"),
+        (["--owner", "bob", "--scope", "push", "--expires-days", "99999"], "up to 2099"),
         (["--owner", "vera", "--scope", "push", "--roadmap", "claims"], "may only read"),
         (["--owner", "oscar", "--scope", "read", "--roadmap", "claims"], "may only read"),
     ],

@@ -44,6 +44,14 @@ def test_a_token_makes_none_that_may_do_more(api, alice, claims, other):
     assert client.post(URL, fine, format="json").status_code == 201
 
 
+def test_an_end_that_no_zone_can_tell_is_refused(api, alice):
+    client = api(alice, scopes=["manage", "read"])
+    wanted = {"name": "x", "scopes": ["read"], "expires_at": "9999-12-31T23:59:59Z"}
+    answer = client.post(URL, wanted, format="json")
+    assert answer.status_code == 422
+    assert "up to 2099" in answer.content.decode()
+
+
 def test_tokens_of_others_are_not_there(api, alice, oscar, adam):
     theirs = api(alice, scopes=["push"]).token
     client = api(oscar, scopes=["manage"])

@@ -96,6 +96,19 @@ def test_the_last_day_counts_whole(sign_in, bob, settings):
     assert (end.hour, end.minute) == (0, 0)
 
 
+@pytest.mark.parametrize("day", ["2100-01-01", "9999-12-31"])
+def test_a_last_day_that_is_meant_as_never_is_refused_in_words(sign_in, bob, day):
+    answer = sign_in(bob).post("/tokens/", {**FORM, "expires_on": day})
+    assert answer.status_code == 422
+    assert "Give a day up to 2099, or none" in answer.content.decode()
+    assert not Token.objects.exists()
+
+
+def test_the_latest_day_is_taken(sign_in, bob):
+    sign_in(bob).post("/tokens/", {**FORM, "expires_on": "2099-12-31"})
+    assert Token.objects.get().expires_at.year == 2100
+
+
 def test_the_list_costs_the_same_queries_with_more_tokens(sign_in, bob, django_assert_num_queries):
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

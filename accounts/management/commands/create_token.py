@@ -10,6 +10,7 @@ from accounts.access import Asker
 from accounts.actions import issue_token
 from accounts.errors import AccessViolation
 from accounts.models import Token, User, Workload
+from accounts.tokens import TOO_FAR_OFF
 
 
 class Command(BaseCommand):
@@ -49,5 +50,7 @@ class Command(BaseCommand):
             )
         except AccessViolation as violation:
             raise CommandError(violation.message) from violation
+        except OverflowError as error:
+            raise CommandError(str(TOO_FAR_OFF)) from error
         self.stdout.write(f"Token '{token.name}' of {owner.display_name}. Its text is shown this once:")
         self.stdout.write(text)

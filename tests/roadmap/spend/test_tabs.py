@@ -178,8 +178,9 @@ def test_the_last_month_is_compared_with_the_one_before(plan, spend, erin, asker
     assert found.now[1] == month
     assert found.before[1] == found.now[0]
     assert found.before[0].day == 1
-    wrong = spend_moved(asker(erin), {"before_from": "soon", "before_to": "2026-01-01"})
-    assert "to compare with" in wrong.tab.view.filters.problems[0].message
+    for first, last in (("soon", "2026-01-01"), ("2026-01-01", "9999-12-31")):
+        wrong = spend_moved(asker(erin), {"before_from": first, "before_to": last})
+        assert "to compare with" in wrong.tab.view.filters.problems[0].message
 
 
 # --- Reconcile
