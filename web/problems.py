@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import ReadOnlySqlTransaction, UndefinedColumn, UndefinedFunction, UndefinedTable
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -38,6 +38,8 @@ TITLES = {
 RETRY_AFTER_SECONDS = 5
 _STORAGE_DOWN = (OperationalError, InterfaceError)
 STORAGE_DOWN_DETAIL = "The database does not answer. Send the same again."
+_OTHER_VERSION = (UndefinedColumn, UndefinedFunction, UndefinedTable)
+BEING_UPDATED_DETAIL = "This server and its database are being updated. Send the same again."
 
 
 def problem(
@@ -76,6 +78,11 @@ def is_storage_down(exc: BaseException | None) -> bool:
     return isinstance(exc, _STORAGE_DOWN) or isinstance(getattr(exc, "__cause__", None), ReadOnlySqlTransaction)
 
 
+def is_being_updated(exc: BaseException | None) -> bool:
+    """Whether the database lacks what this program asks for: it is migrated meanwhile, before or after the program."""
+    return isinstance(getattr(exc, "__cause__", None), _OTHER_VERSION)
+
+
 def is_api(request: HttpRequest) -> bool:
     """Whether the address belongs to the REST API, so that errors are documents and not pages."""
     return request.path.startswith("/api/")
@@ -95,6 +102,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         logger.error("The database does not answer: %s", exc)
         response = _respond(
             problem(503, "storage_down", STORAGE_DOWN_DETAIL),
+            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    elif is_being_updated(exc):
+        logger.error("The database is of another version: %s", exc)
+        response = _respond(
+            problem(503, "being_updated", BEING_UPDATED_DETAIL),
             {"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
     else:

@@ -7,7 +7,15 @@ from django.shortcuts import render
 from django.template import loader
 from django.views.decorators.csrf import requires_csrf_token
 
-from web.problems import RETRY_AFTER_SECONDS, STORAGE_DOWN_DETAIL, is_api, is_storage_down, problem_response
+from web.problems import (
+    BEING_UPDATED_DETAIL,
+    RETRY_AFTER_SECONDS,
+    STORAGE_DOWN_DETAIL,
+    is_api,
+    is_being_updated,
+    is_storage_down,
+    problem_response,
+)
 
 
 @requires_csrf_token
@@ -37,9 +45,13 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 @requires_csrf_token
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, drawn without the database, since that may be what failed: then 503, which says when to come back."""
-    if is_storage_down(sys.exc_info()[1]):
+    error = sys.exc_info()[1]
+    if is_storage_down(error):
         return _storage_down(request)
     if is_api(request):
+        if is_being_updated(error):
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return problem_response(503, "being_updated", BEING_UPDATED_DETAIL, headers=headers)
         return problem_response(500, "server_error", "Something went wrong here. It was written to the log.")
     return HttpResponse(loader.get_template("500.html").render(), status=500)
 

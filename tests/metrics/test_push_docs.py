@@ -22,6 +22,7 @@ SOURCES = (
     "formats/litellm_callback.py",
     "formats/usage_table.py",
     "usage_files.py",
+    "../web/problems.py",
 )
 DOCS = (ROOT / "docs" / "push.md").read_text()
 

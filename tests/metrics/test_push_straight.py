@@ -9,6 +9,7 @@ import os
 import time
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.test.utils import override_settings
 from django.utils import timezone
@@ -161,3 +162,24 @@ def test_a_database_that_is_away_is_said(settings, token, monkeypatch):
     straight, usual = both_ways(settings, body(), Authorization=f"Bearer {token}")
     assert told(straight) == told(usual)
     assert (straight.status_code, straight["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("more", [{}, {"id": "a"}], ids=["at once", "the longer way"])
+def test_a_database_that_is_migrated_meanwhile_is_no_500_and_the_repeat_counts(settings, token, more):
+    """During an update either the program or the database is ahead; a client that is told so sends again."""
+    content = body(**more)
+    before, _ = both_ways(settings, body(2), Authorization=f"Bearer {token}")
+    assert before.status_code == 201
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER FUNCTION metrics_post RENAME TO metrics_post_of_another_version")
+    try:
+        straight, usual = both_ways(settings, content, Authorization=f"Bearer {token}")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER FUNCTION metrics_post_of_another_version RENAME TO metrics_post")
+    assert (straight.status_code, straight.json()["code"], straight["Retry-After"]) == (503, "being_updated", "5")
+    assert (usual.status_code, usual.json(), usual["Retry-After"]) == (503, straight.json(), "5")
+    again, _ = both_ways(settings, content, Authorization=f"Bearer {token}")
+    assert again.status_code == 201
+    assert "Idempotency-Replayed" not in again
