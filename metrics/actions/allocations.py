@@ -14,6 +14,7 @@ from accounts.audit import record
 from accounts.models import Workload
 from metrics import allocating, capacity, sources
 from metrics.actions.permission import require_backend_admin
+from metrics.actions.possible_days import check_day
 from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import Allocation, Series
@@ -34,6 +35,7 @@ def allocate(
     """
     require_backend_admin(asker)
     check_shares(shares)
+    check_day(from_on, field="from_on")
     allocating.hold_rules()
     series = Series.objects.select_for_update(no_key=True).get(pk=series.pk)
     before = [f"{one.workload.slug} {one.share_ratio:f}" for one in in_force(series, from_on)]

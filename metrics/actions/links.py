@@ -11,6 +11,7 @@ from accounts.audit import record
 from metrics import counting, importing, sources
 from metrics.actions.backfills import BACKFILL_FIELDS, read_again
 from metrics.actions.permission import require_backend_admin
+from metrics.actions.possible_days import check_day
 from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import Backend, LookAlike, Series
@@ -24,6 +25,7 @@ def link_backend(asker: Asker, backend: Backend, *, gateway: Backend | None, fro
     Raises RuleViolation, PermissionDenied.
     """
     require_backend_admin(asker)
+    check_day(from_on, field="from_on")
     backend = Backend.objects.select_for_update().get(pk=backend.pk)
     former, former_on = backend.behind, backend.behind_from_on
     if gateway is not None:

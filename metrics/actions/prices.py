@@ -15,6 +15,7 @@ from accounts.access import Asker
 from accounts.audit import record
 from metrics import pricing
 from metrics.actions.permission import require_backend_admin
+from metrics.actions.possible_days import check_day
 from metrics.errors import RuleViolation
 from metrics.models import Backend, ExchangeRate, OwnPrice, RateCard
 from metrics.money import parse_currency
@@ -184,6 +185,8 @@ def _check_card(card: RateCard) -> None:
     if card.kind not in RateCard.Kind.values:
         raise RuleViolation("unknown_choice", gettext("Say whether it is rented, owned or reserved."), "kind")
     _check_currency(card.currency)
+    for name in ("valid_from_on", "valid_until_on", "purchased_on"):
+        check_day(getattr(card, name), field=name)
     is_owned = card.kind == RateCard.Kind.OWNED
     for name in OWNED_FIELDS if is_owned else RENTED_FIELDS:
         if getattr(card, name) is None:
@@ -331,6 +334,7 @@ def _day(value: date) -> str:
 
 def _check_price(price: OwnPrice) -> None:
     _check_currency(price.currency)
+    check_day(price.valid_from_on, field="valid_from_on")
     for name in ("provider", "model", "service_tier"):
         if not str(getattr(price, name) or "").strip():
             raise RuleViolation(

@@ -12,6 +12,7 @@ from accounts.access import Asker
 from accounts.audit import record
 from metrics import capacity, counting, pricing, repricing, sources
 from metrics.actions.permission import require_backend_admin
+from metrics.actions.possible_days import check_day
 from metrics.errors import RuleViolation
 from metrics.models import Backend
 from metrics.repricing import Repriced
@@ -63,6 +64,8 @@ def follow_capacity(results: list[Repriced], from_on: date) -> None:
 
 
 def _check(from_on: date, until_on: date) -> None:
+    check_day(from_on, field="from_on")
+    check_day(until_on, field="until_on")
     if until_on < from_on:
         raise RuleViolation("ends_before_it_begins", gettext("The last day is the first one or later."), "until_on")
     if (until_on - from_on).days > LONGEST_DAYS:

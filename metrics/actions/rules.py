@@ -16,6 +16,7 @@ from accounts.audit import record
 from accounts.models import Workload
 from metrics import allocating, capacity, sources
 from metrics.actions.allocations import check_shares
+from metrics.actions.possible_days import check_day
 from metrics.allocating import Moved
 from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
@@ -226,6 +227,7 @@ def _number(rules: Sequence[AllocationRule]) -> None:
 
 def _check(fields: RuleFields) -> None:
     check_shares(fields.shares)
+    check_day(fields.valid_from_on, field="valid_from_on")
     named = {name for name in MATCHED_BY if getattr(fields, name).strip()}
     if fields.backend is None and not named:
         raise RuleViolation(
