@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from metrics import identity
+from metrics import identity, sources
 from metrics.models import Backend
 from metrics.usage import SeriesKey
 
@@ -15,6 +17,12 @@ def _no_remembered_ids():
     identity.forget()
     yield
     identity.forget()
+
+
+@pytest.fixture
+def in_november(monkeypatch):
+    """The clock of sources and files stands at 26 Nov 2026, so that fixed days lie within what is kept."""
+    monkeypatch.setattr(sources, "now", lambda: datetime(2026, 11, 26, 12, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -26,8 +26,9 @@ def test_it_loads_the_history_once_and_keeps_corrections():
 
 
 @pytest.mark.django_db
-def test_it_says_how_many_were_loaded_and_the_door_reads_them(settings, django_assert_num_queries):
+def test_it_says_how_many_were_loaded_and_the_door_reads_them(settings, django_assert_num_queries, monkeypatch):
     settings.REPORTING_CURRENCY = "EUR"
+    monkeypatch.setattr("django.utils.timezone.now", lambda: datetime(2026, 11, 26, 12, tzinfo=UTC))
     out = StringIO()
     call_command("load_rates", "--years", "1", stdout=out)
     assert out.getvalue().endswith("exchange rates loaded.\n")

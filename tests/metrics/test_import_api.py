@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from metrics.models import Backend, BillingImport
 from tests.metrics.billing_files import billed, csv_of, focus_row, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_november")]
 
 URL = "/api/v1/imports"
 

@@ -15,7 +15,7 @@ from metrics.models import Backend, BillingImport, BillingSource
 from metrics.usage import FeedKind
 from tests.metrics.billing_files import DAY, billed, bring, csv_of, focus_row, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_november")]
 
 PLAIN = (
     b"Day;Modell;Kosten;Tokens in\n05.10.2026;gpt-4o;1,25;1.000\n"

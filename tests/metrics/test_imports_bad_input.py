@@ -13,7 +13,7 @@ from metrics.errors import RuleViolation
 from metrics.models import BillingImport, ImportChunk, ImportedCharge, UsageHour
 from tests.metrics.billing_files import billed, bring, csv_of, focus_row, gzipped, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_november")]
 
 GOOD = csv_of([focus_row(BilledCost="1.00"), focus_row(BilledCost="2.00")])
 LARGE = csv_of([focus_row(BilledCost=f"0.{n:04}", ResourceId=f"r{n * 7919}") for n in range(3000)])

@@ -14,7 +14,7 @@ from metrics.models import BillingImport, ImportedCharge, LedgerEntry, Receipt, 
 from metrics.usage import SeriesKind
 from tests.metrics.billing_files import DAY, billed, bring, csv_of, focus_row, gzipped, total
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_november")]
 
 
 @pytest.fixture

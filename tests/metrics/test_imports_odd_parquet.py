@@ -14,7 +14,7 @@ from tests.metrics.billing_files import billed, bring, focus_row
 
 arro3 = pytest.importorskip("arro3.core")
 parquet = pytest.importorskip("arro3.io")
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_november")]
 TEXT = arro3.DataType.string()
 
 

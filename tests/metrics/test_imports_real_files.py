@@ -16,7 +16,7 @@ from metrics.actions.imports import Choices
 from metrics.models import UsageHour
 from tests.metrics.billing_files import bring, gzipped
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_november")]
 
 TOOL = Path(sys.executable).with_name("focus-toolkit")
 ALL = Choices(services=["*"])

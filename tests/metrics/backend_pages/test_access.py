@@ -146,7 +146,7 @@ def test_the_demos_backends_are_not_changed_or_pulled(source, adam, sign_in, sta
     assert (source.name, source.is_enabled, started) == ("Source", False, [])
 
 
-def test_a_link_from_an_earlier_day_reads_the_statements_again(source, provider, adam, asker):
+def test_a_link_from_an_earlier_day_reads_the_statements_again(in_november, source, provider, adam, asker):
     from metrics.actions.links import link_backend
 
     gateway = Backend.objects.create(slug="gw", name="Gateway", connector="push_only", measured_at="gateway")

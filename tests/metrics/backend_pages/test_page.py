@@ -127,7 +127,7 @@ def test_a_backend_that_has_counted_nothing_is_gone(source, adam, sign_in):
     assert not Backend.objects.exists()
 
 
-def test_reading_back_starts_shows_progress_and_stops(source, adam, sign_in, started):
+def test_reading_back_starts_shows_progress_and_stops(in_november, source, adam, sign_in, started):
     client, url = sign_in(adam), reverse("backend_backfill", args=[source.slug])
     assert client.post(url, {"from_on": "2099-01-01"}).status_code == 422
     client.post(url, {"from_on": "2026-10-01"})
