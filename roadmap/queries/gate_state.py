@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 
 from metrics.figures import SourceFreshness
+from metrics.windows import local_day
 from roadmap.kpi import KpiStatus, KpiValue
 from roadmap.kpis import BY_NAME
 from roadmap.models import Gate, GateCriterion, GateDecision, Kpi
@@ -132,7 +133,7 @@ def _state(row: GateCriterion, values: Mapping[int, KpiValue], today: date) -> C
         needs="done",
         result=Result.MET if item.is_done else Result.NOT_MET,
         note="" if item.is_done else gettext("Not ticked"),
-        done_on=item.done_at.date() if item.done_at else None,
+        done_on=local_day(item.done_at, settings.REPORTING_ZONE) if item.done_at else None,
     )
 
 

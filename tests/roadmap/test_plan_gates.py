@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -50,6 +51,14 @@ def meet(gate, asker, alice, value=12):
 
 def decide(asker, person, gate, outcome, **fields):
     return decide_gate(asker(person), gate, outcome=outcome, reason="Because.", values_of=kpi_values, **fields)
+
+
+def test_a_tick_is_of_the_local_day_of_the_reporting_zone(slim, alice, asker, settings):
+    settings.REPORTING_ZONE = ZoneInfo("Asia/Seoul")
+    tick_checklist_item(asker(alice), slim.phase.checklist.first())
+    slim.phase.checklist.filter(is_done=True).update(done_at=datetime(2026, 11, 30, 15, 30, tzinfo=UTC))
+    _kpi, tick = criteria_of([slim], values={}, today=date(2026, 12, 2))[slim.pk]
+    assert (tick.kind, tick.done_on) == ("checklist", date(2026, 12, 1))
 
 
 def test_criteria_stand_live(slim, alice, asker, today):
