@@ -127,7 +127,7 @@ def test_what_was_deleted_since_this_process_met_it_is_made_anew_and_nothing_is_
 
 def test_sums_that_the_hours_cannot_hold_leave_nothing(token):
     push(token, {}, key="1")
-    UsageHour.objects.update(output_tokens=2**63 - 10)
+    UsageHour.objects.update(output_tokens=10**16 - 10)
     answer = push(token, {"output_tokens": 1000}, key="2")
     assert (answer.status_code, answer.json()["code"]) == (422, "sum_out_of_range")
     assert Receipt.objects.count() == IdempotencyKey.objects.count() == LedgerEntry.objects.count() == 1

@@ -8,12 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError, transaction
 from django.utils import timezone
 
+from metrics import days
 from metrics.api import intake
 from metrics.api import usage as usage_view
-from metrics.models import Backend, IdempotencyKey, PushProblem, Receipt, Series, UsageHour
+from metrics.hours import mark_stale
+from metrics.models import Backend, IdempotencyKey, PushProblem, Receipt, Series, UsageHour, UsageMonth
 from tests.contracts.bad_records import BAD
 from tests.metrics.push.pushing import URL, hours, record
 
@@ -131,10 +133,25 @@ def test_what_cannot_be_read_is_a_problem_document(push, status, code, sent):
 def test_a_sum_too_large_to_keep_is_refused_and_nothing_of_it_stays(push):
     body = json.dumps({"records": [record(requests=10**12, input_tokens=10**12)] * 10_000})
     assert push(body=body.encode()).status_code == 201
-    UsageHour.objects.update(input_tokens=2**63 - 1)
     answer = push(body=body.encode(), **{"Idempotency-Key": "again"})
     assert (answer.status_code, answer.json()["code"]) == (422, "sum_out_of_range")
     assert Receipt.objects.count() == 1
+
+
+def test_a_month_of_the_largest_hours_that_are_kept_still_adds_up(push):
+    """Days and months are built for all series at once: one that overflowed would stop everybody's pages."""
+    assert push(record(timestamp="2026-10-01T00:00:00Z")).status_code == 201
+    hour = UsageHour.objects.get()
+    hours = [hour.hour + timedelta(hours=number + 1) for number in range(30 * 24)]
+    UsageHour.objects.bulk_create(
+        [UsageHour(series=hour.series, hour=one, currency="XTS", input_tokens=10**16) for one in hours]
+    )
+    mark_stale((hour.series_id, one) for one in hours)
+    days.rebuild()
+    months = UsageMonth.objects.filter(currency="XTS").values_list("input_tokens", flat=True)
+    assert sum(months) == 30 * 24 * 10**16
+    with pytest.raises(DataError), transaction.atomic():
+        UsageHour.objects.filter(pk=hour.pk).update(input_tokens=10**16 + 1)
 
 
 def test_a_database_that_does_not_answer_is_a_503_and_never_a_500(push, monkeypatch):
