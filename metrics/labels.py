@@ -20,10 +20,14 @@ _PERSONAL_VALUE = re.compile(
     r"[^@\s]+@[^@\s]+\.[^@\s]+|^\d{1,3}(\.\d{1,3}){3}$|^[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}$", re.I
 )
 
+# Labels are short; JSON may have any number of spaces between them, and what is remembered is the text.
+MAX_REMEMBERED_BYTES = 2_000
+
 
 def kept_labels(text: bytes, batch: Batch, records: int) -> tuple[tuple[str, str], ...]:
     """(name, value) pairs sorted by name; a warning for each kind of label dropped from so many records."""
-    kept, dropped = _sift(text, tuple(settings.KEPT_LABELS))
+    sift = _sift if len(text) <= MAX_REMEMBERED_BYTES else _sift.__wrapped__
+    kept, dropped = sift(text, tuple(settings.KEPT_LABELS))
     for code, detail in dropped:
         batch.warn(code, detail, records)
     return kept

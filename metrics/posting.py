@@ -56,6 +56,8 @@ class Batch:
     histograms: dict[HistogramOfCell, list[int]] = field(default_factory=dict)
 
 
+# A sender has a few; who makes others for each request does not fill this process.
+MAX_BOUNDS_REMEMBERED = 500
 _bounds: dict[tuple[float, ...], int] = {}
 caches.append(_bounds)
 
@@ -108,8 +110,14 @@ def bounds_id(bounds_ms: tuple[float, ...]) -> int:
         )
         found = row.pk
         kept = found
-        transaction.on_commit(lambda: _bounds.__setitem__(bounds_ms, kept))
+        transaction.on_commit(lambda: _remember_bounds(bounds_ms, kept))
     return found
+
+
+def _remember_bounds(bounds_ms: tuple[float, ...], pk: int) -> None:
+    if len(_bounds) >= MAX_BOUNDS_REMEMBERED:
+        _bounds.clear()
+    _bounds[bounds_ms] = pk
 
 
 def round(batch: Batch) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrics import pricing
+from metrics import labels, pricing
 from metrics.fold import Folded, Place, fold, place_keys
-from metrics.format import Limits
+from metrics.format import Batch, Limits
 from metrics.formats.usage_json import decode_document
 from metrics.histogram import buckets_of, count_of
 from metrics.models import Backend, OwnPrice, RateCard
@@ -247,6 +247,13 @@ def test_tokens_of_reserved_capacity_are_not_priced_again():
 
 
 # --- Labels
+
+
+def test_labels_with_a_great_many_spaces_are_read_and_not_remembered():
+    labels._sift.cache_clear()
+    padded = b'{"team":' + b" " * 5_000 + b'"claims"}'
+    assert labels.kept_labels(padded, Batch([], [], frozenset()), 1) == (("team", "claims"),)
+    assert labels._sift.cache_info().currsize == 0
 
 
 def test_labels_on_the_list_make_a_series_and_others_are_dropped_with_a_warning():

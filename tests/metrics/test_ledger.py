@@ -9,11 +9,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from metrics import identity, ledger
+from metrics import identity, ledger, posting
 from metrics.errors import RuleViolation
 from metrics.ledger import PostedCell, SeriesGone
 from metrics.models import (
     Allocation,
+    HistogramBounds,
     HistogramHour,
     LedgerEntry,
     Receipt,
@@ -230,6 +231,18 @@ def test_a_posting_costs_the_same_number_of_queries_for_any_number_of_cells(
         # Receipt, all else; whether capacity is to be shared out again, since these hours are old.
         with django_assert_num_queries(3):
             ledger.post(Receipt(kind=FeedKind.PUSH), feed, cells)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_of_ever_other_bounds_does_not_fill_the_process(backend, make_series, monkeypatch):
+    monkeypatch.setattr(posting, "MAX_BOUNDS_REMEMBERED", 3)
+    series = make_series("m1")
+    for bound in range(10):
+        for _ in range(2):
+            push(backend, series, {}, histograms={"duration": ForeignHistogram((float(100 + bound),), (1, 0))})
+    assert len(posting._bounds) <= 3
+    assert HistogramHour.objects.count() == HistogramBounds.objects.count() == 10
+    assert {sum(one.window[1:]) for one in HistogramHour.objects.all()} == {2}
 
 
 def test_a_series_is_found_whatever_the_order_of_its_labels(backend, make_identity):
