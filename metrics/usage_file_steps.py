@@ -26,7 +26,7 @@ from metrics.actions.usage import take_out
 from metrics.deadlocks import done_again
 from metrics.errors import RuleViolation
 from metrics.fold import DEFAULTS, Folded, fold, place_keys
-from metrics.format import FIELDS, Batch, Limits, Rejection, Unreadable
+from metrics.format import FIELDS, Batch, Limits, Rejection, Unreadable, storable
 from metrics.formats.usage_table import Columns
 from metrics.identity import SeriesGone
 from metrics.imports.csv_table import CsvTable
@@ -191,7 +191,7 @@ def _sample(batch: Batch, rows: _Rows, places: Places) -> list[dict[str, Any]]:
     records = dict(zip(batch.indexes, batch.records, strict=True))
     found = []
     for index, cells in enumerate(rows.cells[:SAMPLE_ROWS]):
-        told = [(cell or "")[:SAMPLE_CHARACTERS] for cell in cells] if not isinstance(cells, str) else []
+        told = [storable(cell or "")[:SAMPLE_CHARACTERS] for cell in cells] if not isinstance(cells, str) else []
         row: dict[str, Any] = {"line": rows.line(index), "cells": told, "counts": None, "detail": ""}
         if index in records:
             one = records[index]

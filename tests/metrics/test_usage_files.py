@@ -95,6 +95,17 @@ def test_the_way_of_a_small_file(sign_in, alice, claims):
     assert one.name in client.get("/send/").text
 
 
+def test_a_cell_that_the_database_cannot_keep_is_told_by_its_line(sign_in, alice, claims, count):
+    client = sign_in(alice)
+    page = post(client, GOOD + f"{AT},openai,gpt-x,5\0,1,,\n{AT},openai,gpt\0x,5,1,,\n", workload=claims.slug).text
+    assert "Count 2 rows" in page
+    assert "requests: takes a whole number from 1 to 10^12; got &#x27;5\N{REPLACEMENT CHARACTER}" in page
+    one = count(UsageFile.objects.get())
+    assert (one.accepted, one.rejected_count) == (2, 2)
+    rejected = b"".join(client.get(reverse("usage_file_rejected", args=[one.uuid])))
+    assert rejected.count(b"gpt") == 2
+
+
 def test_the_same_file_again_counts_nothing_twice(sign_in, alice, claims, other, bob, send, count):
     count(send(GOOD))
     page = post(sign_in(alice), GOOD, workload=claims.slug).text
