@@ -22,6 +22,7 @@ from metrics.parameter import Parameter, ParameterKind
 from metrics.spoken import Speaking, spoken
 from metrics.usage import MeasuredAt
 from web import wording
+from web.decimals import DecimalField, DecimalInput
 from web.forms import Form, ModelForm
 
 BACKFILL_DAYS = 30
@@ -250,15 +251,15 @@ class AllocationForm(Form):
         self.workloads = list(workloads)
         for workload in self.workloads:
             share = shares.get(workload.pk)
-            self.fields[f"share_{workload.pk}"] = forms.DecimalField(
+            self.fields[f"share_{workload.pk}"] = DecimalField(
                 label=workload.name,
                 required=False,
                 min_value=Decimal(0),
                 max_value=Decimal(100),
                 max_digits=11,
                 decimal_places=8,
-                initial=None if share is None else plain_number(share * 100),
-                widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": "6"}),
+                initial=None if share is None else (share * 100).normalize(),
+                widget=DecimalInput({"size": "6"}),
             )
 
     @property
@@ -266,12 +267,6 @@ class AllocationForm(Form):
         """(workload, share as a ratio) of those above zero."""
         found = ((workload, self.cleaned_data.get(f"share_{workload.pk}")) for workload in self.workloads)
         return [(workload, percent / 100) for workload, percent in found if percent]
-
-
-def plain_number(value: Decimal) -> str:
-    """Without an exponent and without zeros at the end."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 class PushedBackendForm(Form):

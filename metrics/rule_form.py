@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import Workload
 from metrics.actions.rules import MATCHED_BY, RuleFields
-from metrics.forms import plain_number
 from metrics.models import AllocationRule, Backend
+from web.decimals import DecimalField, DecimalInput
 from web.forms import Form
 
 # What an address may bring along, as it is called there and in the form.
@@ -90,15 +90,15 @@ class RuleForm(Form):
         self.workloads = list(workloads)
         for workload in self.workloads:
             share = shares.get(workload.pk)
-            self.fields[f"share_{workload.pk}"] = forms.DecimalField(
+            self.fields[f"share_{workload.pk}"] = DecimalField(
                 label=workload.name,
                 required=False,
                 min_value=Decimal(0),
                 max_value=Decimal(100),
                 max_digits=11,
                 decimal_places=8,
-                initial=None if share is None else plain_number(share * 100),
-                widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": "6"}),
+                initial=None if share is None else (share * 100).normalize(),
+                widget=DecimalInput({"size": "6"}),
             )
         for name in (*MATCHED_BY, "note"):
             self.fields[name].widget.attrs["autocomplete"] = "off"

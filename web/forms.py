@@ -6,6 +6,8 @@ from django import forms
 from django.forms.utils import pretty_name
 from django.utils.translation import gettext_lazy, override
 
+from web.decimals import DecimalField, DecimalInput
+
 # What fields are called that are given no label of their own.
 with override("en-gb"):
     NAMES = {
@@ -98,11 +100,8 @@ class LookMixin:
                 if field.widget.attrs.get("rows") == "10":
                     field.widget.attrs["rows"] = "3"
                 field.widget.attrs.pop("cols", None)
-            if isinstance(field, forms.DecimalField) and not field.widget.is_hidden:
-                # A number field would round in some browsers and scroll in others; text with a keypad does neither.
-                attrs = {key: value for key, value in field.widget.attrs.items() if key not in ("step", "min", "max")}
-                field.widget = forms.TextInput(attrs={**attrs, "inputmode": "decimal", "autocomplete": "off"})
-                field.widget.is_required = field.required
+            if type(field) is forms.DecimalField:
+                _take_decimals(field)
 
     def add_violation(self, violation: Violation) -> None:
         """Shows an action's refusal at its field, or above the form."""
@@ -110,6 +109,16 @@ class LookMixin:
         self.asks_to_confirm = self.asks_to_confirm or bool(getattr(violation, "can_be_confirmed", False))
         error = forms.ValidationError(violation.message, code=violation.code)
         self.add_error(name, error)  # type: ignore[attr-defined]
+
+
+def _take_decimals(field: forms.DecimalField) -> None:
+    """Makes a model's decimal field one that takes decimals as the reader writes them."""
+    field.__class__ = DecimalField
+    field.error_messages["invalid"] = DecimalField.default_error_messages["invalid"]
+    if not field.widget.is_hidden:
+        attrs = {key: value for key, value in field.widget.attrs.items() if key not in ("step", "min", "max")}
+        field.widget = DecimalInput(attrs)
+        field.widget.is_required = field.required
 
 
 class Form(LookMixin, forms.Form):

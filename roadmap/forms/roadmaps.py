@@ -16,6 +16,7 @@ from roadmap.actions.roadmaps import Middle, PassedPhase
 from roadmap.forms.plan_form import PersonField, PlanForm, link_field, people_of
 from roadmap.models import GateDecision, Phase, Programme, Roadmap
 from roadmap.template import PHASE_KINDS, Template
+from web.decimals import DecimalField
 from web.forms import DateInput, Form
 
 PASSED_OUTCOMES = [
@@ -62,13 +63,11 @@ class RoadmapFields(Form):
         help_text=gettext_lazy("The most sensitive data it handles."),
     )
     currency = forms.CharField(max_length=3, min_length=3, help_text=gettext_lazy("Of the budgets."))
-    poc_budget = forms.DecimalField(
-        max_digits=20, decimal_places=2, required=False, label=gettext_lazy("Budget of the PoC")
-    )
-    scale_up_budget = forms.DecimalField(
+    poc_budget = DecimalField(max_digits=20, decimal_places=2, required=False, label=gettext_lazy("Budget of the PoC"))
+    scale_up_budget = DecimalField(
         max_digits=20, decimal_places=2, required=False, label=gettext_lazy("Budget of scale-up")
     )
-    optimise_budget = forms.DecimalField(
+    optimise_budget = DecimalField(
         max_digits=20, decimal_places=2, required=False, label=gettext_lazy("Budget of optimise")
     )
     poc_months = forms.IntegerField(min_value=1, max_value=60, label=gettext_lazy("Months of the PoC"))
@@ -128,7 +127,7 @@ class MiddleRoadmapForm(RoadmapFields):
         label=gettext_lazy("And is planned to end on"),
         help_text=gettext_lazy("Empty: after the template's months."),
     )
-    opening_amount = forms.DecimalField(
+    opening_amount = DecimalField(
         max_digits=20,
         decimal_places=2,
         required=False,
