@@ -29,12 +29,16 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
-    """A transactional test empties every table when it ends; the audit trail's trigger against TRUNCATE would refuse.
+    """A transactional test empties every table when it ends; the triggers against TRUNCATE would refuse: those of the
+    audit trail and of published reports.
 
-    It is switched off in the tests' database alone, and on again in the test of it (tests/accounts/test_audit_kept.py).
+    They are switched off in the tests' database alone, and on again in the tests of them
+    (tests/accounts/test_audit_kept.py, tests/roadmap/test_report_files.py).
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE accounts_auditevent DISABLE TRIGGER audit_is_kept")
+        for table in ("report", "reportfile", "reportwords", "report_covers"):
+            cursor.execute(f"ALTER TABLE roadmap_{table} DISABLE TRIGGER reports_are_kept")
 
 
 @pytest.fixture(autouse=True)
