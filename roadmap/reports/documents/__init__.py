@@ -8,6 +8,7 @@ from django.utils import translation
 
 from roadmap.reports.document import Document, Json
 from roadmap.reports.documents import v1, v2
+from roadmap.reports.plain import plain
 
 DOCUMENTS: dict[int, Callable[[Json, str], Document]] = {1: lambda payload, _: v1.document(payload), 2: v2.document}
 # Schema version 1 holds English sentences.
@@ -22,4 +23,4 @@ def document_of(payload: Json, language: str = "en") -> Document:
     version = payload["schema_version"]
     spoken = "en" if version in ENGLISH_ONLY else language
     with translation.override(spoken):
-        return DOCUMENTS[version](payload, spoken)
+        return DOCUMENTS[version](plain(payload), spoken)
