@@ -20,9 +20,10 @@ from accounts.access import Asker
 from accounts.models import Membership, Role
 from roadmap.actions.reports import close_month
 from roadmap.models import CostEntry, Report, ReportFile
+from roadmap.reports.document import Cell
 from roadmap.reports.documents import document_of
 from roadmap.reports.outputs.pdf import MISSING, pdf_of
-from roadmap.reports.outputs.workbook import workbook_of
+from roadmap.reports.outputs.workbook import number_format, workbook_of
 from tests.roadmap.test_reports import MONTH, NOW, push, roadmap, roadmap_report
 
 __all__ = ["roadmap"]
@@ -137,6 +138,20 @@ class TestKeptForEver:
         with pytest.raises(DatabaseError, match="cannot be deleted"), transaction.atomic():
             ReportFile.objects.filter(pk=file.pk).delete()
 
+    @pytest.mark.parametrize("table", ["report", "reportfile", "reportwords", "report_covers"])
+    def test_the_database_refuses_to_empty_it(self, report, table):
+        with connection.cursor() as cursor:
+            # As an installation has it; the tests' own clean-up needs it off.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(f"ALTER TABLE roadmap_{table} ENABLE TRIGGER reports_are_kept")
+        with (
+            pytest.raises(DatabaseError, match="cannot be deleted"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"TRUNCATE roadmap_{table} CASCADE")
+        assert ReportFile.objects.filter(report=report).exists()
+
     def test_the_command_finds_a_file_that_was_changed_all_the_same(self, report, capsys):
         call_command("verify_reports")
         assert "2 reports and 6 files match their hash." in capsys.readouterr().out
@@ -160,6 +175,27 @@ class TestOtherForms:
         total = rows.pop("Total")
         assert total == pytest.approx(sum(rows.values())) == pytest.approx(352.5)
         assert answer.content == workbook_of(document_of(report.payload), report.sha256)
+
+    @pytest.mark.parametrize(
+        ("language", "text", "value", "shown"),
+        [
+            ("en", "5,584.63", "5584.631", "#,##0.00"),
+            ("nl", "5.584,63", "5584.631", "#,##0.00"),
+            ("en", "47,350", "47350", "#,##0"),
+            ("nl", "47.350", "47350", "#,##0"),
+            ("nl", "1,04", "1.0412", "#,##0.00"),
+            ("en", "498.3\u00a0k\u00a0EUR", "498312.4", "#,##0.00"),
+            ("en", "207\u00a0k", "207000", "#,##0"),
+            ("en", "0.0031\u00a0EUR", "0.00309", "#,##0.0000"),
+            ("en", "116%", "1.16", "0%"),
+            ("nl", "8,4%", "0.084", "0.0%"),
+            ("en", "\u2212104.21", "-104.21", "#,##0.00"),
+            ("en", "291 h", "291", "#,##0"),
+        ],
+    )
+    def test_a_number_is_shown_as_in_the_document(self, language, text, value, shown):
+        # A whole number with a format of optional decimals would end in a bare point: '47,350.'
+        assert number_format(Cell(text=text, value=Decimal(value)), language) == shown
 
     def test_a_formula_in_a_name_is_text(self, report):
         payload = deepcopy(report.payload)

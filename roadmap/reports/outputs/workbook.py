@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,13 @@ import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
 from roadmap.reports.document import Bars, Bullets, Cell, Course, Document, Figures, Paragraph, Section, Status, Table
+from web import wording
+from web.local_forms import forms_of
 from web.spreadsheets import safe_text
 
+WHOLE, DECIMALS, MOST_PLACES = "#,##0", "#,##0.{}", 10
+PERCENTS = ("0%", "0.0%")
+_FIGURE = re.compile(r"[\d.,'\u00a0\u202f]*\d")
 _NAME_CHARACTERS = 31
 _NOT_IN_NAMES = str.maketrans("[]:*?/\\", "       ")
 
@@ -29,9 +35,10 @@ def workbook_of(document: Document, sha256: str) -> bytes:
         "title": book.add_format({"bold": True, "font_size": 14}),
         "bold": book.add_format({"bold": True}),
         "text": book.add_format({"text_wrap": True, "valign": "top"}),
-        "number": book.add_format({"num_format": "#,##0.##########", "valign": "top"}),
         "day": book.add_format({"num_format": "yyyy-mm-dd", "valign": "top"}),
     }
+    for shown in (WHOLE, *(DECIMALS.format("0" * places) for places in range(1, MOST_PLACES + 1)), *PERCENTS):
+        formats[shown] = book.add_format({"num_format": shown, "valign": "top"})
     names: set[str] = set()
     for section in document.sections:
         page = book.add_worksheet(_sheet_name(section.title or document.name, names))
@@ -64,6 +71,10 @@ def _sheet_name(wanted: str, names: set[str]) -> str:
 
 
 def _draw(page: Worksheet, document: Document, section: Section, formats: dict[str, Any]) -> None:
+    # Printed on A4, as many sheets of paper long as it is.
+    page.set_landscape()
+    page.set_paper(9)
+    page.fit_to_pages(1, 0)
     page.set_column(0, 0, 38)
     page.set_column(1, 8, 20)
     page.write_string(0, 0, safe_text(section.title or document.title), formats["title"])
@@ -74,11 +85,11 @@ def _draw(page: Worksheet, document: Document, section: Section, formats: dict[s
     line += 1
     for block in section.blocks:
         if isinstance(block, Table):
-            line = _table(page, block, line, formats)
+            line = _table(page, block, line, formats, document.language)
         elif isinstance(block, Figures):
             for box in block.boxes:
                 page.write_string(line, 0, safe_text(box.label), formats["text"])
-                _cell(page, line, 1, Cell(text=box.text, value=box.value), formats)
+                _cell(page, line, 1, Cell(text=box.text, value=box.value), formats, document.language)
                 page.write_string(line, 2, safe_text(box.unit or box.value_unit), formats["text"])
                 page.write_string(line, 3, safe_text("; ".join(box.notes)))
                 line += 1
@@ -92,6 +103,24 @@ def _draw(page: Worksheet, document: Document, section: Section, formats: dict[s
         line += 1
 
 
+def number_format(cell: Cell, language: str) -> str:
+    """How the exact figure is shown: with the decimals that the document's reader sees, a share as a percentage.
+
+    What is written short there ('498.3 k EUR') is shown whole, to the cent where it is not a whole number.
+    """
+    forms = forms_of(language)
+    point = "." if forms.separators is None else forms.separators[ord(".")]
+    found = _FIGURE.search(cell.text)
+    fraction = found.group().rpartition(point)[2] if found and point in found.group() else ""
+    if cell.text.endswith(forms.percent):
+        return PERCENTS[1] if fraction else PERCENTS[0]
+    places = min(len(fraction), MOST_PLACES)
+    if not {letter for _size, letter in wording.SCALES}.isdisjoint(cell.text.split(wording.NBSP)):
+        is_whole = isinstance(cell.value, Decimal) and cell.value == cell.value.to_integral_value()
+        places = 0 if is_whole else 2
+    return DECIMALS.format("0" * places) if places else WHOLE
+
+
 def _texts(block: Status | Paragraph | Bullets) -> list[str]:
     if isinstance(block, Bullets):
         return list(block.items)
@@ -100,19 +129,19 @@ def _texts(block: Status | Paragraph | Bullets) -> list[str]:
     return [text for text in (block.word, block.sentence, block.note) if text]
 
 
-def _table(page: Worksheet, table: Table, line: int, formats: dict[str, Any]) -> int:
+def _table(page: Worksheet, table: Table, line: int, formats: dict[str, Any], language: str) -> int:
     for place, column in enumerate(table.columns):
         page.write_string(line, place, safe_text(column.label), formats["head"])
     for row in (*table.rows, *([table.foot] if table.foot else [])):
         line += 1
         for place, cell in enumerate(row):
-            _cell(page, line, place, cell, formats)
+            _cell(page, line, place, cell, formats, language)
     return line + 1
 
 
-def _cell(page: Worksheet, line: int, place: int, cell: Cell, formats: dict[str, Any]) -> None:
+def _cell(page: Worksheet, line: int, place: int, cell: Cell, formats: dict[str, Any], language: str) -> None:
     if isinstance(cell.value, Decimal):
-        page.write_number(line, place, float(cell.value), formats["number"])
+        page.write_number(line, place, float(cell.value), formats[number_format(cell, language)])
     elif cell.value is not None:
         page.write_datetime(line, place, cell.value, formats["day"])
     else:
