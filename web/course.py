@@ -11,7 +11,7 @@ LEFT, RIGHT, TOP, BOTTOM = 56.0, 712.0, 14.0, 176.0
 
 @dataclass(frozen=True, slots=True)
 class CourseDrawing:
-    """Points of lines, and places of texts, in a box of 720 x 200 with its margins."""
+    """Points of lines, and places of texts, in a box of 720 x 200 with its margins. `legend`: what each mark is."""
 
     said: str
     width: int
@@ -22,14 +22,10 @@ class CourseDrawing:
     levels: Sequence[tuple[float, str]]
     ticks: Sequence[tuple[float, str]]
     past: str
-    past_label: str
-    last: tuple[float, float]
     ahead: str
-    ahead_label: str
-    ahead_at: tuple[float, float]
     band: str
     limit: float | None
-    limit_label: str
+    legend: Sequence[tuple[str, str]]
 
 
 def draw_course(item: Course) -> CourseDrawing:
@@ -42,8 +38,12 @@ def draw_course(item: Course) -> CourseDrawing:
         return " ".join(f"{x},{y}" for x, y in map(at, places))
 
     band = [(x, low) for x, low, _ in item.band] + [(x, high) for x, _, high in reversed(item.band)]
-    last = at(item.past[-1])
-    end = at(item.ahead[-1]) if item.ahead else last
+    legend = [
+        ("past", item.past_label),
+        ("ahead", item.ahead_label if item.ahead else ""),
+        ("band", item.band_label if len(item.band) > 1 else ""),
+        ("limit", item.limit_label if item.limit is not None else ""),
+    ]
     return CourseDrawing(
         said=item.said,
         width=WIDTH,
@@ -54,13 +54,8 @@ def draw_course(item: Course) -> CourseDrawing:
         levels=[(at((0, level))[1], text) for level, text in item.levels],
         ticks=[(at((place, 0))[0], text) for place, text in item.ticks],
         past=points(item.past),
-        past_label=item.past_label,
-        last=(min(last[0], RIGHT - 120), last[1]),
         ahead=points(item.ahead),
-        ahead_label=item.ahead_label if item.ahead else "",
-        # Below both ends, where no line runs.
-        ahead_at=(end[0], max(end[1], last[1] + 14)),
         band=points(band) if len(item.band) > 1 else "",
         limit=None if item.limit is None else at((0, item.limit))[1],
-        limit_label=item.limit_label,
+        legend=[(mark, text) for mark, text in legend if text],
     )

@@ -83,6 +83,7 @@ class Course:
     limit_label: str = ""
     past_label: str = ""
     ahead_label: str = ""
+    band_label: str = ""
     ticks: Sequence[tuple[float, str]] = ()
     levels: Sequence[tuple[float, str]] = ()
 

@@ -37,6 +37,7 @@ def course(value: Json, payload: Json) -> Section:
         return round(float(max(amount, _NOTHING) / top), 4)
 
     spent = wording.money(past[-1][1], currency)
+    ends = wording.band(ahead[-1][2], ahead[-1][3], currency) if ahead else None
     drawn = Course(
         said=_said(past, ahead, budget, currency),
         past=[(0.0, 0.0), *((x(one[0]), y(one[1])) for one in past)],
@@ -46,6 +47,7 @@ def course(value: Json, payload: Json) -> Section:
         limit_label=_("Budget %(amount)s") % {"amount": wording.money(budget, currency)} if budget else "",
         past_label=_("Spent %(amount)s") % {"amount": spent},
         ahead_label=_("Forecast %(amount)s") % {"amount": wording.money(ahead[-1][1], currency)} if ahead else "",
+        band_label=_("band %(low)s to %(high)s") % ends if ends else "",
         ticks=[(place / 100, text) for place, text in axis.ticks() if place / 100 < 1 - _CLOSE],
         levels=[(y(step * number), wording.short(step * number)) for number in range(int(top / step) + 1)],
     )

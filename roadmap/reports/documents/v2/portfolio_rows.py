@@ -36,12 +36,12 @@ def roadmaps(value: Json, payload: Json) -> Section:
         for row in value["rows"]
     ]
     columns = [
-        Column(label=_("Roadmap"), share=2.3),
-        Column(label=_("Status"), share=1.3),
+        Column(label=_("Roadmap"), share=2.15),
+        Column(label=_("Status"), share=1.6),
         Column(label=_("Spent of budget"), is_numeric=True, share=1.15),
         Column(label=_("Forecast"), is_numeric=True, share=1.35),
         Column(label=_("Value"), is_numeric=True, share=1.25),
-        Column(label=_("Cost per unit"), is_numeric=True, share=1.45),
+        Column(label=_("Cost per unit"), is_numeric=True, share=1.35),
         Column(label=_("Next gate"), is_numeric=True, share=1.15),
     ]
     return Section(
@@ -131,7 +131,7 @@ def _share(row: Json) -> Cell:
     covered = number_of(row["plan_coverage"])
     part = ""
     if covered is not None and covered < 1:
-        part = _("of %(share)s of the spend") % {"share": wording.percent(covered)}
+        part = _("of %(share)s of the spend") % {"share": wording.share(covered)}
     return Cell(text=wording.percent(value), sub=part, value=value)
 
 
