@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
@@ -42,6 +42,8 @@ UNSUBSCRIBE = "https://unsubscribe.invalid/report"
 MOST_COLUMNS = 3
 # So long a list is read in the PDF; Gmail cuts a mail off at 102 KB.
 MOST_ROWS = 20
+# Under a figure: more would push the decisions off a phone's first screen. The text part and the PDF have all.
+MOST_NOTES = 2
 DECISIONS = "decisions"
 
 
@@ -170,7 +172,7 @@ def _shown(block: Block, pictures: dict[int, Picture]) -> dict[str, object]:
     if isinstance(block, Course | Bars):
         shown["cid"] = pictures[id(block)].cid if id(block) in pictures else ""
     elif isinstance(block, Figures):
-        boxes = list(block.boxes)
+        boxes = [replace(box, notes=box.notes[:MOST_NOTES]) for box in block.boxes]
         shown["pairs"] = [boxes[at : at + 2] for at in range(0, len(boxes), 2)]
     elif isinstance(block, Table):
         shown["is_list"] = len(block.columns) > MOST_COLUMNS
