@@ -139,6 +139,9 @@ def _and_more(shown: str, more: int) -> str:
 
 
 def _percentage(value: Decimal | str) -> str:
+    """A whole percentage; what is not nothing never reads as 0%."""
+    if 0 < Decimal(value) <= Decimal("0.005"):
+        return gettext("under %(share)s") % {"share": wording.percent(Decimal("0.01"), places=0)}
     return wording.percent(Decimal(value), places=0)
 
 

@@ -153,6 +153,13 @@ def percent(ratio: Number | None, *, places: int | None = None, missing: Words =
     return f"{decimals(value, places)}{local_forms().percent}"
 
 
+def share(part: Number | None, *, missing: Words = NO_DATA) -> str:
+    """A part of a whole as '91%'; one that is nearly all of it is 'over 99%': '100%' would be the whole."""
+    if part is not None and Decimal("0.995") <= exact(part) < 1:
+        return gettext("over %(low)s") % {"low": percent(Decimal("0.99"))}
+    return percent(part, missing=missing)
+
+
 def duration_ms(milliseconds: Number | None, *, missing: Words = NO_DATA) -> str:
     """'320 ms', '1.84 s', '2.4 min', '3.5 h'."""
     if milliseconds is None:

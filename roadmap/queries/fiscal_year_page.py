@@ -176,7 +176,7 @@ def coverage_text(share: Share) -> str:
     """'91% of the spend has a plan', empty where all of it has."""
     if share.coverage is None or share.coverage >= 1:
         return ""
-    return _("%(share)s of the spend has a plan") % {"share": wording.percent(share.coverage)}
+    return _("%(share)s of the spend has a plan") % {"share": wording.share(share.coverage)}
 
 
 def basis_text(spent: Spent) -> str:

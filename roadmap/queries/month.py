@@ -36,6 +36,7 @@ from roadmap.queries.phase_money import RECENT_DAYS, day_spends_of, phase_money
 from roadmap.queries.readings import Readings
 from roadmap.queries.spend_moved import change_of
 from roadmap.rules.costs import CostSpan, amount_in
+from roadmap.rules.forecast import passed_on
 from roadmap.rules.gates import met_count
 from roadmap.rules.health import Schedule
 from roadmap.rules.reports import next_month, previous_month
@@ -53,7 +54,7 @@ def month_facts(roadmap: Roadmap, month: date) -> MonthFacts:
     reader = Readings((roadmap.workload_id,), now)
     entries = list(CostEntry.objects.filter(roadmap=roadmap))
     phases = list(roadmap.phases.select_related("gate").order_by("position"))
-    phase = _phase_at(phases, end_on)
+    phase = _phase_at(phases, start_on, end_on)
     currencies = {entry.currency for entry in entries} | {item.budget_currency for item in phases}
     first = min([before_on, *(entry.start_on for entry in entries), *(p.started_on for p in phases if p.started_on)])
     rates = rates_for(currencies, first, end_on)
@@ -114,9 +115,13 @@ def _just_before(moment: datetime) -> datetime:
     return moment - timedelta(microseconds=1)
 
 
-def _phase_at(phases: Sequence[Phase], end_on: date) -> Phase | None:
-    """The phase whose window holds the last day of the month, else the last one that ran in it."""
-    begun = [phase for phase in phases if phase.started_on and phase.started_on < end_on]
+def _phase_at(phases: Sequence[Phase], start_on: date, end_on: date) -> Phase | None:
+    """The phase whose window holds the last day of the month, else the last one that ran in it; None where none ran."""
+    begun = [
+        phase
+        for phase in phases
+        if phase.started_on and phase.started_on < end_on and (phase.ended_on is None or phase.ended_on >= start_on)
+    ]
     return begun[-1] if begun else None
 
 
@@ -143,9 +148,11 @@ def _phase_facts(
         span = CostSpan(money.budget, phase.planned_start_on, phase.planned_end_on)
         planned = amount_in(span, max(start_on, phase.planned_start_on), end_on)
         planned_to_date = amount_in(span, phase.planned_start_on, end_on)
+    state = "active" if as_then.ended_on is None else phase.state
+    course = _course(reader, entered, started_on, until)
     return PhaseFacts(
         kind=phase.kind,
-        state=phase.state,
+        state=state,
         started_on=started_on,
         planned_end_on=phase.planned_end_on,
         budget=money.budget,
@@ -153,11 +160,11 @@ def _phase_facts(
         forecast=money.forecast,
         planned_for_month=planned,
         planned_to_date=planned_to_date,
-        passed_on=money.passed_on,
-        course=_course(reader, entered, started_on, until),
+        passed_on=money.passed_on or (passed_on(course, money.budget) if money.budget else None),
+        course=course,
         schedule=Schedule(
             today=until,
-            state="active" if as_then.ended_on is None else phase.state,
+            state=state,
             start_on=started_on,
             end_on=phase.planned_end_on,
             gate_due_on=_open_gate(phase, end_on),

@@ -35,6 +35,11 @@ class PhaseFacts:
     course: Sequence[tuple[date, Decimal]]
     schedule: Schedule
 
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether more was spent than the budget; without one, or with nothing known, it is not."""
+        return bool(self.budget) and self.spent is not None and self.spent > (self.budget or 0)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceSpend:

@@ -62,8 +62,11 @@ def managed_workloads(asker: Asker) -> QuerySet[Workload]:
 def reportable_roadmaps(month: date) -> list[tuple[bool, list[Roadmap]]]:
     """(is demo, roadmaps) for both kinds: those with a phase under way in the local month."""
     found = (
-        Roadmap.objects.filter(phases__started_on__lt=next_month(month))
-        .filter(Q(phases__ended_on__isnull=True) | Q(phases__ended_on__gte=month))
+        # In one filter, so that both are asked of the same phase and not of one that has not begun.
+        Roadmap.objects.filter(
+            Q(phases__ended_on__isnull=True) | Q(phases__ended_on__gte=month),
+            phases__started_on__lt=next_month(month),
+        )
         .select_related("workload", "owner", "programme")
         .order_by("workload__is_demo", "workload__name", "id")
         .distinct()

@@ -286,13 +286,19 @@ def _row(document: Json) -> Json:
         "status_before": headline.get("status_before") or "",
         "spend": money.get("total"),
         "phase_spent": course["points"][-1]["spent"] if course else None,
-        "budget": course["budget"] if course else None,
+        "budget": course["budget"] if course else _noted_budget(figures.get("forecast")),
         "forecast": _figure(figures.get("forecast")),
         "value": _figure(figures.get("value")),
         "unit_cost": _figure(figures.get("unit_cost")),
         "next_gate": gates[0] if gates and "say" not in gates[0] else None,
         "revision": document["revision"],
     }
+
+
+def _noted_budget(forecast: Json | None) -> str | None:
+    """The budget that stands under the forecast, of a phase in which nothing was spent yet."""
+    notes = forecast["notes"] if forecast else []
+    return next((note["budget"] for note in notes if isinstance(note, Mapping) and "budget" in note), None)
 
 
 def _figure(figure: Json | None) -> Json | None:

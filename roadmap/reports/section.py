@@ -101,15 +101,16 @@ def covered(value: KpiValue) -> Json | None:
 def fresh(facts: MonthFacts) -> Json:
     """How far the sources' data goes, at most to the month's end.
 
-    `state`: 'complete' where every source has the whole month, 'partial' where one has not, 'none' without a source.
+    `state`: 'complete' where every source that is read has the whole month, 'partial' where one has not, 'none' without
+    a source. A push cannot say what it has not sent: it is complete.
     """
     ends = [source.data_until for source in facts.freshness]
-    known = [min(end, facts.ends_at) for end in ends if end is not None]
-    until = min(known, default=None)
+    until = min((min(end, facts.ends_at) for end in ends if end is not None), default=None)
+    read = [source.data_until for source in facts.freshness if source.reports is not None]
     if not ends:
         state = "none"
     else:
-        state = "complete" if len(known) == len(ends) and until == facts.ends_at else "partial"
+        state = "complete" if all(end is not None and end >= facts.ends_at for end in read) else "partial"
     return {"state": state, "data_until": iso(until)}
 
 

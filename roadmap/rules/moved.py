@@ -75,7 +75,8 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One part of the change, to the cent. `drivers`: (what, amount) of the largest contributions, exact.
+    """One part of the change, to the cent. `drivers`: (what, amount) of the largest contributions, to the cent: all of
+    them add up to the part.
 
     `one_off`: how much of it will not be there next time; the rest continues.
     """
@@ -130,7 +131,7 @@ def moved(before: Period, now: Period, *, ended_prices: frozenset[Key] = frozens
                 one_off = amount
             elif cause == "price":
                 one_off = sum((held[key] for key in held if key in ended_prices), ZERO).quantize(CENT)
-            parts.append(Moved(cause, amount, one_off, _drivers(held)))
+            parts.append(Moved(cause, amount, one_off, _drivers(held, amount)))
         return Change(was, is_now, parts)
 
 
@@ -139,8 +140,9 @@ def _add(steps: Steps, cause: Cause, key: Key, amount: Decimal) -> None:
         steps[cause][key] = steps[cause].get(key, ZERO) + amount
 
 
-def _drivers(held: Mapping[Key, Decimal]) -> list[tuple[Key, Decimal]]:
-    known = [(key, amount) for key, amount in held.items() if key != WHOLE and abs(amount) >= CENT]
+def _drivers(held: Mapping[Key, Decimal], total: Decimal) -> list[tuple[Key, Decimal]]:
+    rounded = zip(held, rounded_parts(list(held.values()), total=total), strict=True)
+    known = [(key, amount) for key, amount in rounded if key != WHOLE and abs(amount) >= CENT]
     return sorted(known, key=lambda pair: (-abs(pair[1]), pair[0]))[:3]
 
 

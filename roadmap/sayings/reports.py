@@ -23,7 +23,8 @@ SAYINGS: dict[str, Words] = {
     "run_rate": words(
         ngettext_lazy("run rate of %(days)s day", "run rate of %(days)s days", "n"), days=Kind.COUNT
     ),
-    "band": words(_("%(low)s to %(high)s"), low=Kind.MONEY, high=Kind.MONEY),
+    "band": words(_("band %(low)s to %(high)s"), low=Kind.MONEY, high=Kind.MONEY),
+    "phase_is_over": words(_("the phase is over")),
     "worth": words(
         _("at %(rate)s %(currency)s each (%(source)s): %(worth)s"),
         rate=Kind.NUMBER, currency=Kind.NAME, source=Kind.NAME, worth=Kind.MONEY,
@@ -36,6 +37,10 @@ SAYINGS: dict[str, Words] = {
     ),
     "change_budget": words(
         _("Change the budget of %(phase)s or its course: it is passed on %(on)s."), phase=Kind.PHASE, on=Kind.DAY
+    ),
+    "change_passed_budget": words(
+        _("Change the budget of %(phase)s or its course: it is passed, %(spent)s of %(budget)s are spent."),
+        phase=Kind.PHASE, spent=Kind.MONEY, budget=Kind.MONEY,
     ),
     "set_price_requests": words(
         ngettext_lazy(

@@ -21,7 +21,7 @@ class Course:
     def build(self, facts: MonthFacts) -> Json | None:
         """`points` and `forecast`: cumulated amounts at the end of days, thinned to 60 each, the last ones kept."""
         phase = facts.phase
-        if phase is None or len(phase.course) < 2:  # noqa: PLR2004 - a point is no line
+        if phase is None or not phase.course:
             return None
         ahead = phase.forecast.path if phase.forecast and phase.forecast.total is not None else ()
         return {

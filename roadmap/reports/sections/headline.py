@@ -36,12 +36,22 @@ class Headline:
 
 
 def money_saying(facts: MonthFacts) -> Saying:
-    """Whether the budget lasts."""
+    """Whether the budget lasts, or lasted: what is over is not forecast."""
     phase = facts.phase
     if phase is None:
         return say("no_phase")
-    if phase.budget is None:
+    if not phase.budget:
         return say("no_budget", phase=phase.kind)
+    if phase.spent is not None:
+        spent = {"spent": phase.spent, "budget": phase.budget, "currency": facts.currency}
+        if phase.spent > phase.budget:
+            return (
+                say("budget_passed_on", on=phase.passed_on, **spent)
+                if phase.passed_on
+                else say("budget_passed", **spent)
+            )
+        if phase.schedule.state != "active":
+            return say("budget_was_spent", **spent)
     if phase.forecast is None or phase.forecast.total is None:
         return say("no_forecast")
     amounts = {
@@ -53,8 +63,8 @@ def money_saying(facts: MonthFacts) -> Saying:
 
 
 def change_saying(now: Decimal | None, before: Decimal | None) -> list[Saying]:
-    """'8% more than the month before', or nothing where that cannot be said."""
-    if now is None or not before:
+    """'8% more than the month before', or nothing where that cannot be said: of nothing, and of credits."""
+    if now is None or before is None or before <= 0 or now < 0:
         return []
     ratio = now / before - 1
     if abs(ratio) < _UNCHANGED:
@@ -94,6 +104,10 @@ def _forecast(facts: MonthFacts) -> Figure:
     phase = facts.phase
     found = phase.forecast if phase else None
     total = found.total if found else None
+    is_over = phase is not None and phase.schedule.state != "active" and phase.spent is not None
+    if phase is not None and is_over:
+        # Nothing is left to forecast: what was spent is what it ended at.
+        found, total = None, phase.spent
     notes = []
     if phase is None or not phase.budget:
         notes.append(say("no_budget_set"))
@@ -103,6 +117,8 @@ def _forecast(facts: MonthFacts) -> Figure:
         notes.append(say("of_budget", share=total / phase.budget, budget=phase.budget, currency=facts.currency))
     if found and total is not None and wording.band(found.low, found.high, facts.currency):
         notes.append(say("band", low=found.low, high=found.high, currency=facts.currency))
+    if is_over:
+        notes.append(say("phase_is_over"))
     return Figure(
         key="forecast",
         kind="money",

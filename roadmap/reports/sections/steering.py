@@ -20,7 +20,10 @@ class Decisions:
             if not gate.outcome and gate.due_on < facts.end_on
         ]
         phase = facts.phase
-        if phase and phase.forecast and phase.forecast.passes_on and phase.forecast.passes_on <= phase.planned_end_on:
+        if phase and phase.is_over_budget and phase.schedule.state == "active":
+            amounts = {"spent": phase.spent, "budget": phase.budget, "currency": facts.currency}
+            items.append(say("change_passed_budget", phase=phase.kind, **amounts))
+        elif phase and phase.forecast and phase.forecast.passes_on and phase.forecast.passes_on <= phase.planned_end_on:
             items.append(say("change_budget", phase=phase.kind, on=phase.forecast.passes_on))
         usage = facts.figures.usage
         if usage.requests_without_cost:

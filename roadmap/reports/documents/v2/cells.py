@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
@@ -21,9 +22,9 @@ ON_PAPER = 12
 
 
 def change(text: str | None) -> Cell:
-    """An amount with its sign; a dash for none."""
+    """An amount with its sign; a dash for what is not known."""
     value = number_of(text)
-    return Cell(text=wording.signed_exact(value) if value else wording.DASH, value=value)
+    return Cell(text=wording.signed_exact(value, missing=wording.DASH), value=value)
 
 
 def amount(text: str | None) -> Cell:
@@ -50,12 +51,20 @@ def interval(row: Json) -> Cell:
     return Cell(text=text, value=value if low is None and high is None else None)
 
 
+def from_to(moved: Json, currency: str, *, is_before_known: bool) -> str:
+    """'spend from 44.91 USD to 45.16 USD': a month of which nothing is known is no month of zero."""
+    before, now = (wording.money_exact(number_of(moved[name]), currency) for name in ("before", "value"))
+    if not is_before_known:
+        return _("spend of %(now)s; of the month before none is known") % {"now": now}
+    return _("spend from %(before)s to %(now)s") % {"before": before, "now": now}
+
+
 def coverage(kept: Json | None) -> str:
     """'91% of spend', nothing where all of it is known."""
     share = number_of(kept["share"]) if kept else None
     if kept is None or share is None or share >= 1:
         return ""
-    return _("%(share)s of %(of)s") % {"share": wording.percent(share), "of": label_of(COVERED, kept["of"])}
+    return _("%(share)s of %(of)s") % {"share": wording.share(share), "of": label_of(COVERED, kept["of"])}
 
 
 def measure_title(code: str, currency: str) -> str:
@@ -78,15 +87,29 @@ def kpi_unit(row: Json, currency: str) -> str:
 def parts(value: Json, currency: str) -> str:
     """What spend is made of, in a sentence, and what is in none of it."""
     known = {name: number_of(value[name]) for name in ("billed", "estimated", "entered")}
-    if not any(known.values()):
+    usage = [known[name] for name in ("billed", "estimated") if known[name] is not None]
+    if not usage and not known["entered"]:
         said = _("No spend is known.")
+    elif not any(known.values()):
+        said = _("Nothing was spent.")
     else:
-        shown = {
-            name: _("an unknown amount") if amount is None else wording.money(amount, currency)
-            for name, amount in known.items()
-        }
-        said = _("Spend is made of %(billed)s billed, %(estimated)s estimated and %(entered)s entered by hand.") % shown
+        shown = {name: wording.money(amount or Decimal(0), currency) for name, amount in known.items()}
+        said = _made_of(known) % shown
     return f"{said} {_not_priced(value)}".strip()
+
+
+def _made_of(known: Mapping[str, Decimal | None]) -> str:
+    """What is not known is not named as a part: no statement is not a statement of zero."""
+    if known["billed"] is not None and known["estimated"] is not None:
+        return _("Spend is made of %(billed)s billed, %(estimated)s estimated and %(entered)s entered by hand.")
+    if known["billed"] is not None:
+        return _("Spend is made of %(billed)s billed and %(entered)s entered by hand.")
+    if known["estimated"] is not None:
+        return _(
+            "Spend is made of %(estimated)s estimated and %(entered)s entered by hand; "
+            "no provider's statement covers it."
+        )
+    return _("Spend is %(entered)s entered by hand; of usage no spend is known.")
 
 
 def _not_priced(value: Json) -> str:

@@ -7,7 +7,7 @@ from django.utils.translation import pgettext
 
 from roadmap.labels import CAUSES, COST_CATEGORIES, label_of
 from roadmap.reports.document import Cell, Column, Json, Paragraph, Section, Table
-from roadmap.reports.documents.v2.cells import ON_PAPER, amount, change, parts
+from roadmap.reports.documents.v2.cells import ON_PAPER, amount, change, from_to, parts
 from roadmap.reports.documents.v2.values import day_of, number_of
 from web import wording
 
@@ -73,7 +73,7 @@ def movers(value: Json, payload: Json) -> Section:
         Column(label=_("Next action"), share=2),
     ]
     title = _("What moved")
-    before, now = (wording.money_exact(number_of(value[name]), currency) for name in ("before", "value"))
+    spend = next(section["value"] for section in payload["sections"] if section["name"] == "money")
     foot = [
         Cell(text=pgettext("from one month to the next", "Change")),
         change(value["amount"]),
@@ -84,7 +84,7 @@ def movers(value: Json, payload: Json) -> Section:
     return Section(
         name="movers",
         title=title,
-        sub=_("spend from %(before)s to %(now)s") % {"before": before, "now": now},
+        sub=from_to(value, currency, is_before_known=spend["total_before"] is not None),
         blocks=[Table(label=title, columns=columns, rows=rows, foot=foot)],
     )
 

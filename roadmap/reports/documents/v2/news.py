@@ -51,7 +51,8 @@ def _portfolio_spend(headline: Json, currency: str) -> str:
     held = next(figure for figure in headline["figures"] if figure["key"] == "to_date")
     spent, plan = number_of(held["value"]), number_of(headline["plan_of_year"])
     covered, part = number_of(held["plan_coverage"]), number_of(held["spend_with_plan"])
-    if not plan or spent is None or covered is None or covered >= 1:
+    is_whole = covered is None or covered >= 1 or wording.money(spent, "") == wording.money(part, "")
+    if not plan or spent is None or is_whole:
         return _of(spent, plan, currency)
     return _("%(spent)s (%(part)s planned)") % {
         "spent": wording.money(spent, currency),

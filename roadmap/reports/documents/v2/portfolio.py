@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from roadmap.reports.document import (
     Table,
     Tone,
 )
-from roadmap.reports.documents.v2.cells import change, parts
+from roadmap.reports.documents.v2.cells import change, from_to, parts
 from roadmap.reports.documents.v2.portfolio_rows import months, notes, roadmaps
 from roadmap.reports.documents.v2.values import day_of, number_of
 from roadmap.sayings import said
@@ -42,7 +43,7 @@ def portfolio_sections(payload: Json) -> list[Section]:
     values = {section["name"]: section["value"] for section in payload["sections"]}
     found = [_headline(values["headline"], payload), _year(values["year"], payload), _parts(values, payload)]
     if "movers" in values:
-        found.append(_movers(values["movers"], payload))
+        found.append(_movers(values, payload))
     found.append(_decisions(values["decisions"]))
     found.append(replace(roadmaps(values["roadmaps"], payload), begins_page=True))
     found.append(replace(months(values["year"], payload), begins_page=True))
@@ -134,7 +135,7 @@ def against_plan(figure: Json, currency: str) -> list[str]:
         whole, part = _("%(share)s of the plan of %(plan)s"), _("%(part)s of %(plan)s planned, %(share)s")
         found = [(whole if is_whole else part) % told]
     if not is_whole:
-        found.append(_("%(share)s of the spend has a plan") % {"share": wording.percent(covered)})
+        found.append(_("%(share)s of the spend has a plan") % {"share": wording.share(covered)})
     return found
 
 
@@ -230,12 +231,12 @@ def _parts(values: Json, payload: Json) -> Section:
 
 
 def _part_table(label: str, head: str, rows: list[tuple[str, str | None, str | None]], month: str) -> Table:
-    whole = sum((number_of(spend) or _ZERO for _name, spend, _year in rows), _ZERO)
+    whole, total = (_sum_known(row[place] for row in rows) for place in (1, 2))
     shown = rows if len(rows) <= MOST_PARTS + 1 else rows[:MOST_PARTS]
     left = rows[len(shown) :]
 
     def line(name: str, spend: Decimal | None, to_date: Decimal | None) -> list[Cell]:
-        share = float(spend / whole) if spend is not None and whole > 0 else None
+        share = float(spend / whole) if spend is not None and whole and whole > 0 else None
         return [
             Cell(text=name),
             Cell(text=wording.decimals(spend, 2), value=spend, bar=share if share and share > 0 else None),
@@ -245,9 +246,7 @@ def _part_table(label: str, head: str, rows: list[tuple[str, str | None, str | N
     lines = [line(name, number_of(spend), number_of(to_date)) for name, spend, to_date in shown]
     if left:
         text = ngettext("%(count)s other", "%(count)s others", len(left)) % {"count": len(left)}
-        sums = [sum((number_of(row[place]) or _ZERO for row in left), _ZERO) for place in (1, 2)]
-        lines.append(line(text, *sums))
-    total = sum((number_of(to_date) or _ZERO for _name, _spend, to_date in rows), _ZERO)
+        lines.append(line(text, *(_sum_known(row[place] for row in left) for place in (1, 2))))
     foot = [Cell(text=_("Total")), Cell(text=wording.decimals(whole, 2), value=whole)]
     return Table(
         label=label,
@@ -262,11 +261,17 @@ def _part_table(label: str, head: str, rows: list[tuple[str, str | None, str | N
     )
 
 
+def _sum_known(amounts: Iterable[str | None]) -> Decimal | None:
+    """The sum of what is known; where nothing is, that is no zero."""
+    known = [number_of(amount) or _ZERO for amount in amounts if amount is not None]
+    return sum(known, _ZERO) if known else None
+
+
 # --- What moved, decisions
 
 
-def _movers(value: Json, payload: Json) -> Section:
-    currency = payload["currency"]
+def _movers(values: Json, payload: Json) -> Section:
+    value, currency = values["movers"], payload["currency"]
     rows = [
         [
             Cell(text=_("%(roadmap)s: %(cause)s") % _named(row), sub=_drivers(row["drivers"])),
@@ -286,8 +291,8 @@ def _movers(value: Json, payload: Json) -> Section:
         Column(label=_("Continuing"), is_numeric=True, share=1.1),
         Column(label=_("Next action"), share=1.6),
     ]
-    before, now = (wording.money_exact(number_of(value[name]), currency) for name in ("before", "value"))
     title = _("What moved")
+    was = [row["before"] for row in values["roadmap_spend"]["rows"]]
     foot = [
         Cell(text=pgettext("from one month to the next", "Change")),
         change(value["amount"]),
@@ -298,7 +303,7 @@ def _movers(value: Json, payload: Json) -> Section:
     return Section(
         name="movers",
         title=title,
-        sub=_("spend from %(before)s to %(now)s") % {"before": before, "now": now},
+        sub=from_to(value, currency, is_before_known=any(amount is not None for amount in was)),
         blocks=[Table(label=title, columns=columns, rows=rows, foot=foot)],
     )
 
