@@ -29,7 +29,7 @@ from roadmap.channels import channel_for
 from roadmap.models import Delivery, Notice, NoticeSettings
 from roadmap.queries.notice_messages import monday_message, notices_message
 from roadmap.queries.notices import Told, told_of
-from roadmap.rules.notices import MAIL, MONDAY, channels_for, not_before, wait_before_next
+from roadmap.rules.notices import MAIL, MONDAY, OF_AN_HOUR, channels_for, not_before, wait_before_next
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,10 @@ def _spread_one(notice: Notice, now: datetime) -> None:
     rows = []
     for one in told:
         row = chosen.get(one.person_id)
-        due_at = now if notice.event_id is not None else not_before(now, zone_of(row))
+        due_at = now
+        if notice.event_id is None:
+            day = None if one.kind in OF_AN_HOUR else timezone.localdate(notice.at)
+            due_at = not_before(now, zone_of(row), day)
         for channel in channels_for(row.channels if row else {}, one.kind):
             if (one.person_id, channel) in reached:
                 rows.append(_delivery(notice, one, channel, due_at))

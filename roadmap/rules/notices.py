@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy
@@ -18,6 +18,9 @@ GATE_DAYS = 30
 # Reminders and the Monday mail come when the day begins where the person is.
 MORNING = time(7)
 MONDAY = "monday"
+SOURCE = "source"
+# What happens at an hour of its own; all other reminders are of a day.
+OF_AN_HOUR = (MONDAY, SOURCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ KINDS = (
         gettext_lazy("The forecast passes it, or it is passed, in a roadmap of yours."),
     ),
     NoticeKind(
-        "source",
+        SOURCE,
         gettext_lazy("A source stops answering"),
         gettext_lazy("For admins, and owners of roadmaps that it serves."),
         (MAIL,),
@@ -130,10 +133,13 @@ def wait_before_next(attempts: int, retry_after_seconds: float | None) -> timede
     return timedelta(seconds=min(max(seconds, retry_after_seconds or 0.0), LONGEST_WAIT))
 
 
-def not_before(now: datetime, zone: ZoneInfo) -> datetime:
-    """`now`, or 07:00 of the same local day where that is still to come."""
-    local = now.astimezone(zone)
-    morning = datetime.combine(local.date(), MORNING, tzinfo=zone)
+def not_before(now: datetime, zone: ZoneInfo, day: date | None = None) -> datetime:
+    """`now`, or 07:00 of the same local day where that is still to come.
+
+    `day`: the organisation's, which brings it; in a zone that lies behind it begins later.
+    """
+    begins_on = max(now.astimezone(zone).date(), day or date.min)
+    morning = datetime.combine(begins_on, MORNING, tzinfo=zone)
     return max(now, morning.astimezone(now.tzinfo))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from roadmap.actions.kpis import add_kpi, record_reading
 from roadmap.actions.milestones import add_milestone, change_milestone, tick_milestone
 from roadmap.actions.occasions import drop_old_notices, note_occasions
 from roadmap.actions.phases import change_phase
+from roadmap.deliver import spread
 from roadmap.models import Delivery, Kpi, Milestone, Notice, Roadmap
 from roadmap.queries.notices_due import _budget_state, _budget_words
 from roadmap.rules.notices import KINDS, MOST_ATTEMPTS, channels_for, monday_of, not_before, wait_before_next
@@ -217,6 +218,35 @@ def test_reminders_wait_for_the_morning():
     assert not_before(night, zone) == datetime(2026, 11, 26, 6, tzinfo=UTC)
     noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
     assert not_before(noon, zone) == noon
+
+
+def test_a_day_s_reminders_wait_until_it_begins_where_the_person_is():
+    """00:12 UTC is 19:12 of the day before in New York, and past 07:00 in Seoul."""
+    day, now = date(2026, 11, 27), datetime(2026, 11, 27, 0, 12, tzinfo=UTC)
+    assert not_before(now, NEW_YORK, day) == datetime(2026, 11, 27, 12, tzinfo=UTC)
+    assert not_before(now, SEOUL, day) == now
+    # What is of no day is told in the evening.
+    assert not_before(now, NEW_YORK) == now
+    # 03:00 in Seoul, where the organisation's day is over: in the morning.
+    night = datetime(2026, 11, 27, 18, tzinfo=UTC)
+    assert not_before(night, SEOUL, day) == datetime(2026, 11, 27, 22, tzinfo=UTC)
+
+
+def test_what_is_due_today_is_told_on_that_day_in_new_york(due, poc, alice, bob, asker, today, choose):
+    choose(bob, zone="America/New_York", milestone=["mail"], source=["mail"])
+    add_milestone(asker(alice), poc, name="Today", due_on=today, owner=bob)
+    Backend.objects.create(
+        slug="api", name="API", connector="openai", problem="Key refused.", is_problem_permanent=True
+    )
+    bob.organisation_role = "admin"
+    bob.save()
+    Notice.objects.update(spread_at=timezone.now())
+    now = datetime.combine(today, time(0, 12), tzinfo=UTC)
+    note_occasions(now)
+    spread(now)
+    found = dict(Delivery.objects.filter(person=bob).values_list("kind", "due_at"))
+    morning = datetime.combine(today, time(7), tzinfo=NEW_YORK)
+    assert found == {"milestone": morning, "source": now}
 
 
 def test_attempts_spread_over_a_day_and_end():
