@@ -1,21 +1,24 @@
-"""The cast: the same people and workloads in every test, so that who may see what is never in question.
-
-alice manages the workload `claims`, bob contributes to it, vera views it; oscar manages `other` and is the outsider to
-`claims`; adam is admin, erin executive.
-"""
+"""Fixtures of all tests: the people (tests/cast.py), clients that ask as them, rows that last (tests/lasting.py)."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from django.conf import settings as django_settings
 from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from rest_framework.test import APIClient
 
 from accounts.access import Asker
-from accounts.models import Membership, OrganisationRole, Role, Token, User, Workload
+from accounts.models import Token, User, Workload
 from accounts.tokens import make_token
 from config.messages import compile_stale
+from tests.cast import person, workload
+from tests.lasting import PASSWORD_HASHERS, STORAGES, lasting
+
+__all__ = ["lasting"]
 
 # A machine that is busy with something else is slow; that is no defect of what is tested.
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,6 +28,14 @@ hypothesis_settings.load_profile("patient")
 def pytest_configure() -> None:
     """Tests read the catalogues of translations as they stand."""
     compile_stale()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings):
+    """Each worker's database is a copy of the one that bin/test has migrated, where it names one."""
+    template = os.environ.get("PHASELINE_TESTS_TEMPLATE")
+    if template:
+        django_settings.DATABASES["default"]["TEST"]["TEMPLATE"] = template
 
 
 @pytest.fixture(scope="session")
@@ -44,70 +55,48 @@ def django_db_setup(django_db_setup, django_db_blocker):
 @pytest.fixture(autouse=True)
 def _plain_static(settings):
     """Pages are drawn without a collected manifest."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-def _person(username: str, first: str, last: str, role: str = OrganisationRole.MEMBER) -> User:
-    return User.objects.create_user(
-        username=username,
-        password="correct horse battery",
-        email=f"{username}@example.org",
-        first_name=first,
-        last_name=last,
-        organisation_role=role,
-    )
+    settings.STORAGES = STORAGES
+    settings.PASSWORD_HASHERS = PASSWORD_HASHERS
 
 
 @pytest.fixture
 def claims(db) -> Workload:
-    return Workload.objects.create(slug="claims", name="Claims assistant")
+    return workload("claims")
 
 
 @pytest.fixture
 def other(db) -> Workload:
-    return Workload.objects.create(slug="other", name="Other use case")
+    return workload("other")
 
 
 @pytest.fixture
 def alice(claims) -> User:
-    person = _person("alice", "Alice", "Manager")
-    Membership.objects.create(user=person, workload=claims, role=Role.MANAGER)
-    return person
+    return person("alice")
 
 
 @pytest.fixture
 def bob(claims) -> User:
-    person = _person("bob", "Bob", "Builder")
-    Membership.objects.create(user=person, workload=claims, role=Role.CONTRIBUTOR)
-    return person
+    return person("bob")
 
 
 @pytest.fixture
 def vera(claims) -> User:
-    person = _person("vera", "Vera", "Viewer")
-    Membership.objects.create(user=person, workload=claims, role=Role.VIEWER)
-    return person
+    return person("vera")
 
 
 @pytest.fixture
 def oscar(other) -> User:
-    person = _person("oscar", "Oscar", "Outsider")
-    Membership.objects.create(user=person, workload=other, role=Role.MANAGER)
-    return person
+    return person("oscar")
 
 
 @pytest.fixture
 def adam(db) -> User:
-    return _person("adam", "Adam", "Admin", OrganisationRole.ADMIN)
+    return person("adam")
 
 
 @pytest.fixture
 def erin(db) -> User:
-    return _person("erin", "Erin", "Executive", OrganisationRole.EXECUTIVE)
+    return person("erin")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from roadmap.actions.roadmaps import make_roadmap
 from roadmap.api import urls as api_urls
 from roadmap.models import Programme, Report
 from roadmap.reports.snapshot import hash_of
+from tests.cast import person
 from tests.roadmap.test_reports import MONTH, NOW, push
 
 KINDS = ("pdf", "xlsx", "csv", "json")
@@ -31,6 +32,7 @@ SEES = {
     "portfolio": {"erin", "adam"},
 }
 SCOPES = tuple(SEES)
+MONTHS = (date(2026, 9, 1), MONTH)
 
 
 @pytest.fixture(autouse=True)
@@ -38,27 +40,34 @@ def _november(monkeypatch):
     monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
 
 
-@pytest.fixture
-def reports(adam, alice, bob, vera) -> dict[str, tuple[Report, Report]]:
+@pytest.fixture(scope="module")
+def published(lasting) -> None:
     """September's and October's report of each scope."""
-    letters, calls = (make_roadmap(Asker(adam), name=name, owner=adam, start_on=date(2026, 9, 1)) for name in "LC")
-    for person, role in ((alice, Role.MANAGER), (bob, Role.CONTRIBUTOR), (vera, Role.VIEWER)):
-        Membership.objects.create(user=person, workload=letters.workload, role=role)
-    Membership.objects.create(user=alice, workload=calls.workload, role=Role.VIEWER)
-    push(letters, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
-    months = (date(2026, 9, 1), MONTH)
-    for month in months:
-        close_month(Asker(adam), month)
-    programme = Programme.objects.create(name="Customer contact")
-    found = {
-        "roadmap": tuple(Report.objects.get(roadmap=letters, month=month) for month in months),
-        "portfolio": tuple(Report.objects.get(scope="portfolio", month=month) for month in months),
+    with lasting(NOW):
+        adam, alice, bob, vera = (person(name) for name in ("adam", "alice", "bob", "vera"))
+        letters, calls = (make_roadmap(Asker(adam), name=name, owner=adam, start_on=date(2026, 9, 1)) for name in "LC")
+        for who, role in ((alice, Role.MANAGER), (bob, Role.CONTRIBUTOR), (vera, Role.VIEWER)):
+            Membership.objects.create(user=who, workload=letters.workload, role=role)
+        Membership.objects.create(user=alice, workload=calls.workload, role=Role.VIEWER)
+        push(letters, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
+        programme = Programme.objects.create(name="Customer contact")
+        for month in MONTHS:
+            close_month(Asker(adam), month)
+            _programme_report(programme, Report.objects.get(roadmap=letters, month=month), (letters, calls))
+
+
+@pytest.fixture
+def reports(published, db) -> dict[str, tuple[Report, Report]]:
+    """September's and October's report of each scope, by its name."""
+    of = {
+        "roadmap": {"roadmap__workload__name": "L"},
+        "programme": {"scope": "programme"},
+        "portfolio": {"scope": "portfolio"},
     }
-    found["programme"] = tuple(_programme_report(programme, report, (letters, calls)) for report in found["roadmap"])
-    return found
+    return {scope: tuple(Report.objects.get(month=month, **wanted) for month in MONTHS) for scope, wanted in of.items()}
 
 
-def _programme_report(programme, like: Report, roadmaps) -> Report:
+def _programme_report(programme, like: Report, roadmaps) -> None:
     """What it says is a roadmap's; who sees it is what is asked here."""
     made = Report.objects.create(
         scope=Report.Scope.PROGRAMME, programme=programme, month=like.month, state=Report.State.DRAFT,
@@ -67,7 +76,6 @@ def _programme_report(programme, like: Report, roadmaps) -> Report:
     made.covers.set(roadmaps)
     made.state, made.sha256, made.published_at = Report.State.PUBLISHED, hash_of(like.payload), NOW
     made.save()
-    return made
 
 
 def pages(report: Report, before: Report) -> list[str]:

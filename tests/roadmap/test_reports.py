@@ -23,7 +23,7 @@ from metrics.models import Backend, Receipt
 from metrics.usage import FeedKind, MeasuredAt, SeriesKey
 from roadmap.actions.reports import close_due_months, close_month
 from roadmap.actions.roadmaps import make_roadmap
-from roadmap.models import CostEntry, Report, ReportFile
+from roadmap.models import CostEntry, Report, ReportFile, Roadmap
 from roadmap.reports.snapshot import hash_of, section_value
 from roadmap.rules.reports import moved_figures, next_month, previous_month
 
@@ -36,12 +36,16 @@ def _november(monkeypatch):
     monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
 
 
-@pytest.fixture
-def roadmap(adam):
-    """'Letters', its PoC running since 1 September 2026, owned by adam."""
+def make_letters(owner) -> Roadmap:
     return make_roadmap(
-        Asker(adam), name="Letters", owner=adam, start_on=date(2026, 9, 1), budgets={"poc": Decimal(6000)}
+        Asker(owner), name="Letters", owner=owner, start_on=date(2026, 9, 1), budgets={"poc": Decimal(6000)}
     )
+
+
+@pytest.fixture
+def roadmap(adam) -> Roadmap:
+    """'Letters', its PoC running since 1 September 2026, owned by adam."""
+    return make_letters(adam)
 
 
 def push(roadmap, hour: datetime, *, requests: int, cost: str, backend_slug: str = "push-openai") -> Receipt:

@@ -10,11 +10,10 @@ import pytest
 from accounts.access import Asker
 from accounts.models import Membership, Role
 from roadmap.actions.reports import close_month
-from roadmap.models import CostEntry, Report
+from roadmap.models import CostEntry, Report, Roadmap
+from tests.cast import person
 from tests.roadmap.report_comparison.common import SEPTEMBER
-from tests.roadmap.test_reports import MONTH, NOW, push, roadmap, roadmap_report
-
-__all__ = ["roadmap"]
+from tests.roadmap.test_reports import MONTH, NOW, make_letters, push, roadmap_report
 
 
 @pytest.fixture(autouse=True)
@@ -22,19 +21,30 @@ def _november(monkeypatch):
     monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
 
 
-@pytest.fixture
-def months(roadmap, adam, alice, bob, vera) -> tuple[Report, Report]:
+@pytest.fixture(scope="module")
+def published(lasting) -> None:
     """September (9.00 of usage) and October (42.50, and licences of 310.00) of 'Letters'."""
-    for person, role in ((alice, Role.MANAGER), (bob, Role.CONTRIBUTOR), (vera, Role.VIEWER)):
-        Membership.objects.create(user=person, workload=roadmap.workload, role=role)
-    push(roadmap, datetime(2026, 9, 30, 10, tzinfo=UTC), requests=1, cost="9.00")
-    push(roadmap, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
-    CostEntry.objects.create(
-        roadmap=roadmap, name="Licences", category="licences", amount=Decimal(310), currency="USD",
-        start_on=date(2026, 10, 1), end_on=date(2026, 10, 31),
-    )  # fmt: skip
-    close_month(Asker(adam), SEPTEMBER)
-    close_month(Asker(adam), MONTH)
+    with lasting(NOW):
+        letters = make_letters(person("adam"))
+        for name, role in (("alice", Role.MANAGER), ("bob", Role.CONTRIBUTOR), ("vera", Role.VIEWER)):
+            Membership.objects.create(user=person(name), workload=letters.workload, role=role)
+        push(letters, datetime(2026, 9, 30, 10, tzinfo=UTC), requests=1, cost="9.00")
+        push(letters, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
+        CostEntry.objects.create(
+            roadmap=letters, name="Licences", category="licences", amount=Decimal(310), currency="USD",
+            start_on=date(2026, 10, 1), end_on=date(2026, 10, 31),
+        )  # fmt: skip
+        for month in (SEPTEMBER, MONTH):
+            close_month(Asker(person("adam")), month)
+
+
+@pytest.fixture
+def roadmap(published, db) -> Roadmap:
+    return Roadmap.objects.get()
+
+
+@pytest.fixture
+def months(roadmap) -> tuple[Report, Report]:
     return Report.objects.get(roadmap=roadmap, month=SEPTEMBER), roadmap_report(roadmap)
 
 

@@ -10,10 +10,9 @@ from accounts.access import Asker
 from accounts.models import Membership, Role
 from roadmap.actions.report_links import make_report_link
 from roadmap.actions.reports import close_month
-from roadmap.models import Report
-from tests.roadmap.test_reports import MONTH, NOW, push, roadmap, roadmap_report
-
-__all__ = ["roadmap"]
+from roadmap.models import Report, Roadmap
+from tests.cast import person
+from tests.roadmap.test_reports import MONTH, NOW, make_letters, push, roadmap_report
 
 
 @pytest.fixture(autouse=True)
@@ -21,13 +20,24 @@ def _november(monkeypatch):
     monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
 
 
-@pytest.fixture
-def report(roadmap, adam, alice, bob, vera) -> Report:
+@pytest.fixture(scope="module")
+def published(lasting) -> None:
     """October of 'Letters', which alice manages, to which bob contributes and which vera views."""
-    for person, role in ((alice, Role.MANAGER), (bob, Role.CONTRIBUTOR), (vera, Role.VIEWER)):
-        Membership.objects.create(user=person, workload=roadmap.workload, role=role)
-    push(roadmap, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
-    close_month(Asker(adam), MONTH)
+    with lasting(NOW):
+        letters = make_letters(person("adam"))
+        for name, role in (("alice", Role.MANAGER), ("bob", Role.CONTRIBUTOR), ("vera", Role.VIEWER)):
+            Membership.objects.create(user=person(name), workload=letters.workload, role=role)
+        push(letters, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
+        close_month(Asker(person("adam")), MONTH)
+
+
+@pytest.fixture
+def roadmap(published, db) -> Roadmap:
+    return Roadmap.objects.get()
+
+
+@pytest.fixture
+def report(roadmap) -> Report:
     return roadmap_report(roadmap)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -11,12 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.access import Asker
-from roadmap.actions.report_links import make_report_link, revoke_report_link
-from roadmap.actions.reports import close_month
+from roadmap.actions.report_links import revoke_report_link
 from roadmap.models import ReportLink
 from roadmap.queries.report_links import open_report_link
 from tests.roadmap.report_links.common import DEAD, KINDS, move_to, read
-from tests.roadmap.test_reports import MONTH, NOW, roadmap_report
+from tests.roadmap.test_reports import NOW
 
 
 def end(case, link, *, alice, settings, monkeypatch):
@@ -88,22 +87,3 @@ def test_there_is_nothing_else_below_it(secret, path):
 
 def test_without_its_last_slash_it_works_too(secret):
     assert Client().get(f"/r/{secret}").status_code == 200
-
-
-def test_the_demo_s_links_are_labelled_and_go_with_it(adam, client):
-    from roadmap.actions.roadmaps import make_roadmap
-
-    demo = make_roadmap(Asker(adam), name="Shown", owner=adam, start_on=date(2026, 9, 1))
-    demo.workload.is_demo = True
-    demo.workload.save()
-    close_month(Asker(adam), MONTH)
-    report = roadmap_report(demo)
-    secret = make_report_link(Asker(adam), report, label="A visitor")[1]
-    assert report.is_demo
-    assert "Demo data" in read(secret).content.decode()
-    client.force_login(adam)
-    assert "demo" in client.get(reverse("report_links", args=[report.uuid])).content.decode()
-    # A demo report can be deleted, and its links go along.
-    demo.delete()
-    assert not ReportLink.objects.exists()
-    assert read(secret).status_code == 404
