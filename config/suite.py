@@ -3,18 +3,22 @@
 It never touches the machine's servers, the data of `bin/up` or the settings in `.env`. Ends with one line a step.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from config.embedded import EmbeddedPostgres, EmbeddedValkey
+from config.embedded import NAME, EmbeddedPostgres, EmbeddedValkey
 from config.install import PYTHON, ROOT, SetupError, Steps, take_lock
 from config.keys import ensure_secrets
 from config.supervisor import Supervisor, stop_left_over
@@ -44,6 +48,8 @@ OWN_SETTINGS = (
 )
 DEPLOYED = {"SECURE": "1", "ALLOWED_HOSTS": "phaseline.example", "BASE_URL": "https://phaseline.example"}
 COVERAGE_FLOOR = 90
+# For two processors: one of the workers mostly waits (tests/packing.py).
+WORKERS = 3
 NOTHING_SELECTED = 5  # pytest's exit code
 
 
@@ -57,6 +63,37 @@ class Outcome:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A command that was started; what it says goes into `output`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    began: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A command that ends with 0 when all is well, and what it finds in its environment beside the suite's."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self) -> Running:
+        output = tempfile.TemporaryFile()  # noqa: SIM115  closed when it was told
+        process = subprocess.Popen(
+            list(self.command),
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        return Running(self.name, process, output, time.monotonic())
+
+
 class Suite:
     """Runs steps one after the other and remembers how each ended."""
 
@@ -66,24 +103,38 @@ class Suite:
 
     def check(self, name: str, command: Sequence[str], *, environment: dict[str, str] | None = None) -> None:
         """Runs a command that is quiet when all is well; shows what it said when it is not."""
-        self.steps.begin(name)
-        began = time.monotonic()
-        done = subprocess.run(
-            list(command),
-            cwd=ROOT,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        seconds = time.monotonic() - began
-        if done.returncode:
-            self.steps.say(f"failed\n{done.stdout.rstrip()}\n")
+        self.together([Check(name, command, environment or {})])
+
+    def together(self, checks: Sequence[Check]) -> None:
+        """Runs such commands, as many at once as there are processors, and tells of each when it has ended."""
+        left = list(checks)
+        running: list[Running] = []
+        ended: dict[str, Outcome] = {}
+        try:
+            while left or running:
+                while left and len(running) < (os.cpu_count() or 1):
+                    running.append(left.pop(0).start())
+                for one in [one for one in running if one.process.poll() is not None]:
+                    running.remove(one)
+                    ended[one.name] = self._end(one)
+                time.sleep(0.02)
+        finally:
+            for one in running:
+                one.process.kill()
+                one.process.wait()
+        self.outcomes += [ended[check.name] for check in checks]
+
+    def _end(self, one: Running) -> Outcome:
+        seconds = time.monotonic() - one.began
+        with one.output:
+            one.output.seek(0)
+            said = one.output.read().decode(errors="replace").rstrip()
+        is_green = one.process.returncode == 0
+        if is_green:
+            self.steps.done(one.name, seconds)
         else:
-            self.steps.end(seconds)
-        self.outcomes.append(Outcome(name=name, is_green=done.returncode == 0, seconds=seconds))
+            self.steps.say(f"  {one.name} ... failed\n{said}\n")
+        return Outcome(name=one.name, is_green=is_green, seconds=seconds)
 
     def tests(self, name: str, arguments: Sequence[str], *, may_be_empty: bool) -> None:
         """Runs pytest and shows what it says as it says it."""
@@ -143,6 +194,8 @@ def prepare_environment(var: Path) -> None:
     for name in OWN_SETTINGS:
         os.environ.pop(name, None)
     os.environ.update(PHASELINE_VAR=str(var), PHASELINE_ENV_FILE=os.devnull)
+    # Each server that a test starts, and each worker, would compile the product and the tests anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.pop("SECRET_KEY", None)
     os.environ.pop("PHASELINE_ENCRYPTION_KEYS", None)
     ensure_secrets(var)
@@ -162,20 +215,35 @@ def start_servers(supervisor: Supervisor, var: Path) -> None:
     supervisor.start(valkey.program())
     supervisor.wait_until_ready("postgres", "valkey")
     postgres.create_database()
-    os.environ.update(DATABASE_URL=postgres.url, CELERY_BROKER_URL=valkey.url)
+    os.environ.update(DATABASE_URL=postgres.url, CELERY_BROKER_URL=valkey.url, PHASELINE_TESTS_TEMPLATE=NAME)
 
 
-def run_checks(suite: Suite) -> None:
-    """Everything that reads the code without running the product."""
+def preparations() -> list[Check]:
+    """What the tests find made: a database with all migrations, of which each worker gets a copy, and static files."""
+    return [
+        Check("Database", [str(PYTHON), "manage.py", "migrate", "--verbosity", "0"]),
+        Check("Chart bundle, static files", [str(PYTHON), "-m", "config.prepare", "static"]),
+    ]
+
+
+def code_checks() -> list[Check]:
+    """Everything that reads the code without running the product; what takes longest begins first."""
     python = str(PYTHON)
-    suite.check("Format (ruff)", [python, "-m", "ruff", "format", "--check", "."])
-    suite.check("Lint (ruff)", [python, "-m", "ruff", "check", "."])
-    suite.check("Templates (djlint)", [python, "-m", "djlint", "templates", "--lint", "--quiet"])
-    suite.check("Types (mypy)", [python, "-m", "mypy", *APPS])
-    suite.check("Import contracts", [python, "-c", "from importlinter.cli import lint_imports_command as c; c()"])
-    suite.check("Migrations are complete", [python, "manage.py", "makemigrations", "--check", "--dry-run"])
-    check = [python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    suite.check("Settings are safe to deploy", check, environment=DEPLOYED)
+    return [
+        Check("Types (mypy)", [python, "-m", "mypy", *APPS]),
+        # Compiles the tests once, before several workers would each do so.
+        Check("Tests can be read", [python, "-m", "pytest", "--collect-only", "-q"]),
+        Check("Migrations are complete", [python, "manage.py", "makemigrations", "--check", "--dry-run"]),
+        Check(
+            "Settings are safe to deploy",
+            [python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+            DEPLOYED,
+        ),
+        Check("Import contracts", [python, "-c", "from importlinter.cli import lint_imports_command as c; c()"]),
+        Check("Templates (djlint)", [python, "-m", "djlint", "templates", "--lint", "--quiet"]),
+        Check("Lint (ruff)", [python, "-m", "ruff", "check", "."]),
+        Check("Format (ruff)", [python, "-m", "ruff", "format", "--check", "."]),
+    ]
 
 
 def is_browser_only(rest: Sequence[str]) -> bool:
@@ -188,7 +256,6 @@ def is_browser_only(rest: Sequence[str]) -> bool:
 
 def run_tests(suite: Suite, options: argparse.Namespace, rest: list[str]) -> None:
     """pytest three times: what needs nothing, what needs Chromium, what needs peers."""
-    suite.check("Chart bundle, static files", [str(PYTHON), "-m", "config.prepare", "static"])
     # The floor holds for the whole suite; a part of it covers less.
     coverage = [] if rest else ["--cov", "--cov-report=", f"--cov-fail-under={COVERAGE_FLOOR}"]
     # The servers are new with each bin/test: what one run migrates, the next one takes as it is.
@@ -196,7 +263,7 @@ def run_tests(suite: Suite, options: argparse.Namespace, rest: list[str]) -> Non
     if is_browser_only(rest):
         suite.leave_out("Tests", is_green=True, note="those asked for need a browser")
     else:
-        suite.tests("Tests", ["-n", "2", "--dist", "loadfile", *coverage, *shared], may_be_empty=bool(rest))
+        suite.tests("Tests", ["-n", str(WORKERS), "--dist", "loadfile", *coverage, *shared], may_be_empty=bool(rest))
     browser = chromium()
     if options.no_browser:
         suite.leave_out("Browser tests", is_green=True, note="by --no-browser")
@@ -231,8 +298,7 @@ def main(argv: Sequence[str]) -> int:
         prepare_environment(var)
         with steps.step("PostgreSQL and Valkey"):
             start_servers(supervisor, var)
-        if not options.only_tests:
-            run_checks(suite)
+        suite.together([*preparations(), *([] if options.only_tests else code_checks())])
         run_tests(suite, options, rest)
         steps.say(suite.summary())
         code = 0 if suite.is_green else 1

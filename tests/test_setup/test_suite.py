@@ -6,7 +6,7 @@ import pytest
 
 from config import suite
 from config.install import Steps
-from config.suite import Outcome, Suite, options_of
+from config.suite import Check, Outcome, Suite, options_of
 
 
 def test_it_passes_what_it_does_not_know_to_pytest():
@@ -34,6 +34,21 @@ def test_a_failing_check_shows_what_it_said(capsys):
     assert "seen" in said
     assert "hidden" not in said
     assert [outcome.is_green for outcome in run.outcomes] == [True, False]
+
+
+def test_checks_that_run_together_are_told_of_as_they_end_and_summed_up_in_their_order(capsys):
+    run = Suite(Steps())
+    late, early = ["sh", "-c", "sleep 1"], ["sh", "-c", 'test "$SAID" = seen']
+    run.together([Check("Late", late), Check("Early", early, {"SAID": "seen"}), Check("Red", ["false"])])
+    said = capsys.readouterr().out
+    assert "Red ... failed" in said
+    if (os.cpu_count() or 1) > 1:
+        assert said.index("Early") < said.index("Late")
+    assert [(outcome.name, outcome.is_green) for outcome in run.outcomes] == [
+        ("Late", True),
+        ("Early", True),
+        ("Red", False),
+    ]
 
 
 @pytest.fixture
