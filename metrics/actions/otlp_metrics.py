@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -18,7 +19,7 @@ from metrics.actions.otlp_signals import acknowledged
 from metrics.arrivals import note_arrival
 from metrics.exported import Exported
 from metrics.fold import DEFAULTS, HOUR, Folded, FoldedCell, PlaceKey
-from metrics.format import Batch
+from metrics.format import Batch, Unreadable
 from metrics.formats.otlp_metrics import (
     OLDEST_START_NS,
     SECOND_NS,
@@ -77,20 +78,19 @@ class _Counted:
 def count_points(asker: Asker, token: Token, request: MetricsRequest, now: datetime) -> Exported:
     """Counts the GenAI points of an ExportMetricsServiceRequest; what it counted is still to be written.
 
-    Call it in a transaction. Raises Unreadable. Those of a token that counts traces are acknowledged, not counted.
+    Call it in a transaction. Raises Unreadable. Those of a token that counts traces are acknowledged
+    and followed, not counted.
     """
     exported = Exported()
     if not holds_usage(request):
         return exported
     if token.signal != Signal.METRICS:
-        return acknowledged(token, Signal.METRICS, now)
-    found = points_of(
-        request,
-        limits_at(now),
-        sender=str(token.pk),
-        takes_roadmap=token.workload_id is None,
-        kept=frozenset(settings.KEPT_LABELS),
-    )
+        exported = acknowledged(token, Signal.METRICS, now)
+        # Had its streams no last point when the token is switched to metrics, they would count whole.
+        with suppress(Unreadable):
+            exported.states = _differences(_points(token, request, now).lines, Exported(), now).states
+        return exported
+    found = _points(token, request, now)
     if not found.seen:
         return exported
     note_arrival(token, Signal.METRICS, now=now)
@@ -101,12 +101,22 @@ def count_points(asker: Asker, token: Token, request: MetricsRequest, now: datet
         exported.note(code, detail)
     for (code, detail), number in found.warnings.items():
         exported.note(code, detail, number)
-    lines = _counting(token, lines, exported)
+    _leave_uncounted(token, lines, exported)
     counted = _differences(lines, exported, now)
     if counted.parts:
         exported.receipt = _folded_receipt(asker, token, found, counted, places, exported, now)
     exported.states = counted.states
     return exported
+
+
+def _points(token: Token, request: MetricsRequest, now: datetime) -> Points:
+    return points_of(
+        request,
+        limits_at(now),
+        sender=str(token.pk),
+        takes_roadmap=token.workload_id is None,
+        kept=frozenset(settings.KEPT_LABELS),
+    )
 
 
 def _place_key(where: Where) -> PlaceKey:
@@ -126,18 +136,15 @@ def _placed(found: Points, places: Places) -> list[Line]:
     return kept
 
 
-def _counting(token: Token, lines: Iterable[Line], exported: Exported) -> list[Line]:
-    """Without what this token does not count, whoever measures it (docs/adr, 'One vantage point a token')."""
+def _leave_uncounted(token: Token, lines: Iterable[Line], exported: Exported) -> None:
+    """Says of which lines this token counts nothing, whoever measures it (docs/adr, 'One vantage point a token')."""
     is_server = token.measured_at == MeasuredAt.SERVER
-    kept = []
     for line in lines:
         if line.where.operation in STEP_OPERATIONS and line.measure in _TOKENS and not token.counts_step_tokens:
-            continue
-        if is_server and line.measure == DURATION and not line.where.is_server:
+            line.is_counted = False
+        elif is_server and line.measure == DURATION and not line.where.is_server:
             exported.note(*OTHER_PLACE, number=len(line.points))
-            continue
-        kept.append(line)
-    return kept
+            line.is_counted = False
 
 
 # --- Streams
@@ -157,6 +164,8 @@ def _differences(lines: list[Line], exported: Exported, now: datetime) -> _Count
         last = stream_state.last_points(streams.values(), now)
     oldest_ns = (now - EPOCH) // HOUR * HOUR_NS - STATE_KEPT_NS
     for line in lines:
+        # Nobody is told what is wrong with points that count nothing.
+        told = exported if line.is_counted else Exported()
         if not line.is_cumulative:
             differences = _deltas(line, counted)
         else:
@@ -164,14 +173,14 @@ def _differences(lines: list[Line], exported: Exported, now: datetime) -> _Count
             for point in sorted(line.points, key=itemgetter(0)):
                 time, start, _, _ = point
                 if time < oldest_ns:
-                    exported.note(*TOO_OLD)
-                    exported.rejected += 1
+                    told.note(*TOO_OLD)
+                    told.rejected += 1
                     continue
                 stream = streams[line, start]
-                since = _since(stream, point, last.get(stream), counted, exported)
+                since = _since(stream, point, last.get(stream), counted, told)
                 if since is not None and since["n"]:
                     differences.append((time, since))
-        if differences and not line.duplicate_of_newer:
+        if differences and line.is_counted:
             counted.parts.append((line, differences))
     return counted
 

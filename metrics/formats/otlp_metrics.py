@@ -60,7 +60,8 @@ Point = tuple[int, int, int, Reading]
 class Line:
     """The points of one metric with the same attributes: streams that differ in their start alone.
 
-    `group`: streams that arrive together.
+    `group`: streams that arrive together. `is_counted` False: they are followed and count nothing here, so that
+    nothing of it comes back once they do.
     """
 
     where: Where
@@ -71,7 +72,7 @@ class Line:
     prefix: bytes
     told: bytes
     points: list[Point] = field(default_factory=list)
-    duplicate_of_newer: bool = False
+    is_counted: bool = True
 
     def stream(self, start_ns: int) -> bytes:
         """The 16 bytes that the stream with this start is known by."""
@@ -152,7 +153,7 @@ class _Reader:
         }
         for instrument, line in mine:
             if instrument.generation == 1 and (instrument.kind, line.where.operation) in newer:
-                line.duplicate_of_newer = True
+                line.is_counted = False
 
     def _read_metric(
         self, metric: Any, kind: str, instrument: Instrument, prefix: bytes, source: _Source

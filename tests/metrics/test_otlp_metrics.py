@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
+from accounts.models import Token
 from metrics import stream_state
 from metrics.models import CounterState, LedgerHistogram, Receipt, UsageHour
 from tests.metrics.metric_points import NOW, SECOND, Export
@@ -198,6 +199,30 @@ def test_the_resource_names_the_roadmap_where_the_token_names_none(api, bob, cla
     assert "claims" in partial.error_message
     send(Export(resource={"service.name": "nobody"}).tokens(7), client)
     assert total("input_tokens", series__workload=None) == 7
+
+
+def test_what_was_acknowledged_before_the_signal_was_switched_does_not_come_back(api, bob, claims, send):
+    """Its requests were counted from their spans: counted whole now, the stream would count them twice."""
+    client = api(bob, scopes=["push"], workload=claims, signal="traces")
+    send(Export().tokens(100).durations([2, 0, 0, 0], 0.5), client)
+    send(Export().tokens(120, at=NOW + SECOND), client)
+    assert total("input_tokens") is None
+    Token.objects.update(signal="metrics")
+    send(Export().tokens(150, at=NOW + 2 * SECOND).durations([3, 0, 0, 0], 0.7, at=NOW + 2 * SECOND), client)
+    assert (total("input_tokens"), total("requests")) == (30, 1)
+
+
+def test_tokens_of_steps_count_from_when_they_are_switched_on(send):
+    step = {"gen_ai.operation.name": "invoke_agent"}
+    send(Export().tokens(100, **step))
+    Token.objects.update(counts_step_tokens=True)
+    send(Export().tokens(130, at=NOW + SECOND, **step))
+    assert total("input_tokens") == 30
+
+
+def test_a_bad_point_of_the_other_signal_is_acknowledged(api, bob, claims, send):
+    client = api(bob, scopes=["push"], workload=claims, signal="traces")
+    assert send(Export().tokens(100).tokens(-5), client).rejected_data_points == 0
 
 
 def test_a_token_that_counts_traces_only_notes_them(api, bob, claims, send):
