@@ -14,11 +14,11 @@ from accounts.audit import record
 from accounts.models import Workload
 from metrics import allocating, capacity, sources
 from metrics.actions.permission import require_backend_admin
-from metrics.actions.possible_days import check_day
 from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import Allocation, Series
 from metrics.placing import ALWAYS
+from metrics.possible_days import check_day
 from metrics.usage import SeriesKind
 
 PLACES = 10

@@ -11,10 +11,10 @@ from accounts.audit import record
 from metrics import counting, importing, sources
 from metrics.actions.backfills import BACKFILL_FIELDS, read_again
 from metrics.actions.permission import require_backend_admin
-from metrics.actions.possible_days import check_day
 from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import Backend, LookAlike, Series
+from metrics.possible_days import check_day
 from metrics.usage import MeasuredAt, SeriesKind
 
 

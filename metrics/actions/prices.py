@@ -15,10 +15,10 @@ from accounts.access import Asker
 from accounts.audit import record
 from metrics import pricing
 from metrics.actions.permission import require_backend_admin
-from metrics.actions.possible_days import check_day
 from metrics.errors import RuleViolation
 from metrics.models import Backend, ExchangeRate, OwnPrice, RateCard
 from metrics.money import parse_currency
+from metrics.possible_days import check_day
 from web import wording
 
 # (field, least, most, what it is of, what is often meant instead); in euros or units that are worth as much.

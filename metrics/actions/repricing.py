@@ -12,9 +12,9 @@ from accounts.access import Asker
 from accounts.audit import record
 from metrics import capacity, counting, pricing, repricing, sources
 from metrics.actions.permission import require_backend_admin
-from metrics.actions.possible_days import check_day
 from metrics.errors import RuleViolation
 from metrics.models import Backend
+from metrics.possible_days import check_day
 from metrics.repricing import Repriced
 
 LONGEST_DAYS = 3 * 366

@@ -16,11 +16,11 @@ from accounts.audit import record
 from accounts.models import Workload
 from metrics import allocating, capacity, sources
 from metrics.actions.allocations import check_shares
-from metrics.actions.possible_days import check_day
 from metrics.allocating import Moved
 from metrics.deadlocks import one_transaction
 from metrics.errors import RuleViolation
 from metrics.models import AllocationRule, Backend, RuleShare
+from metrics.possible_days import check_day
 
 MATCHED_BY = ("provider", "model", "label_name", "label_value", "api_key", "project")
 MOST_RULES = 500
