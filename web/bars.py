@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 from web.pieces import Bars
 
-WIDTH, HEIGHT = 720, 190
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 712.0, 26.0, 168.0
+WIDTH, HEIGHT = 720, 176
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 712.0, 12.0, 154.0
 # Of a period's width: its bar, and the tick that reaches over it.
 BAR, TICK = 0.56, 0.8
-# A legend's mark, and what a letter of 11 px is wide at most.
-MARK, LETTER = 24.0, 6.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class BarDrawing:
 
 @dataclass(frozen=True, slots=True)
 class BarsDrawing:
-    """The bars in a box of 720 x 190 with its margins. `legend`: (mark, its x, the name's x, the name)."""
+    """The bars in a box of 720 x 176 with its margins. `legend`: what each mark is."""
 
     said: str
     width: int
@@ -40,7 +38,7 @@ class BarsDrawing:
     bottom: float
     levels: Sequence[tuple[float, str]]
     bars: Sequence[BarDrawing]
-    legend: Sequence[tuple[str, float, float, str]]
+    legend: Sequence[tuple[str, str]]
 
 
 def draw_bars(item: Bars) -> BarsDrawing:
@@ -68,11 +66,7 @@ def draw_bars(item: Bars) -> BarsDrawing:
                 tick_right=round(middle + step * TICK / 2, 1),
             )
         )
-    legend, x = [], LEFT
-    for mark, name in (("filled", item.filled_name), ("outlined", item.outlined_name), ("tick", item.tick_name)):
-        if name:
-            legend.append((mark, round(x, 1), round(x + MARK, 1), name))
-            x += MARK + LETTER * len(name) + 16
+    legend = (("filled", item.filled_name), ("outlined", item.outlined_name), ("tick", item.tick_name))
     return BarsDrawing(
         said=item.said,
         width=WIDTH,
@@ -82,5 +76,5 @@ def draw_bars(item: Bars) -> BarsDrawing:
         bottom=BOTTOM,
         levels=[(y(level), text) for level, text in item.levels],
         bars=drawn,
-        legend=legend,
+        legend=[(mark, name) for mark, name in legend if name],
     )

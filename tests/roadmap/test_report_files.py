@@ -20,7 +20,7 @@ from accounts.access import Asker
 from accounts.models import Membership, Role
 from roadmap.actions.reports import close_month
 from roadmap.models import CostEntry, Report, ReportFile
-from roadmap.reports.document import Cell
+from roadmap.reports.document import Cell, Column, Document, Section, Table
 from roadmap.reports.documents import document_of
 from roadmap.reports.outputs.pdf import MISSING, pdf_of
 from roadmap.reports.outputs.workbook import number_format, workbook_of
@@ -196,6 +196,27 @@ class TestOtherForms:
     def test_a_number_is_shown_as_in_the_document(self, language, text, value, shown):
         # A whole number with a format of optional decimals would end in a bare point: '47,350.'
         assert number_format(Cell(text=text, value=Decimal(value)), language) == shown
+
+    def test_what_stands_below_a_number_has_a_column(self):
+        table = Table(
+            label="Roadmaps",
+            columns=[Column(label="Roadmap"), Column(label="Forecast", is_numeric=True), Column(label="State")],
+            rows=[
+                [Cell(text="Letters", sub="PoC"), Cell(text="2.28 k", sub="79% of budget", value=Decimal(2277)),
+                 Cell(text="Open")],
+                [Cell(text="Fraud"), Cell(text="no data"), Cell(text="Open")],
+            ],
+        )  # fmt: skip
+        document = Document(
+            language="nl", name="x", about="x", title="x", dated_on=date(2026, 11, 5), dated="x", summary="x",
+            foot="x", page_of="x", sections=[Section(name="roadmaps", title="Roadmaps", blocks=[table])],
+        )  # fmt: skip
+        sheet = openpyxl.load_workbook(io.BytesIO(workbook_of(document, "")))["Roadmaps"]
+        assert [tuple(row) for row in sheet.iter_rows(min_row=3, max_row=5, values_only=True)] == [
+            ("Roadmap", "Forecast", "Forecast, toelichting", "State"),
+            ("Letters (PoC)", 2277, "79% of budget", "Open"),
+            ("Fraud", "no data", None, "Open"),
+        ]
 
     def test_a_formula_in_a_name_is_text(self, report):
         payload = deepcopy(report.payload)

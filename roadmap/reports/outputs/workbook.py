@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
 import xlsxwriter
+from django.utils import translation
+from django.utils.translation import gettext as _
 from xlsxwriter.worksheet import Worksheet
 
 from roadmap.reports.document import Bars, Bullets, Cell, Course, Document, Figures, Paragraph, Section, Status, Table
@@ -76,7 +79,7 @@ def _draw(page: Worksheet, document: Document, section: Section, formats: dict[s
     page.set_paper(9)
     page.fit_to_pages(1, 0)
     page.set_column(0, 0, 38)
-    page.set_column(1, 8, 20)
+    page.set_column(1, 15, 20)
     page.write_string(0, 0, safe_text(section.title or document.title), formats["title"])
     line = 1
     if section.sub:
@@ -115,7 +118,7 @@ def number_format(cell: Cell, language: str) -> str:
     if cell.text.endswith(forms.percent):
         return PERCENTS[1] if fraction else PERCENTS[0]
     places = min(len(fraction), MOST_PLACES)
-    if not {letter for _size, letter in wording.SCALES}.isdisjoint(cell.text.split(wording.NBSP)):
+    if not {letter for _step, letter in wording.SCALES}.isdisjoint(cell.text.split(wording.NBSP)):
         is_whole = isinstance(cell.value, Decimal) and cell.value == cell.value.to_integral_value()
         places = 0 if is_whole else 2
     return DECIMALS.format("0" * places) if places else WHOLE
@@ -130,13 +133,28 @@ def _texts(block: Status | Paragraph | Bullets) -> list[str]:
 
 
 def _table(page: Worksheet, table: Table, line: int, formats: dict[str, Any], language: str) -> int:
-    for place, column in enumerate(table.columns):
-        page.write_string(line, place, safe_text(column.label), formats["head"])
-    for row in (*table.rows, *([table.foot] if table.foot else [])):
-        line += 1
-        for place, cell in enumerate(row):
-            _cell(page, line, place, cell, formats, language)
-    return line + 1
+    rows = [*table.rows, *([table.foot] if table.foot else [])]
+    # What stands below a number or a day has a column of its own: in the number's cell there is no room for it.
+    explained = [
+        any(row[place].value is not None and row[place].sub for row in rows)
+        for place in range(len(rows[0]) if rows else 0)
+    ]
+    place = 0
+    for number, column in enumerate(table.columns):
+        has_more = bool(explained) and explained[number]
+        heads = [column.label]
+        if has_more:
+            with translation.override(language):
+                heads.append(_("%(column)s, explained") % {"column": column.label})
+        for offset, text in enumerate(heads):
+            page.write_string(line, place + offset, safe_text(text), formats["head"])
+        for below, row in enumerate(rows, start=1):
+            cell = row[number]
+            _cell(page, line + below, place, replace(cell, sub="") if has_more else cell, formats, language)
+            if has_more:
+                page.write_string(line + below, place + 1, safe_text(cell.sub), formats["text"])
+        place += len(heads)
+    return line + len(rows) + 1
 
 
 def _cell(page: Worksheet, line: int, place: int, cell: Cell, formats: dict[str, Any], language: str) -> None:
