@@ -20,6 +20,7 @@ from metrics.errors import RuleViolation
 from roadmap.actions.changes import check
 from roadmap.models import Report, ReportLink
 from roadmap.queries.report_links import are_links_on, may_link
+from roadmap.reports.plain import plain
 
 
 @transaction.atomic
@@ -41,7 +42,7 @@ def make_report_link(
     link = ReportLink(
         report=report,
         digest=digest_of(text),
-        label=" ".join(label.split()),
+        label=" ".join(plain(label).split()),
         created_at=now,
         created_by=asker.user,
         expires_at=_end(asker, now, expires_at),

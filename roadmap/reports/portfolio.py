@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 
 from roadmap.reports.section import Json, text_of
+from roadmap.reports.sections.steering import OPEN
 from roadmap.rules.fiscal_year import Held, Outlook, Share, Spent, YearFacts, held_against
 
 SCHEMA_VERSION = 2
@@ -274,7 +275,7 @@ def _row(document: Json) -> Json:
     headline = value_of(document, "headline") or {}
     money, course = value_of(document, "money") or {}, value_of(document, "course")
     figures = {figure["key"]: figure for figure in headline.get("figures", []) if "key" in figure}
-    gates = [gate for gate in (value_of(document, "delivery") or {"gates": []})["gates"] if not gate["outcome"]]
+    gates = [gate for gate in (value_of(document, "delivery") or {"gates": []})["gates"] if gate["outcome"] in OPEN]
     phase = document["phase"] or {}
     return {
         "slug": document["roadmap"]["slug"],

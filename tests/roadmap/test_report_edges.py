@@ -10,13 +10,15 @@ import pytest
 from accounts.access import Asker
 from roadmap.actions.reports import close_month
 from roadmap.actions.roadmaps import make_roadmap
-from roadmap.models import CostEntry, Phase, Report
+from roadmap.models import CostEntry, Gate, GateDecision, Phase, Report
 from roadmap.queries.month import month_facts
 from roadmap.queries.reports import reportable_roadmaps
 from roadmap.reports.document import Figures, Status, Table
 from roadmap.reports.documents import document_of
+from roadmap.reports.documents.v2.moved import value_text
 from roadmap.reports.outputs.mail import mail_of, read_mail
 from roadmap.reports.outputs.pdf import pdf_of
+from roadmap.reports.portfolio import value_of
 from roadmap.reports.snapshot import roadmap_payload, section_value
 from roadmap.sayings import said
 from tests.roadmap.test_report_files import text_of
@@ -221,3 +223,46 @@ def test_cost_entries_alone_are_spend(roadmap):
     assert boxes[0].text == "310.00\u00a0USD"
     assert isinstance(document.sections[0].blocks[0], Status)
     assert "310.00\u00a0USD entered by hand; of usage no spend is known." in texts_of(payload_of(roadmap))
+
+
+class TestGateOnHold:
+    def test_it_is_a_decision_and_the_next_gate(self, roadmap, adam):
+        gate = Gate.objects.get(phase__roadmap=roadmap, phase__kind="poc")
+        Gate.objects.filter(pk=gate.pk).update(due_on=date(2026, 10, 20))
+        GateDecision.objects.create(
+            gate=gate, outcome="hold", reason="Not yet", decided_by=adam, decided_on=date(2026, 10, 21)
+        )
+        payload = payload_of(roadmap)
+        assert [item["say"] for item in section_value(payload, "decisions")["items"]] == ["decide_gate"]
+        close_month(Asker(adam), MONTH)
+        rows = value_of(Report.objects.get(scope="portfolio", month=MONTH).payload, "roadmaps")["rows"]
+        assert rows[0]["next_gate"]["due_on"] == "2026-10-20"
+
+
+class TestWhatARevisionChanged:
+    @pytest.mark.parametrize(
+        ("section", "field", "value", "text"),
+        [
+            ("notes", "data_until", "2026-10-31T10:00:00+00:00", "31\u00a0Oct\u00a02026, 10:00\u00a0UTC"),
+            (
+                "movers",
+                "drivers",
+                [
+                    {"provider": "azure", "model": "m1", "amount": "2"},
+                    {"provider": "openai", "model": "m1", "amount": "-1"},
+                ],
+                "m1 (azure) +2.00; m1 (openai) \u22121.00",
+            ),
+        ],
+        ids=["moment", "drivers"],
+    )
+    def test_it_is_written_as_elsewhere(self, section, field, value, text):
+        line = {
+            "section": section,
+            "rows": "rows",
+            "row": {"name": "x"},
+            "field": field,
+            "before": value,
+            "after": None,
+        }
+        assert value_text(line, "before") == text

@@ -151,7 +151,7 @@ def _table(page: Worksheet, table: Table, line: int, formats: dict[str, Any], la
         for below, row in enumerate(rows, start=1):
             cell = row[number]
             _cell(page, line + below, place, replace(cell, sub="") if has_more else cell, formats, language)
-            if has_more:
+            if has_more and cell.sub:
                 page.write_string(line + below, place + 1, safe_text(cell.sub), formats["text"])
         place += len(heads)
     return line + len(rows) + 1

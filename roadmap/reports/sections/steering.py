@@ -6,6 +6,9 @@ from roadmap.queries.month_facts import MonthFacts
 from roadmap.reports.section import Json, iso
 from roadmap.sayings import say
 
+# A gate on hold waits for its decision as one without any does.
+OPEN = ("", "hold")
+
 
 class Decisions:
     """What somebody has to decide, from what the month shows."""
@@ -17,7 +20,7 @@ class Decisions:
         items = [
             say("decide_gate", phase=gate.phase, on=gate.due_on, met=gate.met, criteria=gate.criteria)
             for gate in facts.gates
-            if not gate.outcome and gate.due_on < facts.end_on
+            if gate.outcome in OPEN and gate.due_on < facts.end_on
         ]
         phase = facts.phase
         if phase and phase.is_over_budget and phase.schedule.state == "active":

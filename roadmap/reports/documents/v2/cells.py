@@ -59,6 +59,14 @@ def from_to(moved: Json, currency: str, *, is_before_known: bool) -> str:
     return _("spend from %(before)s to %(now)s") % {"before": before, "now": now}
 
 
+def drivers_text(drivers: list[Json]) -> str:
+    """'gpt-4.1 (openai) +12.00; ...': what a part of the change comes from."""
+    return "; ".join(
+        f"{one['model'] or _('no model')} ({one['provider']}) {wording.signed_exact(number_of(one['amount']))}"
+        for one in drivers
+    )
+
+
 def coverage(kept: Json | None) -> str:
     """'91% of spend', nothing where all of it is known."""
     share = number_of(kept["share"]) if kept else None

@@ -7,8 +7,8 @@ from django.utils.translation import pgettext
 
 from roadmap.labels import CAUSES, COST_CATEGORIES, label_of
 from roadmap.reports.document import Cell, Column, Json, Paragraph, Section, Table
-from roadmap.reports.documents.v2.cells import ON_PAPER, amount, change, from_to, parts
-from roadmap.reports.documents.v2.values import day_of, number_of
+from roadmap.reports.documents.v2.cells import ON_PAPER, amount, change, drivers_text, from_to, parts
+from roadmap.reports.documents.v2.values import day_of
 from web import wording
 
 
@@ -55,7 +55,7 @@ def movers(value: Json, payload: Json) -> Section:
     currency = value["unit"]
     rows = [
         [
-            Cell(text=label_of(CAUSES, row["cause"]), sub=_drivers(row["drivers"])),
+            Cell(text=label_of(CAUSES, row["cause"]), sub=drivers_text(row["drivers"])),
             change(row["amount"]),
             change(row["one_off"]),
             change(row["continuing"]),
@@ -86,11 +86,4 @@ def movers(value: Json, payload: Json) -> Section:
         title=title,
         sub=from_to(value, currency, is_before_known=spend["total_before"] is not None),
         blocks=[Table(label=title, columns=columns, rows=rows, foot=foot)],
-    )
-
-
-def _drivers(drivers: list[Json]) -> str:
-    return "; ".join(
-        f"{one['model'] or _('no model')} ({one['provider']}) {wording.signed_exact(number_of(one['amount']))}"
-        for one in drivers
     )

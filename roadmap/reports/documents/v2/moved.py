@@ -25,8 +25,9 @@ from roadmap.labels import (
     label_of,
 )
 from roadmap.reports.document import Cell, Column, Json, Paragraph, Section, Table
-from roadmap.reports.documents.v2.cells import ON_PAPER, coverage, measure_title
+from roadmap.reports.documents.v2.cells import ON_PAPER, coverage, drivers_text, measure_title
 from roadmap.reports.documents.v2.money import source_name
+from roadmap.reports.documents.v2.values import moment_of
 from roadmap.reports.portfolio import BY_HAND
 from roadmap.saying import in_sentence
 from roadmap.sayings import all_said, said
@@ -282,6 +283,8 @@ def value_text(line: Json, which: str) -> str:
     day = _day(field, value)
     if day is not None:
         return wording.day(day)
+    if field == "data_until":
+        return wording.moment(moment_of(value))
     if isinstance(value, list):
         return _list_text(value)
     if isinstance(value, dict):
@@ -320,9 +323,7 @@ def _list_text(value: list[Any]) -> str:
     if all(isinstance(one, dict) and "say" in one for one in value):
         return all_said(value, between="; ")
     if all(isinstance(one, dict) and "amount" in one for one in value):
-        return "; ".join(
-            f"{one['model'] or _('no model')} {wording.signed_exact(Decimal(one['amount']))}" for one in value
-        )
+        return drivers_text(value)
     return in_sentence([_object_text("", one) if isinstance(one, dict) else str(one) for one in value])
 
 

@@ -26,7 +26,7 @@ from roadmap.reports.document import (
     Table,
     Tone,
 )
-from roadmap.reports.documents.v2.cells import change, from_to, parts
+from roadmap.reports.documents.v2.cells import change, drivers_text, from_to, parts
 from roadmap.reports.documents.v2.portfolio_rows import months, notes, roadmaps
 from roadmap.reports.documents.v2.values import day_of, number_of
 from roadmap.sayings import said
@@ -274,7 +274,7 @@ def _movers(values: Json, payload: Json) -> Section:
     value, currency = values["movers"], payload["currency"]
     rows = [
         [
-            Cell(text=_("%(roadmap)s: %(cause)s") % _named(row), sub=_drivers(row["drivers"])),
+            Cell(text=_("%(roadmap)s: %(cause)s") % _named(row), sub=drivers_text(row["drivers"])),
             change(row["amount"]),
             change(row["one_off"]),
             change(row["continuing"]),
@@ -310,13 +310,6 @@ def _movers(values: Json, payload: Json) -> Section:
 
 def _named(row: Json) -> dict[str, str]:
     return {"roadmap": row["name"], "cause": label_of(CAUSES, row["cause"])}
-
-
-def _drivers(drivers: list[Json]) -> str:
-    return "; ".join(
-        f"{one['model'] or _('no model')} ({one['provider']}) {wording.signed_exact(number_of(one['amount']))}"
-        for one in drivers
-    )
 
 
 def _decisions(value: Json) -> Section:
