@@ -40,6 +40,12 @@ class StorageDown(APIException):
     wait = RETRY_AFTER_SECONDS
 
 
+class NoRoom(StorageDown):
+    """What is read through a temporary file found no room for it."""
+
+    default_detail = "The server's disk takes no file: it may be full. Send the same again."
+
+
 class TooFast(APIException):
     """The token has as many pushes in flight as one may have."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from accounts.permissions import HasScope
 from metrics import usage_files
 from metrics.actions.counts import NothingAccepted, rejected_rows
 from metrics.actions.usage import PushAnswer, accept_usage, note_problem
-from metrics.api.intake import StorageDown, TooFast, body_of, in_flight
+from metrics.api.intake import NoRoom, StorageDown, TooFast, body_of, in_flight
 from metrics.api.usage_schema import LITELLM_SCHEMA, PUSH_SCHEMA
 from metrics.errors import RuleViolation
 from metrics.format import Unreadable
@@ -31,6 +32,8 @@ from metrics.push_keys import KeyViolation
 from metrics.usage import MeasuredAt
 from web.problems import CONTENT_TYPE as PROBLEM_TYPE
 from web.problems import problem
+
+logger = logging.getLogger(__name__)
 
 KEY_RETRY_SECONDS = 1
 CHANGED = "What this push belongs to was changed or deleted meanwhile. Send the same again."
@@ -92,6 +95,9 @@ class PushView(APIView):
                 return _problem(422, "sum_out_of_range", "The sums that these records add up to are too large to keep.")
             except (OperationalError, InterfaceError) as error:
                 raise StorageDown from error
+            except OSError as error:
+                logger.exception("A push found no room on the disk")
+                raise NoRoom from error
         return _answer(answer)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -78,6 +79,20 @@ def test_the_same_file_again_counts_once(post):
     text = f"timestamp,model,input_tokens\n{AT},m,5\n"
     assert post(text).json() == post(text).json()
     assert UsageHour.objects.get().input_tokens == 5
+
+
+def test_a_disk_without_room_is_a_503_and_the_repeat_counts(post, monkeypatch):
+    body = f"timestamp,model,input_tokens\n{AT},m,5\n"
+
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("metrics.usage_files.tempfile.NamedTemporaryFile", full)
+        answer = post(body)
+    assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "storage_down", "5")
+    assert "disk" in answer.json()["detail"]
+    assert post(body).json()["accepted"] == 1
 
 
 def test_one_bad_row_loses_nobody_else(post):
