@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import openpyxl
 import pytest
 
 from accounts.access import Asker
@@ -18,6 +20,7 @@ from roadmap.reports.documents import document_of
 from roadmap.reports.documents.v2.moved import value_text
 from roadmap.reports.outputs.mail import mail_of, read_mail
 from roadmap.reports.outputs.pdf import pdf_of
+from roadmap.reports.outputs.workbook import workbook_of
 from roadmap.reports.portfolio import value_of
 from roadmap.reports.snapshot import roadmap_payload, section_value
 from roadmap.sayings import said
@@ -202,6 +205,12 @@ class TestNames:
         drawn = text_of(pdf_of(document, "f" * 64))
         assert not {"\u202e"} & {*mail.subject, *mail.text, *mail.html, *drawn}
         assert payload["roadmap"]["name"] == self.NAME
+
+    def test_one_with_control_characters_makes_a_workbook_that_opens(self, roadmap):
+        payload = payload_of(roadmap)
+        payload["roadmap"]["name"] = "Let\x1bters"
+        book = openpyxl.load_workbook(io.BytesIO(workbook_of(document_of(payload), "f" * 64)))
+        assert book.properties.title == "Letters, October 2026"
 
     def test_the_drivers_of_a_part_are_the_part(self, roadmap):
         # By hand: what one model did is all of it, whatever a cent is rounded to.
