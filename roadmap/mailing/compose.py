@@ -63,8 +63,8 @@ class Letter:
 
 def letter_of(report_id: int, language: str) -> Letter:
     """The letter of a published report in a language."""
-    report = Report.objects.select_related("roadmap__workload").get(pk=report_id)
-    name = f"{report.roadmap.slug if report.roadmap else report.scope}-{report.month:%Y-%m}"
+    report = Report.objects.select_related("roadmap__workload", "programme").get(pk=report_id)
+    name = f"{report.subject_slug}-{report.month:%Y-%m}"
     pdf = EmailMessage(policy=SMTP)
     pdf.set_content(
         pdf_for(report, language),

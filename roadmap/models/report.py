@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.text import slugify
 
 from roadmap.models.roadmap import Programme, Roadmap
 
@@ -98,6 +99,13 @@ class Report(models.Model):
     def subject(self) -> Roadmap | Programme | None:
         """What it is about; None for the portfolio."""
         return self.roadmap or self.programme
+
+    @property
+    def subject_slug(self) -> str:
+        """What it is about, as part of a file's name."""
+        if self.roadmap is not None:
+            return self.roadmap.slug
+        return slugify(self.programme.name)[:80] or "programme" if self.programme is not None else "portfolio"
 
     @property
     def is_published(self) -> bool:

@@ -14,7 +14,7 @@ from roadmap.reports.outputs.flat import csv_of
 from roadmap.reports.outputs.pdf import pdf_of
 from roadmap.reports.outputs.workbook import workbook_of
 from roadmap.rules.gates import canonical_json, sha256_of
-from roadmap.views.report_files import CONTENT_TYPES, CSV, JSON, KINDS, PDF, subject_name
+from roadmap.views.report_files import CONTENT_TYPES, CSV, JSON, KINDS, PDF
 from web.spreadsheets import attachment
 
 __all__ = ["KINDS", "comparison_content", "comparison_response"]
@@ -31,7 +31,7 @@ def comparison_response(was: Report, now: Report, kind: str, language: str) -> H
     """The comparison as one of `KINDS`. On paper stands the hash of its JSON, which names both reports' hashes."""
     if kind not in KINDS:
         raise Http404
-    name = f"{subject_name(now)}-{_short(was)}-{_short(now)}.{kind}"
+    name = f"{now.subject_slug}-{_short(was)}-{_short(now)}.{kind}"
     return attachment(_content(was, now, kind, language), name, CONTENT_TYPES[kind])
 
 

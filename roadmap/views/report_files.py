@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from django.utils.text import slugify
 
 from roadmap.actions.report_drafts import words_of
 from roadmap.models import Report, ReportFile
@@ -37,15 +36,8 @@ def file_response(report: Report, kind: str, language: str = "en") -> HttpRespon
     if kind not in KINDS:
         raise Http404(f"A report comes as {', '.join(KINDS)}.")
     which = f"revision-{report.revision}" if report.is_published else report.state
-    name = f"{subject_name(report)}-{report.month:%Y-%m}-{which}.{kind}"
+    name = f"{report.subject_slug}-{report.month:%Y-%m}-{which}.{kind}"
     return attachment(_content(report, kind, language), name, CONTENT_TYPES[kind])
-
-
-def subject_name(report: Report) -> str:
-    """What the report is about, as part of a file's name."""
-    if report.roadmap is not None:
-        return report.roadmap.slug
-    return slugify(report.programme.name)[:80] or "programme" if report.programme is not None else "portfolio"
 
 
 def shown_payload(report: Report) -> Json:

@@ -235,8 +235,7 @@ def report_mail_file(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     """The mail as it was kept, to open in a mail program."""
     report = _published(request, uuid)
     language = _language(request, report)
-    about = report.roadmap.slug if report.roadmap else report.scope
-    name = f"{about}-{report.month:%Y-%m}-revision-{report.revision}-{language}.eml"
+    name = f"{report.subject_slug}-{report.month:%Y-%m}-revision-{report.revision}-{language}.eml"
     return attachment(mail_for(report, language), name, "message/rfc822")
 
 

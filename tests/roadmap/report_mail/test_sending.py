@@ -11,7 +11,8 @@ from django.utils import timezone
 from config.mail import mail_settings
 from roadmap.actions.report_mails import queue
 from roadmap.mailing import post
-from roadmap.models import ReportMail
+from roadmap.mailing.compose import letter_of
+from roadmap.models import Programme, Report, ReportMail
 from tests.doubles.mail_server import mail_server
 
 State = ReportMail.State
@@ -186,3 +187,12 @@ def test_lines_that_begin_with_a_dot_arrive_whole(queued, mails, monkeypatch):
     post.work_off()
     [mail] = mails.mails
     assert text_of(mail) == ".hidden\n..\n.\nend\n"
+
+
+def test_the_pdf_of_a_programme_has_its_name(report, adam, plan):
+    plan.programme = Programme.objects.create(name="Customer & claims")
+    plan.save()
+    programme = Report.objects.create(
+        scope="programme", programme=plan.programme, month=report.month, payload=report.payload, schema_version=2
+    )
+    assert letter_of(programme.pk, "en").attached.get_filename() == "customer-claims-2026-10-revision-1.pdf"
