@@ -103,6 +103,12 @@ def scaled(value: Number) -> tuple[str, str]:
     return number(value), ""
 
 
+def scaled_money(amount: Number) -> tuple[str, str]:
+    """The same of an amount, which has its cents where it is not scaled: 42.5 -> ('42.50', '')."""
+    digits, letter = scaled(amount)
+    return (digits if letter or abs(exact(amount)) < 1 else decimals(amount, 2)), letter
+
+
 def short(value: Number | None, *, missing: Words = NO_DATA) -> str:
     """'41.2 M', '12.4 k', '812'."""
     if value is None:
@@ -115,9 +121,7 @@ def money(amount: Number | None, currency: str, *, missing: Words = NO_DATA) -> 
     """'498.3 k EUR', '12.40 EUR', '0 EUR'; a tiny amount keeps its significant digits: '0.0031 EUR'."""
     if amount is None:
         return str(missing)
-    digits, letter = scaled(amount)
-    if not letter and abs(exact(amount)) >= 1:
-        digits = decimals(amount, 2)
+    digits, letter = scaled_money(amount)
     return NBSP.join(part for part in (digits, letter, currency) if part)
 
 

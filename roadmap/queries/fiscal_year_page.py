@@ -300,7 +300,7 @@ def _figure(title: str, amount: Decimal | None, notes: Sequence[str], missing: s
     kept = [note for note in notes if note]
     if amount is None:
         return YearFigure(title, missing or str(wording.NO_DATA), "", kept)
-    digits, letter = wording.scaled(amount)
+    digits, letter = wording.scaled_money(amount)
     return YearFigure(title, digits, f"{letter} {settings.REPORTING_CURRENCY}".strip(), kept)
 
 

@@ -108,6 +108,28 @@ def test_it_writes_ratios_as_percent(ratio, text):
 
 
 @pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (Decimal("0.91"), "91%"),
+        (Decimal("0.995"), "over 99%"),
+        (Decimal("0.99999999"), "over 99%"),
+        (1, "100%"),
+        (None, "no data"),
+    ],
+)
+def test_a_part_is_never_written_as_the_whole(part, text):
+    assert wording.share(part) == text
+
+
+def test_an_amount_in_two_pieces_keeps_its_cents():
+    assert [wording.scaled_money(Decimal(amount)) for amount in ("42.5", "0.0031", "498300")] == [
+        ("42.50", ""),
+        ("0.0031", ""),
+        ("498.3", "k"),
+    ]
+
+
+@pytest.mark.parametrize(
     ("ms", "text"), [(320, "320 ms"), (1840, "1.84 s"), (144_000, "2.40 min"), (12_600_000, "3.50 h")]
 )
 def test_it_chooses_the_unit_of_a_duration(ms, text):
