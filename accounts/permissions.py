@@ -20,7 +20,6 @@ class HasScope(BasePermission):
     `manage` includes `read`.
     """
 
-    message = "This token lacks the scope that is needed here."
     implied: ClassVar[dict[str, tuple[str, ...]]] = {
         "read": ("read", "manage"),
         "push": ("push",),
@@ -34,4 +33,5 @@ class HasScope(BasePermission):
         if not isinstance(token, Token):
             return True
         needed = "read" if request.method in SAFE_METHODS else getattr(view, "scope", "manage")
+        self.message = f"This token lacks the scope '{needed}'. Make one that has it, under Send data or Tokens."
         return any(scope in token.scopes for scope in self.implied[needed])
