@@ -42,6 +42,8 @@ _TRIED_SHAPES = 3
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # Decoding again keeps an object for each value of `records`: 16 MiB of `1,1,1` would take 700 MB.
 _MAX_VALUES = 2_000_000
+# Windows puts it before UTF-8; a reader of JSON may ignore it (RFC 8259, 8.1).
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PATH = re.compile(r" - at `\$(?:\.([a-z_]+))?(.*)`$")
 _QUOTED = re.compile(r"`([^`]*)`")
 
@@ -59,6 +61,7 @@ _shapes: tuple[_Shape, ...] = ()
 
 def decode_document(body: bytes, limits: Limits) -> Batch:
     """The records of `{"records": [...]}`. Raises Unreadable."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     if not body.strip():
         raise Unreadable(400, "empty", 'The body is empty. Send {"records": [...]} with at least one record.')
     try:
@@ -71,6 +74,7 @@ def decode_document(body: bytes, limits: Limits) -> Batch:
 
 def decode_lines(body: bytes, limits: Limits) -> Batch:
     """The records of newline-delimited JSON; blank lines do not count. Raises Unreadable."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         records, fields = _decode_typed(body, as_lines=True)
     except _UNREADABLE:

@@ -59,6 +59,12 @@ def test_lines_and_gzip_count_the_same(push):
     assert hours()["requests"] == 3
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson"])
+def test_a_byte_order_mark_is_no_mistake(push, content_type):
+    text = json.dumps(record()) if content_type.endswith("ndjson") else json.dumps({"records": [record()]})
+    assert push(body=text.encode("utf-8-sig"), content_type=content_type).json()["accepted"] == 1
+
+
 def test_one_bad_record_never_loses_the_others(push):
     records = [record()]
     for extra, _ in BAD.values():
@@ -199,7 +205,9 @@ def test_a_session_is_no_token(sign_in, alice):
 
 def test_the_scope_push_is_needed(api, alice, claims):
     for scopes in (["read"], ["manage"]):
-        assert api(alice, scopes=scopes).post(URL, b"{}", content_type="application/json").status_code == 403
+        answer = api(alice, scopes=scopes).post(URL, b"{}", content_type="application/json")
+        assert answer.status_code == 403
+        assert "lacks the scope 'push'" in answer.json()["detail"]
 
 
 def test_an_expired_token_is_refused(api, alice):
