@@ -278,9 +278,13 @@ class HttpClient:
             size += len(chunk)
             if size > self.limits.max_bytes:
                 raise AnswerTooLarge(
-                    f"{address} answered with more than {self.limits.max_bytes / MEBIBYTE:.0f} MiB, which was cut off.",
+                    phrase(
+                        "%(address)s answered with more than %(count)s MiB, which was cut off.",
+                        address=address,
+                        count=format(self.limits.max_bytes / MEBIBYTE, ".0f"),
+                    ),
                     permanent=True,
-                    hint="Check the address, or narrow down what is asked for.",
+                    hint=N_("Check the address, or narrow down what is asked for."),
                 )
             if time.monotonic() > deadline:
                 raise ConnectorError(

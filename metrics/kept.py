@@ -39,6 +39,7 @@ KEPT = (
     N_("%(address)s did not answer in time."),
     N_("%(address)s refuses the connection or cannot be reached."),
     N_("%(address)s took more than %(count)s seconds to answer."),
+    N_("%(address)s answered with more than %(count)s MiB, which was cut off."),
     N_("%(address)s answered with a web page instead of data."),
     N_("%(address)s answered with something that is not valid JSON, perhaps cut off."),
     N_("The certificate of %(address)s could not be verified."),

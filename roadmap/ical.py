@@ -1,10 +1,11 @@
-"""A plan's calendar as RFC 5545 writes it. Reads nothing."""
+"""A plan's calendar as RFC 5545 writes it, in the active language. Reads nothing."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext
 from icalendar import Calendar, Event, vText
 
 from roadmap.queries.calendar import CalendarEntry, PlanCalendar
@@ -24,7 +25,10 @@ def ical_of(calendar: PlanCalendar, *, base_url: str, now: datetime) -> bytes:
     for place in ("name", "x-wr-calname"):
         document.add(place, vText(_line(calendar.name)))
     if calendar.left_out:
-        note = f"The {len(calendar.entries):,} days nearest to today; {calendar.left_out:,} are left out."
+        note = gettext("The %(count)s days nearest to today; %(left_out)s are left out.") % {
+            "count": wording.count(len(calendar.entries)),
+            "left_out": wording.count(calendar.left_out),
+        }
         for place in ("description", "x-wr-caldesc"):
             document.add(place, vText(note))
     document.add("refresh-interval", ASK_AGAIN, parameters={"VALUE": "DURATION"})

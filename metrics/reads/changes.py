@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from metrics import rows
 from metrics.days import zone_name
@@ -15,6 +16,7 @@ from metrics.figures import Scope
 from metrics.reads.door import Sql
 from metrics.source_facts import Change
 from metrics.windows import local_day
+from web import wording
 
 RESTATED_WITHIN = timedelta(days=14)
 
@@ -89,7 +91,11 @@ def changes(scope: Scope) -> list[Change]:
         cursor.execute(sql.text, sql.params)
         found = cursor.fetchall()
     told = {
-        Change(kind, on, f"{'Price of' if kind == 'price' else 'Rate card of'} {name}")
+        Change(
+            kind,
+            on,
+            (gettext("Price of %(name)s") if kind == "price" else gettext("Rate card of %(name)s")) % {"name": name},
+        )
         for kind, name, _, on, *_ in found
         if kind in ("price", "rate_card")
     }
@@ -97,7 +103,7 @@ def changes(scope: Scope) -> list[Change]:
     # The first models of all are no news.
     earliest = min(firsts.values(), default=None)
     told |= {
-        Change("model", on, f"First use of {name}")
+        Change("model", on, gettext("First use of %(name)s") % {"name": name})
         for name, on in firsts.items()
         if on != earliest and scope.start_on <= on < scope.end_on
     }
@@ -107,7 +113,20 @@ def changes(scope: Scope) -> list[Change]:
 
 def _restatement(name: str, first: datetime, _on: date, last: datetime, amount: Decimal | None, currency: str) -> str:
     """'OpenAI corrected 3 Nov 2026 to 9 Nov 2026 by -212.00 EUR.'"""
-    days = [local_day(at, settings.REPORTING_ZONE) for at in (first, last)]
-    window = " to ".join(f"{day:%-d %b %Y}" for day in dict.fromkeys(days))
-    by = f"by {amount:+,.2f} {currency}" if amount else "in its counts"
-    return f"{name} corrected {window} {by}."
+    days = [_plain(wording.day(local_day(at, settings.REPORTING_ZONE))) for at in (first, last)]
+    window = days[0]
+    if days[0] != days[1]:
+        window = gettext("%(first)s to %(last)s") % {"first": days[0], "last": days[1]}
+    if not amount:
+        return gettext("%(name)s corrected %(window)s in its counts.") % {"name": name, "window": window}
+    return gettext("%(name)s corrected %(window)s by %(amount)s %(currency)s.") % {
+        "name": name,
+        "window": window,
+        "amount": _plain(wording.signed_exact(amount)),
+        "currency": currency,
+    }
+
+
+def _plain(text: str) -> str:
+    """With the blank and the minus of a keyboard: the text is an export's as well."""
+    return text.replace(wording.NBSP, " ").replace(wording.MINUS, "-")

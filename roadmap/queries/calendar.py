@@ -10,6 +10,7 @@ from typing import Literal
 from django.conf import settings
 from django.db.models import Prefetch, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.access import Asker, visible_workloads
 from accounts.tokens import LAST_USED_GRAIN, digest_of
@@ -25,14 +26,14 @@ Standing = Literal["confirmed", "tentative", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class CalendarEntry:
-    """One day: `key` names it for good, `revision` goes up with its changes."""
+    """One day: `key` names it for good, `revision` goes up with its changes; the words are in the active language."""
 
     key: str
     on: date
     title: str
     text: str
     path: str
-    kind: Literal["Milestone", "Gate"]
+    kind: str
     standing: Standing
     revision: int
 
@@ -91,25 +92,31 @@ def plan_calendar(address: CalendarAddress, *, today: date) -> PlanCalendar:
 
 def _milestone(item: Milestone) -> CalendarEntry:
     roadmap, is_done = item.phase.roadmap, item.state == Milestone.State.DONE
-    standing, before = _standing(roadmap)
-    lines = [f"Due {wording.day(item.due_on)}, first promised {wording.day(item.baseline_due_on)}."]
+    due, promised = wording.day(item.due_on), wording.day(item.baseline_due_on)
     if item.due_on == item.baseline_due_on:
-        lines = [f"Due {wording.day(item.due_on)}."]
+        lines = [gettext("Due %(day)s.") % {"day": due}]
+    else:
+        lines = [gettext("Due %(day)s, first promised %(promised)s.") % {"day": due, "promised": promised}]
+    title = f"{item.name} ({roadmap.name})"
     if is_done:
-        standing, before = "confirmed", "Done: "
-        lines.append(f"Done {wording.day(item.done_on)}.")
+        standing: Standing = "confirmed"
+        title = gettext("Done: %(name)s") % {"name": title}
+        lines.append(gettext("Done %(day)s.") % {"day": wording.day(item.done_on)})
     elif item.state == Milestone.State.DROPPED:
-        standing, before = "cancelled", "Dropped: "
-        lines.append(f"Dropped: {item.dropped_reason}")
+        standing = "cancelled"
+        title = gettext("Dropped: %(name)s") % {"name": title}
+        lines.append(gettext("Dropped: %(reason)s") % {"reason": item.dropped_reason})
+    else:
+        standing, title = _as_open(roadmap, title)
     if item.owner:
-        lines.append(f"Owner: {item.owner.display_name}.")
+        lines.append(gettext("Owner: %(name)s.") % {"name": item.owner.display_name})
     return CalendarEntry(
         key=f"milestone-{item.pk}",
         on=item.done_on if is_done and item.done_on else item.due_on,
-        title=f"{before}{item.name} ({roadmap.name})",
+        title=title,
         text=_text(roadmap, item.phase.get_kind_display(), lines),
         path=f"{item.phase.get_absolute_url()}#milestones",
-        kind="Milestone",
+        kind=gettext("Milestone"),
         standing=standing,
         revision=item.version,
     )
@@ -120,11 +127,12 @@ def _gate(gate: Gate) -> CalendarEntry:
     phase, roadmap = gate.phase, gate.phase.roadmap
     decisions = list(gate.decisions.all())
     last = decisions[0] if decisions else None
-    standing, before = _standing(roadmap)
-    on, title = gate.due_on, f"{before}Gate: {phase.get_kind_display()} ({roadmap.name})"
-    lines = [f"To be decided on {wording.day(gate.due_on)}."]
+    names = {"phase": phase.get_kind_display(), "roadmap": roadmap.name}
+    standing, title = _as_open(roadmap, gettext("Gate: %(phase)s (%(roadmap)s)") % names)
+    on = gate.due_on
+    lines = [gettext("To be decided on %(day)s.") % {"day": wording.day(gate.due_on)}]
     if gate.gatekeeper:
-        lines.append(f"Gatekeeper: {gate.gatekeeper.display_name}.")
+        lines.append(gettext("Gatekeeper: %(name)s.") % {"name": gate.gatekeeper.display_name})
     if last is not None:
         said = last.get_outcome_display()
         who = last.decided_by.display_name if last.decided_by else last.decided_by_name
@@ -133,28 +141,28 @@ def _gate(gate: Gate) -> CalendarEntry:
             lines.append(words)
         else:
             standing, on, lines = "confirmed", last.decided_on, [words]
-            title = f"Gate decided, {said.lower()}: {phase.get_kind_display()} ({roadmap.name})"
+            title = gettext("Gate decided, %(outcome)s: %(phase)s (%(roadmap)s)") % {**names, "outcome": said.lower()}
     return CalendarEntry(
         key=f"gate-{gate.pk}",
         on=on,
         title=title,
         text=_text(roadmap, phase.get_kind_display(), lines),
         path=gate.get_absolute_url(),
-        kind="Gate",
+        kind=gettext("Gate"),
         standing=standing,
         revision=len(decisions),
     )
 
 
-def _standing(roadmap: Roadmap) -> tuple[Standing, str]:
-    """How sure what is still open is, and the word before it."""
+def _as_open(roadmap: Roadmap, title: str) -> tuple[Standing, str]:
+    """How sure what is still open is, and its title."""
     if roadmap.state == Roadmap.State.STOPPED:
-        return "cancelled", "Stopped: "
+        return "cancelled", gettext("Stopped: %(name)s") % {"name": title}
     if roadmap.state == Roadmap.State.PAUSED:
-        return "tentative", "Paused: "
-    return ("tentative", "") if roadmap.state == Roadmap.State.PROPOSED else ("confirmed", "")
+        return "tentative", gettext("Paused: %(name)s") % {"name": title}
+    return ("tentative" if roadmap.state == Roadmap.State.PROPOSED else "confirmed"), title
 
 
 def _text(roadmap: Roadmap, phase: str, lines: Sequence[str]) -> str:
-    demo = ["Demo data."] if roadmap.workload.is_demo else []
+    demo = [gettext("Demo data.")] if roadmap.workload.is_demo else []
     return "\n".join([f"{roadmap.name}, {phase}.", *lines, *demo, f"{settings.BASE_URL}{roadmap.get_absolute_url()}"])

@@ -25,6 +25,7 @@ from roadmap.rules.anomalies import (
     FEWEST_DAYS,
     FEWEST_WEEKS,
     NARROWEST,
+    NORMAL,
     SPREADS,
     WEEKS,
     Unusual,
@@ -213,12 +214,27 @@ def spend_anomalies(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
             )
         ],
         method=[
-            f"Usual is the median of the {BAND_DAYS} days before (at least {FEWEST_DAYS} with a value). The band "
-            f"reaches {SPREADS} x 1.4826 x the median absolute deviation to either side, at least "
-            f"{wording.percent(NARROWEST)} of the median, and for spend at least {LEAST_SPEND} {view.currency} a day. "
-            f"A day within the same band of its weekday of the last {WEEKS} weeks (at least {FEWEST_WEEKS}) is usual. "
-            f"A cost per 1,000 requests is judged on days with at least {LEAST_REQUESTS} requests. Days that are not "
-            "complete are not judged; a change that lasts becomes usual after two weeks.",
+            gettext(
+                "Usual is the median of the %(days)s days before (at least %(fewest)s with a value). The band reaches "
+                "%(spreads)s x %(factor)s x the median absolute deviation to either side, at least %(narrowest)s of "
+                "the median, and for spend at least %(spend)s %(currency)s a day. A day within the same band of its "
+                "weekday of the last %(weeks)s weeks (at least %(fewest_weeks)s) is usual. A cost per %(thousand)s "
+                "requests is judged on days with at least %(requests)s requests. Days that are not complete are not "
+                "judged; a change that lasts becomes usual after two weeks."
+            )
+            % {
+                "days": wording.count(BAND_DAYS),
+                "fewest": wording.count(FEWEST_DAYS),
+                "spreads": wording.count(SPREADS),
+                "factor": wording.decimals(NORMAL, 4),
+                "narrowest": wording.percent(NARROWEST),
+                "spend": wording.count(LEAST_SPEND),
+                "currency": view.currency,
+                "weeks": wording.count(WEEKS),
+                "fewest_weeks": wording.count(FEWEST_WEEKS),
+                "thousand": wording.count(1000),
+                "requests": wording.count(LEAST_REQUESTS),
+            },
         ],
     )
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext, gettext_lazy, pgettext
 
 from accounts.access import Asker
 from metrics import series
@@ -35,6 +35,13 @@ Window = tuple[date, date]
 Measure = Any
 # Filters that restatements cannot be narrowed by; with one set they stay within price and volume.
 UNSEEN_BY_RESTATEMENTS = ("provider", "team", "phase", "category", "basis")
+# With their article: what a roadmap's efficiency is measured in, where that is neither token nor request.
+UNIT_WORDS: Mapping[str, wording.Words] = {
+    Roadmap.UnitOfWork.IMAGE: gettext_lazy("the image"),
+    Roadmap.UnitOfWork.AUDIO_SECOND: gettext_lazy("the second of audio"),
+    Roadmap.UnitOfWork.VIDEO_SECOND: gettext_lazy("the second of video"),
+    Roadmap.UnitOfWork.JOB: gettext_lazy("the job"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +111,16 @@ def spend_moved(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | 
             MovedData(change=change, currency=view.currency, before=_span(before), now=_span(window), names=CAUSES)
         ),
         method=(
-            "Each step takes its new value with the others held, in this order: exchange rate, price, mix of models "
-            "and providers, volume, tokens per unit, idle capacity, cost entries, restatements, other charges.",
-            f"The unit of work is {_unit_word(view)}. One-off is what comes from cost entries, corrections, other "
-            "charges or a price that has ended since; the rest continues.",
+            gettext(
+                "Each step takes its new value with the others held, in this order: exchange rate, price, mix of "
+                "models and providers, volume, tokens per unit, idle capacity, cost entries, restatements, other "
+                "charges."
+            ),
+            gettext(
+                "The unit of work is %(unit)s. One-off is what comes from cost entries, corrections, other charges or "
+                "a price that has ended since; the rest continues."
+            )
+            % {"unit": _unit_word(view)},
         ),
         no_rate=sorted(reading.no_rate),
         stale_rates=sorted(reading.stale_rates.items()),
@@ -301,13 +314,10 @@ def _unit_of(reader: SpendReader) -> str:
 
 def _unit_word(view: SpendView) -> str:
     if _unit_of(view.reader) == "requests":
-        return "the request"
+        return gettext("the request")
     chosen = view.filters.value("roadmap")
-    return next(
-        f"the {roadmap.get_unit_of_work_display().lower()}"
-        for roadmap in view.plan.roadmaps.values()
-        if roadmap.slug == chosen
-    )
+    unit = next(roadmap.unit_of_work for roadmap in view.plan.roadmaps.values() if roadmap.slug == chosen)
+    return str(UNIT_WORDS[unit])
 
 
 # --- Words

@@ -65,10 +65,12 @@ def spend_prices(asker: Asker, parameters: Mapping[str, Any], *, now: datetime |
             _rates(series.newest_rates(), view.currency, in_use),
         ],
         method=[
-            "Usage is priced at the price in force on the UTC day of its hour: the backend's own price, else "
-            "everybody's own, else the public list that is installed here. A later price never changes what was "
-            "priced before. "
-            "Rates are the European Central Bank's as loaded; the last one before a day holds, up to 45 days.",
+            gettext(
+                "Usage is priced at the price in force on the UTC day of its hour: the backend's own price, else "
+                "everybody's own, else the public list that is installed here. A later price never changes what was "
+                "priced before. "
+                "Rates are the European Central Bank's as loaded; the last one before a day holds, up to 45 days."
+            ),
         ],
     )
 

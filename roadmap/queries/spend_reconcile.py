@@ -162,9 +162,11 @@ def spend_reconcile(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
         else gettext("Of your roadmaps' share; bills are shown to those who see the whole organisation."),
         tables=[table],
         method=[
-            "The gap is billed minus estimated over the hours that have both, other charges and credits aside. An "
-            "estimate counts until the statement of its period has settled. Where a gateway counts for a provider, the "
-            "provider's statement stands at the gateway's series, so that its row is the gateway's.",
+            gettext(
+                "The gap is billed minus estimated over the hours that have both, other charges and credits aside. An "
+                "estimate counts until the statement of its period has settled. Where a gateway counts for a provider, "
+                "the provider's statement stands at the gateway's series, so that its row is the gateway's."
+            ),
         ],
         no_rate=no_rate,
         stale_rates=stale,

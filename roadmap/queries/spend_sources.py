@@ -94,8 +94,10 @@ def spend_unallocated(asker: Asker, parameters: Mapping[str, Any], *, now: datet
             )
         ],
         method=[
-            "A series is allocated to roadmaps in shares; what the shares leave is unallocated. A rule places every "
-            "series that matches it, also those to come; one series alone is allocated on its backend's page.",
+            gettext(
+                "A series is allocated to roadmaps in shares; what the shares leave is unallocated. A rule places "
+                "every series that matches it, also those to come; one series alone is allocated on its backend's page."
+            ),
         ],
         no_rate=no_rate,
         stale_rates=stale,
@@ -252,9 +254,11 @@ def spend_idle(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | N
             )
         ],
         method=[
-            "An hour's cost is split into busy and idle by utilisation where it is measured; an hour with traffic and "
-            "no measured utilisation is busy. Busy and idle are the whole. Behind a gateway the busy part stands at "
-            "the gateway's series, so that 'used' is there.",
+            gettext(
+                "An hour's cost is split into busy and idle by utilisation where it is measured; an hour with traffic "
+                "and no measured utilisation is busy. Busy and idle are the whole. Behind a gateway the busy part "
+                "stands at the gateway's series, so that 'used' is there."
+            ),
         ],
         no_rate=no_rate,
         stale_rates=stale,

@@ -8,12 +8,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import Asker
 from accounts.authentication import asker_of
+from accounts.languages import language_of
 from metrics.errors import RuleViolation
 from roadmap.actions.calendars import make_calendar_address, renew_calendar_address, revoke_calendar_address
 from roadmap.forms.calendars import CalendarForm
@@ -94,13 +95,17 @@ def _page(
 @never_cache
 @require_safe
 def calendar_file(request: HttpRequest, secret: str) -> HttpResponse:
-    """What the address shows today, without signing in: who knows it, reads it. 404 for any other."""
+    """What the address shows today, in its owner's language and without signing in. 404 for any other address."""
     address = find_calendar_address(secret)
     if address is None:
         raise Http404
-    found = plan_calendar(address, today=timezone.localdate())
-    content = ical_of(found, base_url=settings.BASE_URL, now=timezone.now())
+    # A calendar program asks for no language, or for its maker's.
+    language = language_of(address.owner)
+    with override(language):
+        found = plan_calendar(address, today=timezone.localdate())
+        content = ical_of(found, base_url=settings.BASE_URL, now=timezone.now())
     response = HttpResponse(content, content_type="text/calendar; charset=utf-8")
     response.headers["Content-Disposition"] = 'inline; filename="phaseline.ics"'
+    response.headers["Content-Language"] = language
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

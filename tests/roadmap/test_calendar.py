@@ -362,3 +362,33 @@ def test_gunicorn_does_not_log_it(capsys):
     assert written.out.count("•••") == 3
     assert "Error handling request /calendar/•••" in written.err
     assert SECRET not in written.out + written.err
+
+
+def test_it_is_in_the_language_of_whose_it_is(plan, poc, gate, vera, alice, asker, secret, today):
+    add_milestone(asker(alice), poc, name="Pilot", due_on=today + 9 * DAY, owner=alice)
+    english = read(secret)
+    assert english.headers["Content-Language"] == "en-gb"
+    vera.language = "nl"
+    vera.save()
+    answer = Client().get(reverse("calendar_file", args=[secret]), headers={"accept-language": "en"})
+    assert answer.headers["Content-Language"] == "nl"
+    pilot = next(one for one in Calendar.from_ical(answer.content).walk("VEVENT") if "Pilot" in one["SUMMARY"])
+    due = f"{(today + 9 * DAY).day} "
+    assert f"Uiterlijk {due}" in pilot["DESCRIPTION"]
+    assert "Eigenaar: Alice Manager." in pilot["DESCRIPTION"]
+    assert pilot["CATEGORIES"].to_ical() == b"Mijlpaal"
+    # Ids and standings are a program's.
+    kept = ("UID", "STATUS", "DTSTART", "URL")
+    both = [Calendar.from_ical(one.content).walk("VEVENT") for one in (english, answer)]
+    assert [[one[name].to_ical() for name in kept] for one in both[0]] == [
+        [one[name].to_ical() for name in kept] for one in both[1]
+    ]
+    tick_milestone(asker(alice), Milestone.objects.get(name="Pilot"))
+    assert f"Gereed: Pilot ({plan.name})" in titles(secret)
+
+
+def test_a_decided_gate_is_said_in_the_owner_s_language(plan, poc, gate, vera, adam, asker, secret, today):
+    vera.language = "nl"
+    vera.save()
+    decide_gate(asker(adam), gate, outcome="stop", reason="x", values_of=kpi_values)
+    assert any(title.startswith("Gate besloten, ") for title in titles(secret))
