@@ -35,6 +35,8 @@ KEPT = (
     N_("Requests are not counted: this export of LiteLLM writes 1 in every row."),
     N_("Tokens without a direction (input or output) are not counted; their cost is."),
     N_("The unit '%(unit)s' is not one of tokens or requests; its cost counts."),
+    # metrics.pricing
+    N_("own price %(provider)s %(model)s from %(day)s"),
     # metrics.http and metrics.outbound
     N_("%(address)s did not answer in time."),
     N_("%(address)s refuses the connection or cannot be reached."),

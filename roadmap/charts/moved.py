@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,8 @@ from django.utils.translation import gettext, pgettext
 
 from roadmap.charts import frame
 from roadmap.charts.frame import plain
-from roadmap.rules.moved import Cause, Change
+from roadmap.labels import CAUSES, label_of
+from roadmap.rules.moved import Change
 from web import wording
 from web.pieces import Chart
 
@@ -20,13 +20,12 @@ ROW = 30
 
 @dataclass(frozen=True, slots=True)
 class MovedData:
-    """The change, the names of its parts, and both periods in words."""
+    """The change, and both periods in words."""
 
     change: Change
     currency: str
     before: str
     now: str
-    names: Mapping[Cause, str]
 
 
 def moved_chart(data: MovedData) -> Chart:
@@ -52,7 +51,9 @@ def moved_chart(data: MovedData) -> Chart:
 def _spec(data: MovedData, divisor: Decimal) -> dict[str, Any]:
     """Bars from zero: what made it more to the right, what made it less to the left, the change at the end."""
     change = data.change
-    values = [_bar(data.names[part.cause], part.amount, data.currency, divisor) for part in change.parts if part.amount]
+    values = [
+        _bar(label_of(CAUSES, part.cause), part.amount, data.currency, divisor) for part in change.parts if part.amount
+    ]
     values.append(
         _bar(pgettext("from one month to the next", "Change"), change.amount, data.currency, divisor, is_total=True)
     )

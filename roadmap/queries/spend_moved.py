@@ -16,6 +16,7 @@ from metrics.figures import Part
 from metrics.money import Rates
 from metrics.usage import SeriesKind
 from roadmap.charts.moved import MovedData, moved_chart
+from roadmap.labels import CAUSES, label_of
 from roadmap.models import Roadmap
 from roadmap.queries.dashboard_filters import Problem
 from roadmap.queries.spend import SpendView, spend_view
@@ -24,7 +25,7 @@ from roadmap.queries.spend_lines import MEASURES, Reading, SpendReader, part_lin
 from roadmap.queries.spend_plan import choices_of, plan_of_roadmap
 from roadmap.queries.spend_tab import Column, Entry, SpendTab, TabTable, number, signed_cents
 from roadmap.rules import spending
-from roadmap.rules.moved import CAUSES, Change, Key, Moved, Period, Traffic, moved
+from roadmap.rules.moved import Change, Key, Moved, Period, Traffic, moved
 from roadmap.rules.phases import FIRST_DAY, LAST_DAY, months_after
 from web import wording
 
@@ -105,11 +106,9 @@ def spend_moved(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | 
         name="spend_moved",
         title=gettext("What moved"),
         sentence=_sentence(change, view.currency),
-        rest=f"{_span(window)} against {_span(before)}.",
+        rest=gettext("%(now)s against %(before)s.") % {"now": _span(window), "before": _span(before)},
         tables=[_table(change, view.currency, before, window)],
-        chart=moved_chart(
-            MovedData(change=change, currency=view.currency, before=_span(before), now=_span(window), names=CAUSES)
-        ),
+        chart=moved_chart(MovedData(change=change, currency=view.currency, before=_span(before), now=_span(window))),
         method=(
             gettext(
                 "Each step takes its new value with the others held, in this order: exchange rate, price, mix of "
@@ -349,14 +348,14 @@ def _sentence(change: Change, currency: str) -> str:
 
 
 def _cause(part: Moved) -> str:
-    name = CAUSES[part.cause]
+    name = label_of(CAUSES, part.cause)
     return name[:1].lower() + name[1:]
 
 
 def _table(change: Change, currency: str, before: Window, now: Window) -> TabTable:
     rows = [
         [
-            Entry(CAUSES[part.cause]),
+            Entry(label_of(CAUSES, part.cause)),
             Entry(signed_cents(part.amount)),
             Entry(signed_cents(part.one_off) if part.one_off else wording.DASH),
             Entry(signed_cents(part.continuing) if part.continuing else wording.DASH),

@@ -104,7 +104,7 @@ def choices_of(plan: Plan, names: Sequence[SeriesNames]) -> Choices:
 
     def of(found: Iterable[Member], *special: Member) -> list[tuple[str, str]]:
         ordered = [*sorted(set(found)), *special]
-        return [(one.id, one.name) for one in dict.fromkeys(ordered)]
+        return [(one.id, one.title) for one in dict.fromkeys(ordered)]
 
     plans = [roadmap_members(roadmap) for roadmap in plan.roadmaps.values()]
     nobody = (spending.UNALLOCATED,) if plan.sees_all else ()

@@ -8,17 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.access import Asker, can_change_backends
 from metrics import series
 from metrics.source_facts import ExchangeRateFact, PriceFact, RateCardFact
+from metrics.spoken import spoken
 from roadmap.queries.spend import spend_view
 from roadmap.queries.spend_tab import Column, Entry, SpendTab, TabTable, number, texts
 from web import wording
 
 MOST_MODELS = 300
-STEPS = "the first step of a price that rises with the request"
+STEPS = gettext_lazy("the first step of a price that rises with the request")
 
 
 def spend_prices(asker: Asker, parameters: Mapping[str, Any], *, now: datetime | None = None) -> SpendTab:
@@ -91,7 +92,7 @@ def _price(amount: Decimal | None) -> Entry:
 def _in_force(prices: Sequence[PriceFact], paid: set[str], today: str) -> TabTable:
     rows = []
     for price in prices[:MOST_MODELS]:
-        source = Entry(price.source, note=STEPS if price.has_steps else "")
+        source = Entry(spoken(price.source), note=str(STEPS) if price.has_steps else "")
         if price.backend_slug in paid:
             source = Entry(gettext("paid by rate card"))
         elif not price.source:
@@ -130,7 +131,8 @@ def _in_force(prices: Sequence[PriceFact], paid: set[str], today: str) -> TabTab
         ],
         rows=rows,
         empty=gettext("Prices show here for the models that were used."),
-        more=f"{MOST_MODELS} of {len(prices)}; narrow by provider, backend or model."
+        more=gettext("%(shown)s of %(count)s; narrow by provider, backend or model.")
+        % {"shown": wording.count(MOST_MODELS), "count": wording.count(len(prices))}
         if len(prices) > MOST_MODELS
         else "",
     )
@@ -142,7 +144,7 @@ def _own(prices: Sequence[PriceFact]) -> TabTable:
             Entry(price.model, note=price.provider),
             Entry(price.backend_name, reverse("backend", args=[price.backend_slug]))
             if price.backend_slug
-            else Entry("every backend"),
+            else Entry(gettext("every backend")),
             Entry(price.service_tier),
             _price(price.input_per_million),
             _price(price.cached_input_per_million),
@@ -155,7 +157,7 @@ def _own(prices: Sequence[PriceFact]) -> TabTable:
     return TabTable(
         id="own",
         title=gettext("Own prices"),
-        note="per million tokens; the newest of a model holds from its day on",
+        note=gettext("per million tokens; the newest of a model holds from its day on"),
         columns=[
             Column(gettext("Model")),
             Column(gettext("Backend")),
@@ -185,10 +187,13 @@ def _cards(cards: Sequence[RateCardFact]) -> TabTable:
                 gettext("%(amount)s per unit and hour")
                 % {"amount": wording.money_exact(card.rate_per_unit_hour, card.currency)}
                 if card.kind != "owned"
-                else f"{wording.money_exact(card.purchase_amount, card.currency)} over "
-                f"{card.amortisation_months} months",
+                else gettext("%(amount)s over %(months)s")
+                % {
+                    "amount": wording.money_exact(card.purchase_amount, card.currency),
+                    "months": wording.plural(card.amortisation_months or 0, "month"),
+                },
                 wording.day(card.valid_from_on),
-                wording.day(card.valid_until_on) if card.valid_until_on else "open",
+                wording.day(card.valid_until_on) if card.valid_until_on else gettext("open"),
             ),
         ]
         for card in cards
@@ -196,7 +201,7 @@ def _cards(cards: Sequence[RateCardFact]) -> TabTable:
     return TabTable(
         id="cards",
         title=gettext("Rate cards"),
-        note="what capacity costs by the hour, used or not",
+        note=gettext("what capacity costs by the hour, used or not"),
         columns=[
             Column(gettext("Backend")),
             Column(gettext("Kind")),

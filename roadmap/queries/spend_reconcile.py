@@ -186,7 +186,7 @@ def _bills_alone(
                 reverse("backend", args=[slug]),
                 month_member(date.fromisoformat(f"{month}-01")).name,
             ),
-            Entry("at its gateway", note="or in other charges"),
+            Entry(gettext("at its gateway"), note=gettext("or in other charges")),
             *(Entry(wording.DASH) for _ in range(4)),
             _bill_entry(found, is_whole=True),
         ]
@@ -233,8 +233,12 @@ def _bill_entry(bills: Sequence[Invoice], *, is_whole: bool) -> Entry:
     notes = []
     for one in bills:
         if one.counts:
-            shared = f", for {len(one.backend_slugs)} backends" if len(one.backend_slugs) > 1 else ""
-            notes.append(f"{one.source}{shared}")
+            shared = len(one.backend_slugs)
+            notes.append(
+                gettext("%(source)s, for %(count)s backends") % {"source": one.source, "count": wording.count(shared)}
+                if shared > 1
+                else one.source
+            )
         elif counting:
             notes.append(f"{one.source}: {wording.money_exact(one.amount, one.currency)}")
     return Entry(amounts, note="; ".join(dict.fromkeys(notes)))

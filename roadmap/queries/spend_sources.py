@@ -87,10 +87,13 @@ def spend_unallocated(asker: Asker, parameters: Mapping[str, Any], *, now: datet
                     Column(gettext("What to do")),
                 ],
                 rows=lines[:MOST_SERIES],
-                foot=["All", "", cents(total), "", not_priced_text(spending.totals_of(cells)), ""],
+                foot=[gettext("All"), "", cents(total), "", not_priced_text(spending.totals_of(cells)), ""],
                 empty=gettext("Every series is allocated, as far as it has usage in this window."),
                 empty_is_good=True,
-                more=f"{MOST_SERIES} of {len(lines)}; the largest first." if len(lines) > MOST_SERIES else "",
+                more=gettext("%(shown)s of %(count)s; the largest first.")
+                % {"shown": wording.count(MOST_SERIES), "count": wording.count(len(lines))}
+                if len(lines) > MOST_SERIES
+                else "",
             )
         ],
         method=[
@@ -127,7 +130,11 @@ def _unallocated_line(
     if may_allocate:
         action = Entry(gettext("Make a rule"), f"{reverse('rule_new')}?{rule_query(row, labels)}")
     return [
-        Entry(key["model"].name, note=f"{key['provider'].name} on {key['backend'].name}"),
+        Entry(
+            key["model"].title,
+            note=gettext("%(provider)s on %(backend)s")
+            % {"provider": key["provider"].title, "backend": key["backend"].title},
+        ),
         Entry(", ".join(f"{name}={value}" for name, value in sorted(labels.items())) or wording.DASH),
         Entry(cents(amount)),
         Entry(wording.short(Decimal(tokens).quantize(Decimal(1))) if tokens else wording.DASH),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
-from typing import Literal
+from typing import Literal, get_args
 
 from metrics.money import rounded_parts
 
@@ -25,17 +25,7 @@ Cause = Literal[
     "restatements",
     "other_charges",
 ]
-CAUSES: dict[Cause, str] = {
-    "exchange_rate": "Exchange rate",
-    "price": "Price",
-    "mix": "Mix of models and providers",
-    "volume": "Volume",
-    "tokens_per_unit": "Tokens per unit",
-    "idle": "Idle capacity",
-    "cost_entries": "Cost entries",
-    "restatements": "Restatements",
-    "other_charges": "Other charges and credits",
-}
+CAUSES: tuple[Cause, ...] = get_args(Cause)
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 Key = tuple[str, str]
