@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from accounts.access import Asker, trail_workloads
 from accounts.models import AuditEvent, Workload
+from accounts.trail_fields import field_words
 from accounts.trail_words import action_words, subject_words
 from web.spreadsheets import Column, Value
 
@@ -212,8 +213,7 @@ def changed_fields(event: AuditEvent) -> list[ChangedField]:
     """What the change touched, a field at a time."""
     before, after = event.before or {}, event.after or {}
     return [
-        ChangedField(name.replace("_", " "), before.get(name), after.get(name))
-        for name in dict.fromkeys([*before, *after])
+        ChangedField(field_words(name), before.get(name), after.get(name)) for name in dict.fromkeys([*before, *after])
     ]
 
 
