@@ -14,6 +14,7 @@ from django.conf import settings
 from accounts.access import Asker
 from accounts.models import Token
 from metrics import stream_state
+from metrics.actions.cell_prices import TOKENS, price_cells
 from metrics.actions.counts import MAX_LISTED, by_feed, limits_at, priced_by, series_of, through_of
 from metrics.actions.otlp_signals import acknowledged
 from metrics.arrivals import note_arrival
@@ -39,12 +40,10 @@ from metrics.otlp import EPOCH, time_of
 from metrics.otlp_buckets import Reading, difference, foreign_of
 from metrics.otlp_messages import MetricsRequest, Signal
 from metrics.otlp_told import DURATION
-from metrics.pricing import has_reserved_capacity, price_for
 from metrics.push_places import Places, find_places
 from metrics.stream_state import LastPoint
 from metrics.usage import STEP_OPERATIONS, STEP_TOKEN_OPERATIONS, FeedKind, MeasuredAt, SeriesKey
 
-_TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens")
 BASELINE = (
     "baseline",
     "Started more than 24 hours before its first point here, or without a start: counted from now on.",
@@ -140,7 +139,7 @@ def _leave_uncounted(token: Token, lines: Iterable[Line], exported: Exported) ->
     """Says of which lines this token counts nothing, whoever measures it (docs/adr, 'One vantage point a token')."""
     is_server = token.measured_at == MeasuredAt.SERVER
     for line in lines:
-        if line.where.operation in STEP_OPERATIONS and line.measure in _TOKENS and not token.counts_step_tokens:
+        if line.where.operation in STEP_OPERATIONS and line.measure in TOKENS and not token.counts_step_tokens:
             line.is_counted = False
         elif is_server and line.measure == DURATION and not line.where.is_server:
             exported.note(*OTHER_PLACE, number=len(line.points))
@@ -244,7 +243,7 @@ def _folded_receipt(
     through = through_of(asker, token, batch, len(counted.times()))
     folded = _folded(token, counted, places, batch, through.pk if through is not None else None)
     is_new = within_allowance(made_with(token, now), folded, batch)
-    _price(folded, batch)
+    price_cells(folded, batch)
     for (code, detail), number in batch.warnings.items():
         exported.note(code, detail, number)
     exported.new_at = {one.backend_id for one in folded.identities} if is_new else set()
@@ -257,7 +256,7 @@ def _folded(token: Token, counted: _Counted, places: Places, batch: Batch, throu
     identities: dict[tuple[Where, bool], SeriesIdentity] = {}
     cells: dict[tuple[Where, bool, int], FoldedCell] = {}
     for line, differences in counted.parts:
-        is_tokens = line.measure in _TOKENS
+        is_tokens = line.measure in TOKENS
         by_hour: dict[int, list[Reading]] = {}
         for time, reading in differences:
             by_hour.setdefault(time // HOUR_NS, []).append(reading)
@@ -341,40 +340,6 @@ def _add_latencies(cell: FoldedCell, line: Line, readings: list[Reading], *, cou
         cell.foreign[line.measure, bounds] = (
             list(rows[0]) if len(rows) == 1 else list(map(sum, zip(*rows, strict=True)))
         )
-
-
-def _price(folded: Folded, batch: Batch) -> None:
-    """Tokens of an hour are priced as pushed sums are; a cell with money is a cell of its currency."""
-    for key in list(folded.cells):
-        identity, hour, _ = key
-        cell = folded.cells[key]
-        tokens = {name: cell.counts.get(name, 0) for name in _TOKENS}
-        if not any(tokens.values()):
-            continue
-        on = hour.astimezone(settings.REPORTING_ZONE).date()
-        if has_reserved_capacity(identity.backend_id, on, identity.key.model):
-            continue
-        one = identity.key
-        price = price_for(one.provider, one.model, one.service_tier, hour.date(), backend_id=identity.backend_id)
-        money = None
-        if price is not None:
-            money = price.cost(
-                input_tokens=tokens["input_tokens"],
-                cached=tokens["cached_input_tokens"],
-                cache_write=tokens["cache_write_input_tokens"],
-                output_tokens=tokens["output_tokens"],
-            )
-        if price is None or money is None:
-            folded.not_priced += cell.counts.get("requests", 0) or 1
-            continue
-        if price.has_steps:
-            batch.warn(
-                "first_price_step", f"{price.ref}: the price depends on the size of a request; sums took the first."
-            )
-        folded.price_refs.add(price.ref)
-        del folded.cells[key]
-        cell.money, cell.currency = money, price.currency
-        folded.cells[identity, hour, price.currency] = cell
 
 
 def _receipt(
