@@ -28,6 +28,7 @@ class Addresses:
     usage: str
     litellm: str
     otlp: str
+    prometheus: str
 
 
 def snippets(addresses: Addresses, *, token: str, at: datetime) -> list[Snippet]:
@@ -58,6 +59,15 @@ def snippets(addresses: Addresses, *, token: str, at: datetime) -> list[Snippet]
             "LiteLLM",
             N_("Goes into the proxy's config.yaml; each request arrives some seconds after it ended."),
             _litellm(addresses, token),
+        ),
+        Snippet(
+            "prometheus",
+            "Prometheus",
+            N_(
+                "Goes into prometheus.yml, where Phaseline may not call your servers: your Prometheus writes what it "
+                "scrapes of vLLM. Counting starts with the first samples."
+            ),
+            _prometheus(addresses, token),
         ),
         Snippet(
             "csv",
@@ -169,6 +179,22 @@ callback_settings:
     # Without retries LiteLLM forgets what it could not deliver; these reach over four minutes.
     max_retries: 8
     retry_delay: 1
+"""
+
+
+def _prometheus(addresses: Addresses, token: str) -> str:
+    return f"""remote_write:
+  - url: {addresses.prometheus}?preset=vllm
+    authorization:
+      credentials: {token}
+    # Of all that is scraped, what is read of vLLM; docs/push.md has the line for other servers.
+    write_relabel_configs:
+      - source_labels: [__name__]
+        regex: vllm[:_](request_success|prompt_tokens|generation_tokens|.*prefix_cache_hits|e2e_request|time_|inter_).*
+        action: keep
+    queue_config:
+      max_samples_per_send: 2000
+      batch_send_deadline: 30s
 """
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cramjam
 from django.conf import settings
 from django.http import HttpRequest
 from gunicorn.http.errors import ParseException
@@ -70,9 +71,33 @@ def body_of(request: HttpRequest) -> bytes:
 
     Raises Unreadable where it is too large, cut or damaged, UnsupportedMediaType where it is encoded otherwise.
     """
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = _encoding_of(request)
     if encoding not in ("identity", "gzip"):
         raise UnsupportedMediaType(encoding, detail=f"Content-Encoding is gzip or none, not '{encoding}'.")
+    body = _read(request)
+    return _unzip(body, settings.PUSH_MAX_BYTES) if encoding == "gzip" else body
+
+
+def snappy_body_of(request: HttpRequest) -> bytes:
+    """As `body_of`, of a body that has to be a block of snappy, which says at its beginning how long it is inside."""
+    encoding = _encoding_of(request)
+    if encoding != "snappy":
+        raise UnsupportedMediaType(encoding, detail=f"Content-Encoding is snappy, not '{encoding}'.")
+    body = _read(request)
+    limit = settings.PUSH_MAX_BYTES
+    try:
+        if cramjam.snappy.decompress_raw_len(body) > limit:
+            raise _too_large(limit)
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError:
+        raise Unreadable(400, "broken_snappy", "The body is said to be snappy's block format and is not.") from None
+
+
+def _encoding_of(request: HttpRequest) -> str:
+    return request.headers.get("Content-Encoding", "identity").strip().lower()
+
+
+def _read(request: HttpRequest) -> bytes:
     limit = settings.PUSH_MAX_BYTES
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
@@ -93,7 +118,7 @@ def body_of(request: HttpRequest) -> bytes:
         raise _too_large(limit)
     if length and len(body) < length:
         raise _cut()
-    return _unzip(body, limit) if encoding == "gzip" else body
+    return body
 
 
 def _unzip(body: bytes, limit: int) -> bytes:

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from metrics.api import backends, imports, prices, rules, series
 from metrics.api.receipts import ReceiptListView, ReceiptReverseView, ReceiptView
+from metrics.api.remote_write import RemoteWriteView
 from metrics.api.usage import LiteLLMView
 
 urlpatterns: list[URLPattern] = [
@@ -36,6 +37,7 @@ urlpatterns: list[URLPattern] = [
     path("imports/<uuid:uuid>/confirm", imports.ImportConfirmView.as_view(), name="api_import_confirm"),
     path("look-alikes/", series.LookAlikeListView.as_view(), name="api_look_alikes"),
     path("look-alikes/<int:pk>/", series.LookAlikeView.as_view(), name="api_look_alike"),
+    path("prometheus/write", RemoteWriteView.as_view(), name="api_prometheus_write"),
     path("usage/litellm", LiteLLMView.as_view(), name="api_usage_litellm"),
     path("receipts/", ReceiptListView.as_view(), name="api_receipts"),
     path("receipts/<uuid:uuid>", ReceiptView.as_view(), name="api_receipt"),

@@ -177,6 +177,7 @@ def _snippets(request: HttpRequest, workload: Workload | None, text: str, now: d
         usage=request.build_absolute_uri(reverse("api_usage")),
         litellm=request.build_absolute_uri(reverse("api_usage_litellm")),
         otlp=request.build_absolute_uri("/otlp"),
+        prometheus=request.build_absolute_uri(reverse("api_prometheus_write")),
     )
     return snippets(addresses, token=text or NO_TOKEN, at=now.astimezone(UTC).replace(microsecond=0))
 

@@ -53,7 +53,7 @@ def snippets(sign_in, alice, claims, live_server, settings) -> dict[str, str]:
     page = browser.post("/send/token/", {"roadmap": "claims"}, headers={"host": live_server.url.split("//")[1]}).text
     titles = re.findall(r"<summary>\s*<strong>(.*?)</strong>", page)
     texts = [html.unescape(text) for text in re.findall(r"<code>(.*?)</code>", page, re.S) if live_server.url in text]
-    assert len(titles) >= len(texts) == 7
+    assert len(titles) >= len(texts) == 8
     return dict(zip(titles, texts, strict=False))
 
 
@@ -88,6 +88,16 @@ def test_node(snippets, tmp_path):
 def test_csv(snippets, tmp_path):
     assert '"accepted":1' in _run(["sh", "-c", snippets["CSV"]], tmp_path)
     assert _counted() == (1200, 960_000, 210_000)
+
+
+def test_prometheus(snippets, tmp_path):
+    """As printed it is run against a real one in tests/peers/test_peer_remote_write.py."""
+    written = yaml.safe_load(snippets["Prometheus"])["remote_write"]
+    assert [list(one) for one in written] == [["url", "authorization", "write_relabel_configs", "queue_config"]]
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    (tmp_path / "prometheus.yml").write_text(snippets["Prometheus"])
+    assert "SUCCESS" in _run(["promtool", "check", "config", "prometheus.yml"], tmp_path)
 
 
 def test_opentelemetry_variables(snippets, tmp_path):
