@@ -105,9 +105,13 @@ class PrometheusServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *, targets: dict[str, list[str]] | None = None, scrape_interval: str = "1s") -> None:
+    def start(
+        self, *, targets: dict[str, list[str]] | None = None, scrape_interval: str = "1s", **more: object
+    ) -> None:
+        """Start with this configuration; `more` are other parts of it, such as `remote_write`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = {
+            **more,
             "global": {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval},
             "scrape_configs": [
                 {"job_name": job, "static_configs": [{"targets": hosts}]} for job, hosts in (targets or {}).items()
