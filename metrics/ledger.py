@@ -73,19 +73,26 @@ def post(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell]) -> Receipt:
 
 def post_push(receipt: Receipt, batches: Iterable[tuple[Feed, Batch]]) -> None:
     """Add what `gather` made, a feed each, in one round trip. Call it in a transaction. Raises SeriesGone."""
+    batches = list(batches)
+    is_behind = posting.has_many_histograms(batches)
     with together():
         save(receipt)
         for feed, batch in batches:
-            posting.write(receipt, feed, batch)
+            posting.write(receipt, feed, batch, is_behind=is_behind)
 
 
 def post_many(receipt: Receipt, feed: Feed, cells: Iterable[PostedCell], *, batch: int = 20_000) -> Receipt:
     """As `post`, for any number of cells: one transaction, written in batches. Build the days with `days.rebuild`."""
     waiting = iter(cells)
+    is_behind: bool | None = None
     with transaction.atomic():
         save(receipt)
         while some := list(islice(waiting, batch)):
-            posting.write(receipt, feed, posting.gather(some))
+            gathered = posting.gather(some)
+            if is_behind is None:
+                # Of the first of them, for all of the receipt.
+                is_behind = posting.has_many_histograms([(feed, gathered)])
+            posting.write(receipt, feed, gathered, is_behind=is_behind)
     return receipt
 
 

@@ -132,10 +132,16 @@ def round(batch: Batch) -> None:
 # --- Writing ----------------------------------------------------------------------------------------------------------
 
 
-def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
+def has_many_histograms(batches: Iterable[tuple[Feed, Batch]]) -> bool:
+    """Whether the histograms of what a receipt posts are added behind it (`metrics.behind`): of a large push."""
+    return sum(len(batch.histograms) for feed, batch in batches if feed.kind == FeedKind.PUSH) > behind.CELLS_IN_A_PUSH
+
+
+def write(receipt: Receipt, feed: Feed, batch: Batch, *, is_behind: bool = False) -> None:
     """Write the entries, and what they change in the hours, in one call. Raises SeriesGone where the block ends.
 
-    A receipt without id is the one that was just saved; its statement fails where a series is gone.
+    A receipt without id is the one that was just saved; its statement fails where a series is gone. `is_behind` SHALL
+    be the same for all that a receipt posts: its histograms are added behind it all together, or none of them.
     """
     with_histograms = {key for key, _, _ in batch.histograms}
     # A cell in which nothing is known is no entry.
@@ -147,7 +153,6 @@ def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
     texts = {place: rows.window(batch.histograms[place]) for place in places}
     pairs = list(dict.fromkeys((series, hour) for series, hour, _ in keys))
     due.note_late_usage(feed.kind, pairs)
-    is_behind = feed.kind == FeedKind.PUSH and len(texts) > behind.CELLS_IN_A_PUSH
     # Two currencies in one hour are two cells with one histogram in the hours.
     is_plain = len(pairs) == len(keys)
     with together() as send:
@@ -164,7 +169,7 @@ def write(receipt: Receipt, feed: Feed, batch: Batch) -> None:
         else:
             posted = send(f"SELECT {call}", parameters)
             afterwards(lambda: _raise_gone(posted))
-        if is_behind:
+        if texts and is_behind:
             behind.note(receipt)
         elif texts and not is_plain:
             hours.add_histograms(_texts_of_hours(batch, texts))

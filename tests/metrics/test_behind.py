@@ -9,7 +9,7 @@ from django.db import transaction
 
 from metrics import behind, checking, ledger, series
 from metrics.ledger import PostedCell
-from metrics.models import HistogramHour, PendingHistograms, Receipt, UsageHour
+from metrics.models import Backend, HistogramHour, PendingHistograms, Receipt, UsageHour
 from metrics.usage import FeedKind
 
 HOUR = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -52,6 +52,37 @@ def test_a_push_of_many_cells_leaves_its_histograms_and_nothing_else(push):
     assert behind.fold() == 1
     assert counts() == 10
     assert not PendingHistograms.objects.exists()
+    assert checking.check() == []
+
+
+@pytest.mark.parametrize("small_first", [True, False])
+def test_a_push_to_several_backends_is_behind_as_a_whole(backend, make_series, small_first):
+    """Folding takes all of a receipt: what was added to the hours at once would be added twice."""
+    other = Backend.objects.create(slug="other", name="Other", connector="metrics", provider="vllm")
+    few = [PostedCell(make_series("few", on=other), HOUR, {"requests": 3}, {"duration": [100, 3]})]
+    many = [
+        PostedCell(make_series("many"), HOUR - timedelta(hours=place), {"requests": 2}, {"duration": [100, 2]})
+        for place in range(5)
+    ]
+    posted = [(ledger.feed(FeedKind.PUSH, one), ledger.gather(cells)) for one, cells in ((other, few), (backend, many))]
+    with transaction.atomic():
+        ledger.post_push(Receipt(kind=FeedKind.PUSH), posted if small_first else posted[::-1])
+    assert counts() == 0
+    assert checking.check() == []
+    behind.fold()
+    assert counts() == 13
+    assert checking.check() == []
+
+
+def test_a_bulk_posting_is_behind_as_a_whole_or_not_at_all(backend, make_series):
+    series_id = make_series("m1")
+    cells = [
+        PostedCell(series_id, HOUR - timedelta(hours=place), {"requests": 2}, {"duration": [100, 2]})
+        for place in range(6)
+    ]
+    ledger.post_many(Receipt(kind=FeedKind.PUSH), ledger.feed(FeedKind.PUSH, backend), cells, batch=4)
+    behind.fold()
+    assert counts() == 12
     assert checking.check() == []
 
 
