@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django.http import Http404
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,9 +16,10 @@ from rest_framework.views import APIView
 
 from accounts.access import Asker
 from accounts.authentication import asker_of
+from metrics.errors import RuleViolation
 from roadmap.actions.report_subscriptions import add_report_subscribers, remove_report_subscriber
 from roadmap.api.rows import PROBLEMS, Input
-from roadmap.models import ReportSubscription, Roadmap
+from roadmap.models import Programme, ReportSubscription, Roadmap
 from roadmap.queries.report_mail import PORTFOLIO, Subject, manages, sees, subject_of, subscriptions
 
 
@@ -34,9 +37,10 @@ class SubscriberOut(serializers.ModelSerializer[ReportSubscription]):
 
 
 class SubscribersIn(Input):
-    """`readers`: user names or mail addresses. Without `roadmap` it is the portfolio's reports."""
+    """`readers`: user names or mail addresses. Without `roadmap` and `programme` it is the portfolio's reports."""
 
     roadmap = serializers.CharField(required=False)
+    programme = serializers.CharField(required=False)
     readers = serializers.ListField(child=serializers.CharField(max_length=400), allow_empty=False)
     language = serializers.CharField(required=False, allow_blank=True, default="")
 
@@ -57,17 +61,20 @@ class SubscribersAddedOut(serializers.Serializer[Any]):
 
 
 class SubscriberList(APIView):
-    """The readers of a roadmap's reports or the portfolio's, for who manages them."""
+    """The readers of a roadmap's reports, a programme's or the portfolio's, for who manages them."""
 
     @extend_schema(
         operation_id="list_report_subscribers",
         tags=["reports"],
         summary="Who gets reports by mail",
-        parameters=[OpenApiParameter("roadmap", str, description="Slug; without it the portfolio's.")],
+        parameters=[
+            OpenApiParameter("roadmap", str, description="Slug; without it and `programme` the portfolio's."),
+            OpenApiParameter("programme", str, description="A programme's name."),
+        ],
         responses={200: SubscriberOut(many=True), **PROBLEMS},
     )
     def get(self, request: Request) -> Response:
-        subject = _managed(asker_of(request), request.query_params.get("roadmap", ""))
+        subject = _managed(asker_of(request), request.query_params)
         return Response(SubscriberOut(subscriptions(subject), many=True).data)
 
     @extend_schema(
@@ -81,7 +88,7 @@ class SubscriberList(APIView):
         given = SubscribersIn(data=request.data)
         given.is_valid(raise_exception=True)
         asker, data = asker_of(request), given.validated_data
-        subject = _managed(asker, data.get("roadmap", ""))
+        subject = _managed(asker, data)
         added = add_report_subscribers(asker, subject, readers=data["readers"], language=data["language"])
         refused = [{"reader": reader, "why": why} for reader, why in added.refused]
         said = {"added": len(added.added), "already": added.already, "refused": refused}
@@ -109,16 +116,20 @@ class SubscriberDetail(APIView):
         return Response(status=204)
 
 
-def _managed(asker: Asker, slug: str) -> Subject:
-    """The subject that the asker manages; 404 where there is none such."""
-    subject = PORTFOLIO
-    if slug:
-        roadmap = (
-            None if "\0" in slug else Roadmap.objects.select_related("workload").filter(workload__slug=slug).first()
-        )
-        if roadmap is None:
-            raise Http404
-        subject = Subject("roadmap", roadmap=roadmap)
-    if not manages(asker, subject):
+def _managed(asker: Asker, given: Mapping[str, Any]) -> Subject:
+    """The subject that the asker manages; 404 where there is none such. Raises RuleViolation for two of them."""
+    slug, name = str(given.get("roadmap", "")), str(given.get("programme", ""))
+    if slug and name:
+        raise RuleViolation("two_subjects", _("Name a roadmap or a programme, not both."), "programme")
+    subject: Subject | None = PORTFOLIO
+    if "\0" in slug + name:
+        subject = None
+    elif slug:
+        roadmap = Roadmap.objects.select_related("workload").filter(workload__slug=slug).first()
+        subject = Subject("roadmap", roadmap=roadmap) if roadmap else None
+    elif name:
+        programme = Programme.objects.filter(name=name).first()
+        subject = Subject("programme", programme=programme) if programme else None
+    if subject is None or not manages(asker, subject):
         raise Http404
     return subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from roadmap.models import ReportSubscription
+from roadmap.models import Programme, ReportSubscription
 
 LIST = "api_report_subscribers"
 
@@ -34,6 +34,32 @@ def test_the_portfolios_are_an_admins(api, plan, alice, adam):
     body = {"readers": ["ann@board.example"]}
     assert api(alice, scopes=["manage"]).post(reverse(LIST), body, format="json").status_code == 404
     assert api(adam, scopes=["manage"]).post(reverse(LIST), body, format="json").status_code == 201
+
+
+def test_a_programmes_are_an_admins(api, plan, alice, adam):
+    plan.programme = Programme.objects.create(name="Customer")
+    plan.save()
+    body = {"programme": "Customer", "readers": ["ann@board.example"]}
+    assert api(alice, scopes=["manage"]).post(reverse(LIST), body, format="json").status_code == 404
+    assert api(adam, scopes=["manage"]).post(reverse(LIST), body, format="json").status_code == 201
+    assert ReportSubscription.objects.get().programme == plan.programme
+    client = api(adam, scopes=["read"])
+    assert [row["address"] for row in client.get(reverse(LIST), {"programme": "Customer"}).json()] == [
+        "ann@board.example"
+    ]
+    assert client.get(reverse(LIST)).json() == []
+    for name in ("Nobody's", "\0"):
+        assert client.get(reverse(LIST), {"programme": name}).status_code == 404
+
+
+def test_one_subject_is_named(api, plan, adam):
+    plan.programme = Programme.objects.create(name="Customer")
+    plan.save()
+    body = {"programme": "Customer", "roadmap": plan.slug, "readers": ["ann@board.example"]}
+    answer = api(adam, scopes=["manage"]).post(reverse(LIST), body, format="json")
+    assert answer.status_code in (400, 422)
+    assert "not both" in answer.content.decode()
+    assert not ReportSubscription.objects.exists()
 
 
 @pytest.mark.parametrize("body", [{}, {"readers": []}, {"readers": "x"}, {"readers": ["a@b.example"], "strange": 1}])
