@@ -136,6 +136,12 @@ class TestUnknownAndZero:
         movers = next(section for section in document_of(payload_of(roadmap)).sections if section.name == "movers")
         assert movers.sub == "spend of 20.00\u00a0USD; of the month before none is known"
 
+    def test_a_month_of_nothing_known_is_no_fall_to_zero(self, roadmap):
+        day_by_day(roadmap, "10.00", date(2026, 9, 1), 2)
+        payload = payload_of(roadmap)
+        assert section_value(payload, "money")["total"] is None
+        assert section_value(payload, "movers") is None
+
     def test_a_change_of_nothing_is_a_figure(self, roadmap):
         day_by_day(roadmap, "10.00", date(2026, 9, 1), 2)
         day_by_day(roadmap, "20.00", MONTH, 1)
@@ -181,7 +187,15 @@ class TestBegunOnTheLastDay:
         push(roadmap, datetime(2026, 10, 31, 9, tzinfo=UTC), requests=10, cost="30.00")
         payload = payload_of(roadmap)
         assert section_value(payload, "course")["points"] == [{"on": "2026-10-31", "spent": "30"}]
-        assert pdf_of(document_of(payload), "f" * 64).startswith(b"%PDF")
+        document = document_of(payload)
+        course = next(section for section in document.sections if section.name == "course").blocks[0]
+        assert [text for _place, text in course.ticks][:2] == ["Oct 2026", "Dec"]
+        assert pdf_of(document, "f" * 64).startswith(b"%PDF")
+
+    def test_its_budget_is_a_target_of_which_nothing_is_forecast_yet(self, roadmap):
+        push(roadmap, datetime(2026, 10, 31, 9, tzinfo=UTC), requests=10, cost="30.00")
+        light = next(row for row in section_value(payload_of(roadmap), "signals")["rows"] if row["signal"] == "budget")
+        assert (light["tone"], light["reasons"][0]["say"]) == ("off", "too_little_for_forecast")
 
 
 class TestPushes:

@@ -22,6 +22,9 @@ class Movers:
 
         A row's `key` is the same in every month; `next_action` is what the manager wrote to it (`with_next_actions`).
         """
+        if facts.figures.spend is None:
+            # A month of which nothing is known is no fall to nothing.
+            return None
         change = facts.change
         parts = sorted((part for part in change.parts if part.amount), key=lambda part: -abs(part.amount))
         if not parts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from roadmap.kpi import KpiStatus
 from roadmap.queries.month_facts import KpiLine, MonthFacts
 from roadmap.reports.section import Json
@@ -51,7 +53,9 @@ def _budget(facts: MonthFacts) -> Signal:
     if phase is None:
         return Signal("budget", health.finding("off", say("no_phase")))
     money = health.Money(facts.currency, phase.spent, phase.budget, phase.forecast, phase.passed_on)
-    return Signal("budget", health.budget_finding(money, phase.schedule))
+    found = health.budget_finding(money, phase.schedule)
+    # There is a target; how it will be met is what nobody knows yet.
+    return Signal("budget", replace(found, tone="off") if found.tone == "none" and phase.budget else found)
 
 
 def _quality(facts: MonthFacts) -> Signal:

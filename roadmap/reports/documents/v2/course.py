@@ -15,6 +15,8 @@ from web.drawings import Axis
 _STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 _LEVELS = 4
 _CLOSE = 0.04
+# The first one has its year, and is the widest.
+_APART = 0.07
 _NOTHING = Decimal(0)
 Point = tuple[date, Decimal, Decimal | None, Decimal | None]
 
@@ -48,11 +50,17 @@ def course(value: Json, payload: Json) -> Section:
         past_label=_("Spent %(amount)s") % {"amount": spent},
         ahead_label=_("Forecast %(amount)s") % {"amount": wording.money(ahead[-1][1], currency)} if ahead else "",
         band_label=_("band %(low)s to %(high)s") % ends if ends else "",
-        ticks=[(place / 100, text) for place, text in axis.ticks() if place / 100 < 1 - _CLOSE],
+        ticks=_ticks(axis),
         levels=[(y(step * number), wording.short(step * number)) for number in range(int(top / step) + 1)],
     )
     sub = f"{wording.days(start_on, end_on)}, {currency}"
     return Section(name="course", title=_("Spend against budget"), sub=sub, blocks=[drawn])
+
+
+def _ticks(axis: Axis) -> list[tuple[float, str]]:
+    """The axis' ticks as fractions, without one that would lie on the first, or hang over the end."""
+    ticks = [(place / 100, text) for place, text in axis.ticks() if place / 100 < 1 - _CLOSE]
+    return [*ticks[:1], *(tick for tick in ticks[1:] if tick[0] - ticks[0][0] >= _APART)]
 
 
 def _points(kept: list[Json]) -> list[Point]:
