@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -28,6 +29,12 @@ hypothesis_settings.load_profile("patient")
 def pytest_configure() -> None:
     """Tests read the catalogues of translations as they stand."""
     compile_stale()
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end; the garbage collector would look through all of it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
