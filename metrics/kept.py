@@ -6,8 +6,10 @@ A worker writes them down without knowing who will read them. Holds no Django an
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from metrics.words import N_, Said
+from metrics.kept_files import FILES
+from metrics.words import N_, VERBATIM, Said
 from metrics.words import phrase as filled
 
 # `parts` is a list: each of its parts is recognised by PARTS.
@@ -51,6 +53,7 @@ KEPT = (
     N_("%(field)s: takes %(what)s."),
     N_("%(field)s: is empty; it takes %(what)s."),
     N_("%(field)s: is required, %(what)s."),
+    *FILES,
 )
 PARTS = (
     N_("usage of %(count)s hours"),
@@ -74,8 +77,14 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(template)))
 
 
-_KEPT = tuple((template, _pattern(template)) for template in KEPT)
+_KEPT = [(template, _pattern(template)) for template in KEPT]
 _PARTS = tuple((template, _pattern(template)) for template in PARTS)
+
+
+def know(templates: Sequence[str]) -> None:
+    """Have these recognised too: what an application that stands on this one keeps."""
+    known = {template for template, _ in _KEPT}
+    _KEPT.extend((template, _pattern(template)) for template in templates if template not in known)
 
 
 def recognised(text: str) -> Said | None:
@@ -88,14 +97,16 @@ def recognised_part(text: str) -> Said | None:
     return _matched(text, _PARTS)
 
 
-def _matched(text: str, known: tuple[tuple[str, re.Pattern[str]], ...]) -> Said | None:
+def _matched(text: str, known: Sequence[tuple[str, re.Pattern[str]]]) -> Said | None:
     if len(text) > LONGEST:
         return None
     for template, pattern in known:
         found = pattern.fullmatch(text)
         if found:
             values = found.groupdict()
-            return filled(template, **{name: _number(value) for name, value in values.items()})
+            return filled(
+                template, **{name: value if name in VERBATIM else _number(value) for name, value in values.items()}
+            )
     return None
 
 

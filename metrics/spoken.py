@@ -10,7 +10,7 @@ from django.utils.translation import gettext as look_up
 
 from metrics.errors import ConnectorError, RuleViolation
 from metrics.kept import AND, MOST_SENTENCES, recognised, recognised_part, sentences
-from metrics.words import Said
+from metrics.words import VERBATIM, Said
 from web import wording
 
 
@@ -20,7 +20,9 @@ def spoken(text: object) -> str:
     Sentences that were kept as English text are recognised (metrics.kept), also several one after the other.
     """
     if isinstance(text, Said):
-        return look_up(text.template) % {name: _value(value) for name, value in text.values.items()}
+        return look_up(text.template) % {
+            name: value if name in VERBATIM else _value(value) for name, value in text.values.items()
+        }
     plain = str(text)
     # The catalogue's own head stands under the empty text.
     if not plain.strip():

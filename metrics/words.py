@@ -14,6 +14,10 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
     return text
 
 
+# Places for what a file or a person wrote: it is neither translated nor written as numbers are elsewhere.
+VERBATIM = frozenset({"cell", "column", "columns", "other"})
+
+
 class Said(str):
     """An English sentence that remembers how it was put together: `template` with named places, and their `values`."""
 
