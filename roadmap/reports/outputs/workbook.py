@@ -46,7 +46,8 @@ def workbook_of(document: Document, sha256: str) -> bytes:
     for section in document.sections:
         page = book.add_worksheet(_sheet_name(section.title or document.name, names))
         _draw(page, document, section, formats)
-    about = book.add_worksheet(_sheet_name("About", names))
+    with translation.override(document.language):
+        about = book.add_worksheet(_sheet_name(_("About"), names))
     about.set_column(0, 0, 100)
     lines = [
         document.title,
