@@ -163,6 +163,16 @@ class TestKeptForEver:
         with pytest.raises(CommandError, match="0 of 2 reports and 3 of 6 files"):
             call_command("verify_reports")
 
+    def test_the_command_finds_a_file_that_is_gone(self, report, capsys):
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE roadmap_reportfile DISABLE TRIGGER report_file_is_frozen")
+            cursor.execute("DELETE FROM roadmap_reportfile WHERE report_id = %s", [report.pk])
+            cursor.execute("ALTER TABLE roadmap_reportfile ENABLE TRIGGER report_file_is_frozen")
+        with pytest.raises(CommandError, match="1 of 2 reports have no PDF"):
+            call_command("verify_reports")
+        assert f"{report}: its PDF is gone" in capsys.readouterr().out
+
 
 class TestOtherForms:
     def test_a_workbook_has_numbers_that_add_up(self, report, adam, sign_in):

@@ -1,4 +1,4 @@
-"""`manage.py verify_reports`: check that each published document is the one its hash was made of."""
+"""`manage.py verify_reports`: check that each published document is the one its hash was made of, and has its PDF."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 from roadmap.models import Report, ReportFile
 from roadmap.reports.snapshot import hash_of
 
+FIRST_WITH_PDF = 2
+
 
 class Command(BaseCommand):
-    """Exits 1 and names each report whose document does not match its hash."""
+    """Exits 1 and names each report whose document does not match its hash, or whose PDF is gone."""
 
     help = "Check the hash of every report"
 
@@ -28,11 +30,21 @@ class Command(BaseCommand):
         ]
         for file in changed:
             self.stdout.write(f"{file}: the file does not match its hash {file.sha256}")
+        # Those of before were published without files.
+        bare = list(
+            published.defer("payload")
+            .filter(schema_version__gte=FIRST_WITH_PDF)
+            .exclude(files__kind=ReportFile.Kind.PDF)
+        )
+        for report in bare:
+            self.stdout.write(f"{report}: its PDF is gone")
         count, files = published.count(), ReportFile.objects.count()
         if broken or changed:
             raise CommandError(
                 f"{len(broken)} of {count} reports and {len(changed)} of {files} files do not match their hash."
             )
+        if bare:
+            raise CommandError(f"{len(bare)} of {count} reports have no PDF.")
         self.stdout.write(f"{count} reports and {files} files match their hash.")
 
 
