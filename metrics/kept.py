@@ -74,7 +74,10 @@ _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z'\"0-9])")
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(template)))
+    # The name of a column is within a sentence.
+    within = {"column": r"(?:(?!\. ).)+?"}
+    places = _PLACE.sub(lambda found: f"(?P<{found[1]}>{within.get(found[1], '.+?')})", re.escape(template))
+    return re.compile(places)
 
 
 _KEPT = [(template, _pattern(template)) for template in KEPT]
@@ -84,7 +87,8 @@ _PARTS = tuple((template, _pattern(template)) for template in PARTS)
 def know(templates: Sequence[str]) -> None:
     """Have these recognised too: what an application that stands on this one keeps."""
     known = {template for template, _ in _KEPT}
-    _KEPT.extend((template, _pattern(template)) for template in templates if template not in known)
+    # First, as what fits most stands last here.
+    _KEPT[:0] = [(template, _pattern(template)) for template in templates if template not in known]
 
 
 def recognised(text: str) -> Said | None:

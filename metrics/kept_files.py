@@ -113,6 +113,6 @@ FILES = (
     N_("There is no row below the header. Send at least one."),
     N_("Who sent this file is no longer here."),
     N_("Who sent this file is no longer here. Send it again."),
-    # The last: it fits what ends so and is more than one sentence.
+    # The last: it fits others that end so.
     N_("%(column)s is empty."),
 )

@@ -39,8 +39,10 @@ def _kept(text: str) -> str:
     while parts:
         for size in range(min(len(parts), MOST_SENTENCES), 0, -1):
             run = " ".join(parts[:size])
-            found = recognised(run)
-            told = spoken(_listed(found)) if found is not None else look_up(run)
+            told = look_up(run)
+            # One that is known as it stands goes before one that fits.
+            if told == run and (found := recognised(run)) is not None:
+                told = spoken(_listed(found))
             if told != run or size == 1:
                 said.append(told)
                 parts = parts[size:]

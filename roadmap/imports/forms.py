@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 
-from roadmap.imports.cells import DATE_ORDERS, DECIMAL_MARKS, Choices
+from metrics.spoken import Speaking, spoken
+from roadmap.imports.cells import DECIMAL_MARKS, Choices
 from roadmap.imports.run import KINDS, Look, LookSheet
 from roadmap.imports.tables import ENCODINGS, MAX_BYTES, too_large
 from web.forms import Form
 
-LEAVE_OUT = "leave out"
+LEAVE_OUT = gettext_lazy("leave out")
 
 
-class PlanFileForm(Form):
+class PlanFileForm(Speaking, Form):
     """A workbook or a CSV."""
 
     file = forms.FileField(
-        label="Spreadsheet",
-        help_text=f"XLSX, or a CSV of one kind of row; at most {MAX_BYTES // 2**20} MiB.",
+        label=gettext_lazy("Spreadsheet"),
+        help_text=format_lazy(
+            gettext_lazy("XLSX, or a CSV of one kind of row; at most {size} MiB."), size=MAX_BYTES // 2**20
+        ),
         widget=forms.ClearableFileInput(attrs={"accept": ".xlsx,.csv,.tsv,.txt"}),
     )
 
@@ -29,7 +34,7 @@ class PlanFileForm(Form):
         """Refuses what is too large before it is read."""
         file = self.cleaned_data["file"]
         if file.size > MAX_BYTES:
-            raise forms.ValidationError(too_large(), code="too_large")
+            raise forms.ValidationError(spoken(too_large()), code="too_large")
         return file
 
 
@@ -47,14 +52,26 @@ class ChoicesForm(Form):
     """How a file is read: what it holds, its encoding, days and numbers, and what each column is."""
 
     kind = forms.ChoiceField(
-        required=False, label="It holds", choices=[("", "as it says"), *((kind.name, kind.title) for kind in KINDS)]
+        required=False,
+        label=gettext_lazy("It holds"),
+        choices=[("", gettext_lazy("as it says")), *((kind.name, kind.title) for kind in KINDS)],
     )
-    encoding = forms.ChoiceField(required=False, choices=[("", "as it says"), *ENCODINGS.items()])
+    encoding = forms.ChoiceField(
+        required=False, label=gettext_lazy("Encoding"), choices=[("", gettext_lazy("as it says")), *ENCODINGS.items()]
+    )
     date_order = forms.ChoiceField(
-        required=False, label="Days like 03/04/2026", choices=[("", "as they show"), *DATE_ORDERS.items()]
+        required=False,
+        label=gettext_lazy("Days like 03/04/2026"),
+        choices=[
+            ("", gettext_lazy("as they show")),
+            ("dmy", gettext_lazy("31/12/2026, day first")),
+            ("mdy", gettext_lazy("12/31/2026, month first")),
+        ],
     )
     decimal_mark = forms.ChoiceField(
-        required=False, label="Numbers like 1.234", choices=[("", "as they show"), *DECIMAL_MARKS.items()]
+        required=False,
+        label=gettext_lazy("Numbers like 1.234"),
+        choices=[("", gettext_lazy("as they show")), *DECIMAL_MARKS.items()],
     )
 
     def __init__(self, *args: Any, look: Look, choices: Choices, **kwargs: Any) -> None:
@@ -82,7 +99,7 @@ class ChoicesForm(Form):
             for name, use in zip(self._names(sheet), sheet.columns, strict=True):
                 field = data.get(name)
                 if field and field in taken:
-                    self.add_error(name, f"{labels[field]} is chosen for '{taken[field]}' already.")
+                    self.add_error(name, spoken(f"{labels[field]} is chosen for '{taken[field]}' already."))
                 elif field:
                     taken[field] = use.header
         return data

@@ -5,15 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from django.utils.translation import gettext, ngettext
 
 from web import wording
 
 Outcome = Literal["added", "changed", "unchanged", "refused"]
 # In the order in which they are told.
 OUTCOMES: tuple[Outcome, ...] = ("refused", "added", "changed", "unchanged")
+
+
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """'3 added, 2 changed', in the active language; a result keeps `ImportResult.words` for programs."""
+    told = {
+        "added": ngettext("%(count)s added", "%(count)s added", counts["added"]),
+        "changed": ngettext("%(count)s changed", "%(count)s changed", counts["changed"]),
+        "unchanged": ngettext("%(count)s unchanged", "%(count)s unchanged", counts["unchanged"]),
+        "refused": ngettext("%(count)s refused", "%(count)s refused", counts["refused"]),
+    }
+    words = [text % {"count": wording.count(counts[name])} for name, text in told.items() if counts[name]]
+    return ", ".join(words) or gettext("nothing")
 
 
 @dataclass(frozen=True, slots=True)

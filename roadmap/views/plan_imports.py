@@ -13,8 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.access import Asker, can_make_roadmaps
 from accounts.authentication import asker_of
 from metrics.errors import RuleViolation
+from metrics.spoken import spoken
 from roadmap.imports.cells import Choices
 from roadmap.imports.forms import ChoicesForm, PlanFileForm
+from roadmap.imports.outcome import counts_in_words
 from roadmap.imports.own_plan import own_plan
 from roadmap.imports.run import KINDS, look_at, run_import
 from roadmap.imports.telling import document_of
@@ -48,9 +50,14 @@ def plan_imports(request: HttpRequest) -> HttpResponse:
         status = 422
     context = {
         "form": form,
-        "kinds": [(kind.title, [(column, explained(column)) for column in kind.importer.columns]) for kind in KINDS],
+        "kinds": [
+            (kind.title, [(column, spoken(explained(column))) for column in kind.importer.columns]) for kind in KINDS
+        ],
         "makes_roadmaps": can_make_roadmaps(asker),
-        "mine": PlanImport.objects.filter(user=asker.user).defer("content", "choices")[:10],
+        "mine": [
+            (item, counts_in_words(item.result["counts"]) if item.result else "")
+            for item in PlanImport.objects.filter(user=asker.user).defer("content", "choices")[:10]
+        ],
     }
     return render(request, "roadmap/plan_imports.html", context, status=status)
 
@@ -60,7 +67,9 @@ def plan_import(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """What a file would change, or did. POST: read it otherwise (`do=read`), or import it (`do=import`)."""
     asker, kept = _own(request, uuid)
     if kept.imported_at is not None:
-        return render(request, "roadmap/plan_import.html", {"one": kept, "result": _cut(kept.result or {})})
+        return render(
+            request, "roadmap/plan_import.html", {"one": kept, "result": _cut(kept.result or {}), "words": _words(kept)}
+        )
     if request.method != "POST":
         return _preview(request, asker, kept)
     if request.POST.get("do") == "import":
@@ -68,9 +77,7 @@ def plan_import(request: HttpRequest, uuid: UUID) -> HttpResponse:
             kept = import_file(asker, kept, digest=request.POST.get("digest", ""))
         except RuleViolation as error:
             return _preview(request, asker, kept, problem=error)
-        return done(
-            request, kept.get_absolute_url(), gettext("Imported: %(words)s.") % {"words": (kept.result or {})["words"]}
-        )
+        return done(request, kept.get_absolute_url(), gettext("Imported: %(words)s.") % {"words": _words(kept)})
     choices = Choices.of(kept.choices)
     form = ChoicesForm(request.POST, look=look_at(bytes(kept.content or b""), choices, name=kept.name), choices=choices)
     if not form.is_valid():
@@ -103,6 +110,10 @@ def plan_template(request: HttpRequest) -> HttpResponse:
     response.headers["Cache-Control"] = "private, no-cache"
     assert isinstance(response, HttpResponse)  # noqa: S101 - bytes make a plain answer
     return response
+
+
+def _words(kept: PlanImport) -> str:
+    return counts_in_words((kept.result or {})["counts"])
 
 
 def _own(request: HttpRequest, uuid: UUID) -> tuple[Asker, PlanImport]:
