@@ -54,8 +54,9 @@ READS = {
 PARTS_OF_AN_ACTION = {"resume", "read_again", "set_backfill", "after_reversal", "follow_capacity", "apply", "take_out"}
 # Usage that is pushed: its receipt is the audit. A refusal changes nothing but the sender's last problem.
 RECEIPTS = {
-    "accept_usage", "accept_export", "count", "count_batch", "count_known", "count_points", "count_spans",
-    "acknowledged", "note_problem", "through_of", "limits_at", "series_of", "priced_by", "by_feed",
+    "accept_usage", "accept_export", "accept_write", "count", "count_batch", "count_known", "count_points",
+    "acknowledged", "note_problem", "through_of", "limits_at", "series_of", "priced_by", "by_feed", "price_cells",
+    "target_of", "count_spans",
 }  # fmt: skip
 
 
