@@ -113,6 +113,29 @@ FILES = (
     N_("There is no row below the header. Send at least one."),
     N_("Who sent this file is no longer here."),
     N_("Who sent this file is no longer here. Send it again."),
+    N_(
+        "timestamp: '%(cell)s' is a spreadsheet's day number. Format the column as "
+        'yyyy-mm-dd"T"hh:mm:ss"Z" and save the file again.'
+    ),
+    N_(
+        "%(column)s: '%(cell)s' can be read in two ways. Write it without separators of thousands and with a decimal "
+        "point, such as 1234.5."
+    ),
+    N_(
+        "The first line holds values ('%(cell)s') and no names of columns. Put a header above it, such as "
+        "timestamp,model,requests."
+    ),
+    N_(
+        "There is one column, '%(cell)s'. A record has at least 'timestamp' and 'model', with a comma, semicolon, tab "
+        "or bar between the cells."
+    ),
+    N_("The column '%(column)s' is not a field of a record. Is it '%(other)s'? Then rename it; else leave it out."),
+    N_("The column '%(column)s' is not a field of a record. Rename it to the field that it holds, or leave it out."),
+    N_("CSV with commas, %(other)s"),
+    N_("CSV with semicolons, %(other)s"),
+    N_("CSV with tabs, %(other)s"),
+    N_("CSV with bars, %(other)s"),
+    N_("A row is a record with fields."),
     # The last: it fits others that end so.
     N_("%(column)s is empty."),
 )

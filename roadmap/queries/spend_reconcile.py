@@ -144,7 +144,7 @@ def spend_reconcile(asker: Asker, parameters: Mapping[str, Any], *, now: datetim
         ],
         rows=lines,
         foot=[
-            "All",
+            gettext("All"),
             *(cents(columns[index][1]) for index in (0, 1, 2)),
             signed_cents(total_gap),
             cents(columns[4][1]),

@@ -89,7 +89,7 @@ def test_the_pages_are_dutch(client, sign_in, alice, plan, api):
     shown = visible_text(dutch_page(client, reverse("plan_imports"), data={"file": file}))
     for text in (
         "'never' is geen dag zoals 2026-12-31 of 31.12.2026.",
-        "'nowhere' is geen fase. Schrijf ",
+        "'nowhere' is geen fase. Schrijf PoC, Opschaling of Optimaliseren.",
         "Er is geen roadmap 'Nobody's'. Schrijf de sleutel, of geef hem een rij.",
         f"Er is geen mijlpaal 'Something' in {plan.name}.",
         "'maybe' is geen van: ",

@@ -31,6 +31,7 @@ METHODS = {
 def test_no_english_is_left(name, mixed, client, sign_in, adam):
     sign_in(adam)
     shown = visible_text(dutch_page(client, reverse(name)))
+    assert "| All |" not in shown
     for text in METHODS.get(name, ()):
         assert text in shown
 
