@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
+from metrics.spoken import Speaking
 from roadmap.forms.plan_form import PersonField, PlanForm, people_of
 from roadmap.kpis import COMPUTED
 from roadmap.models import Kpi, Reading, Roadmap
@@ -153,7 +154,7 @@ class ReadingForm(PlanForm):
         return self.cleaned_data.get("at") or timezone.now().replace(microsecond=0)
 
 
-class ManyReadingsForm(Form):
+class ManyReadingsForm(Speaking, Form):
     """Readings as they are pasted, or a file of them."""
 
     text = forms.CharField(

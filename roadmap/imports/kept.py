@@ -118,6 +118,24 @@ ROWS = (
     N_("The file has two columns '%(column)s'. Rename one of them."),
     N_("Unpacked, the workbook is larger than %(count)s MiB. Split it."),
     N_("This is a ZIP archive, not an XLSX workbook. Unpack it."),
+    # Readings in bulk.
+    N_("Send one sheet: save it as a CSV."),
+    N_("The column '%(column)s' is not read. Known are: %(columns)s."),
+    N_("The column '%(column)s' is not read. %(why)s"),
+    N_("A day can be read with the day or with the month first. Write days as 2026-12-31."),
+    N_("%(cell)s can be read with the day or with the month first. Write days as 2026-12-31."),
+    N_("Line %(row)s is not UTF-8."),
+    N_("This line is not JSON."),
+    N_("A line is an object with 'at' and 'value'."),
+    N_("Known are: %(columns)s."),
+    N_("This is neither a text nor a number."),
+    N_("There is no reading in it. Send at least one."),
+    N_("At most %(count)s readings at a time. Split the file."),
+    N_("This phase has no KPI '%(cell)s': write its key or id."),
+    N_("Give a day or a time."),
+    N_("Give a number."),
+    N_("A sample count is a whole number from 0 to 10^12."),
+    N_("Line %(row)s has the same time."),
 )
 # What the columns hold.
 HELP = (

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from metrics.spoken import spoken
+from roadmap.actions.kpis import add_kpi
 from roadmap.imports.kept import HELP, ROWS
 from roadmap.imports.run import KINDS
 from roadmap.imports.workbook import explained
@@ -17,10 +18,21 @@ from tests.said_in_dutch import sentences_of
 
 READERS = [
     f"roadmap/imports/{name}.py"
-    for name in ("cells", "columns", "cost_entries", "kpis", "lookup", "milestones", "readings", "roadmaps", "run")
+    for name in (
+        "cells",
+        "columns",
+        "cost_entries",
+        "kpi_readings",
+        "kpis",
+        "lookup",
+        "milestones",
+        "readings",
+        "roadmaps",
+        "run",
+    )
 ]
 READERS.append("roadmap/imports/tables.py")
-CALLS = {"RuleViolation": 1, "_unreadable": 1, "Problem": 2}
+CALLS = {"RuleViolation": 1, "_unreadable": 1, "Problem": 2, "refused": 2}
 SAID = sorted({text for file in READERS for text in sentences_of(file, CALLS)} - {"qx7 stands in line qx7 already."})
 CSV = b"""Roadmap,Phase,Name,Due on,State,Waits for,Odd
 Contact centre,poc,Good one,2026-12-01,,,
@@ -41,6 +53,7 @@ def test_what_reading_a_plan_says_is_said_in_dutch(text):
     with translation.override("nl"):
         said = spoken(
             text.removesuffix(" qx7")
+            .replace(".qx7", ". You left it out.")
             .replace("qx7 has more", "The file has more")
             .replace("qx7 has two", "The file has two")
         )
@@ -108,3 +121,15 @@ def test_what_cannot_be_read_is_said_in_dutch(client, sign_in, alice, plan):
     file = SimpleUploadedFile("x.pdf", b"%PDF-1.7 ...", "application/pdf")
     shown = dutch_page(client, reverse("plan_imports"), data={"file": file}, expected=422)
     assert "Dit is een PDF. Kies de spreadsheet waarvan hij is gemaakt, als .xlsx of .csv." in shown
+
+
+@pytest.mark.django_db
+def test_readings_in_bulk_are_refused_in_dutch(client, sign_in, alice, poc, asker):
+    kpi = add_kpi(asker(alice), poc, name="Accuracy", unit="%", direction="higher")
+    sign_in(alice)
+    url = reverse("readings_many", args=[kpi.pk])
+    shown = visible_text(dutch_page(client, url, data={"text": "at,value\nnever,1\n2026-11-02,many\n"}))
+    assert "'never' is geen dag zoals 2026-12-31 of 31.12.2026." in shown
+    assert "'many' is geen getal zoals 1,234.56." in shown
+    shown = dutch_page(client, url, data={"text": "at,value,odd\n2026-11-02,1,2\n"}, expected=422)
+    assert "De kolom &#x27;odd&#x27; wordt niet gelezen. Bekend zijn: kpi, at, value" in shown
