@@ -35,5 +35,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
-            if not any(isinstance(one, NoSecretAddresses) for one in log.filters):
-                log.addFilter(NoSecretAddresses())
+            # A logger's filter does not see what its children say, a handler's does.
+            for place in (log, *log.handlers):
+                if not any(isinstance(one, NoSecretAddresses) for one in place.filters):
+                    place.addFilter(NoSecretAddresses())

@@ -358,8 +358,10 @@ def test_gunicorn_does_not_log_it(capsys):
 
     log.access(Answer, Asked, environ, timedelta(seconds=1))
     log.exception("Error handling request %s", path)
+    logging.getLogger("gunicorn.error.child").error("Broken pipe at %s", path)
     written = capsys.readouterr()
     assert written.out.count("•••") == 3
+    assert "Broken pipe at /calendar/•••" in written.err
     assert "Error handling request /calendar/•••" in written.err
     assert SECRET not in written.out + written.err
 
