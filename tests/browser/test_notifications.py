@@ -17,8 +17,8 @@ from metrics.webhooks import seal_address
 from roadmap.actions.comments import add_comment
 from roadmap.actions.milestones import add_milestone
 from roadmap.actions.roadmaps import make_roadmap
-from roadmap.deliver import work_off
 from roadmap.models import Delivery, Notice
+from tests.outbox import work_off_by_day
 
 DAY = timedelta(days=1)
 WIDTHS = (390, 720, 1440)
@@ -40,10 +40,10 @@ def plan(people):
     phase = found.phases.get(kind="poc")
     add_milestone(Asker(sanne), phase, name="Pilot with two teams", due_on=today - 3 * DAY, owner=ada)
     add_milestone(Asker(sanne), phase, name="Data contract signed", due_on=today + 9 * DAY, owner=ada)
-    work_off()
+    work_off_by_day()
     text = "@ada the pilot waits for the data contract: https://example.org/contracts/17\nWho signs it?"
     add_comment(Asker(sanne), found, text=text)
-    work_off()
+    work_off_by_day()
     sealed, _ = seal_address("https://8.8.8.8/services/T0/B0/secret", may_be_private=False)
     PersonAddress.objects.create(person=ada, channel="slack", sealed=sealed, shown="hooks.slack.com")
     last = Notice.objects.latest("pk")
@@ -104,7 +104,7 @@ def test_the_mails_are_looked_at(plan, people, page_as, picture, accessible):
         kind="monday",
         details={"told_as": "monday", "title": "My week", "url": "/me/", "people": [ada.pk]},
     )
-    work_off()
+    work_off_by_day()
     sent = {one.subject.partition(":")[0]: one for one in mail.outbox if one.to == ["ada@example.org"]}
     pictures = {
         "mail-mention": "Sanne Visser mentions you in Claims assistant",

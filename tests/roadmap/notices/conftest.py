@@ -8,11 +8,12 @@ from django.utils import timezone
 from accounts.models import PersonAddress
 from config.mail import mail_settings
 from metrics.webhooks import seal_address
-from roadmap.deliver import spread, work_off
+from roadmap.deliver import spread
 from roadmap.models import Delivery, NoticeSettings
 from roadmap.rules.notices import CODES
 from tests.doubles.mail_server import mail_server
 from tests.doubles.source_server import Reply, source_server
+from tests.outbox import work_off_by_day
 
 
 @pytest.fixture
@@ -70,13 +71,5 @@ def address(hooks):
 
 @pytest.fixture
 def deliver():
-    """Drain the outbox, as the task does in the daytime: what waits for the morning goes, too, at whatever hour."""
-
-    def _deliver() -> None:
-        now = timezone.now()
-        while spread(now):
-            pass
-        Delivery.objects.filter(state=Delivery.State.WAITING, attempts=0, due_at__gt=now).update(due_at=now)
-        work_off()
-
-    return _deliver
+    """Drain the outbox, as the task does by day."""
+    return work_off_by_day
