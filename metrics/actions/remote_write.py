@@ -150,14 +150,15 @@ def _posted(
     batch = Batch([], [], frozenset())
     folded = _folded(target.preset, usage_cells(streams.differences), place, batch)
     is_new = within_allowance(made_with(token, now), folded, batch)
-    _drop_known_zeros(folded, series_of(folded, places))
+    series = series_of(folded, places)
+    _drop_known_zeros(folded, series)
     if not folded.cells:
         return None
     if not any(reading.currency for reading in target.preset.readings):
         price_cells(folded, batch)
     for (code, detail), number in batch.warnings.items():
         streams.written.note((code, detail), number)
-    batches = by_feed(folded.posted(series_of(folded, places)), places)
+    batches = by_feed(folded.posted(series), places)
     workload = places.workloads.get(place.workload_id or 0)
     receipt = Receipt(
         kind=FeedKind.PUSH,
