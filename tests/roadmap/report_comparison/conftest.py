@@ -8,10 +8,9 @@ from decimal import Decimal
 import pytest
 
 from accounts.access import Asker
-from accounts.models import Membership, Role
 from roadmap.actions.reports import close_month
 from roadmap.models import CostEntry, Report, Roadmap
-from tests.cast import person
+from tests.cast import person, team_of
 from tests.roadmap.report_comparison.common import SEPTEMBER
 from tests.roadmap.test_reports import MONTH, NOW, make_letters, push, roadmap_report
 
@@ -26,8 +25,7 @@ def published(lasting) -> None:
     """September (9.00 of usage) and October (42.50, and licences of 310.00) of 'Letters'."""
     with lasting(NOW):
         letters = make_letters(person("adam"))
-        for name, role in (("alice", Role.MANAGER), ("bob", Role.CONTRIBUTOR), ("vera", Role.VIEWER)):
-            Membership.objects.create(user=person(name), workload=letters.workload, role=role)
+        team_of(letters.workload)
         push(letters, datetime(2026, 9, 30, 10, tzinfo=UTC), requests=1, cost="9.00")
         push(letters, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
         CostEntry.objects.create(

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from accounts.access import Asker
-from accounts.models import Membership, Role
 from roadmap.actions.report_links import make_report_link
 from roadmap.actions.reports import close_month
 from roadmap.models import Report, Roadmap
-from tests.cast import person
+from tests.cast import person, team_of
 from tests.roadmap.test_reports import MONTH, NOW, make_letters, push, roadmap_report
 
 
@@ -25,8 +24,7 @@ def published(lasting) -> None:
     """October of 'Letters', which alice manages, to which bob contributes and which vera views."""
     with lasting(NOW):
         letters = make_letters(person("adam"))
-        for name, role in (("alice", Role.MANAGER), ("bob", Role.CONTRIBUTOR), ("vera", Role.VIEWER)):
-            Membership.objects.create(user=person(name), workload=letters.workload, role=role)
+        team_of(letters.workload)
         push(letters, datetime(2026, 10, 3, 10, tzinfo=UTC), requests=10, cost="42.50")
         close_month(Asker(person("adam")), MONTH)
 
